@@ -1,0 +1,37 @@
+# Everything happens in .venv; nothing is installed twice. `make demo` and `make test` are all that a new machine needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: install demo test lint index bench reproduce clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Ethogram and what it needs into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+demo: install        ## the main job on a year of shopping, ends with the report's path
+	@$(BIN)/ethogram demo
+
+test: install        ## all tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: install        ## style, types, layers
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+index: install       ## systems.json, docs/catalogue.md and the results page, from the code and the recorded results
+	@$(BIN)/python -m ethogram.registry && $(BIN)/python -m ethogram.claims.catalogue
+
+bench: install       ## side by side with peers; writes benchmarks/results/
+	@$(BIN)/python -m benchmarks
+
+reproduce: install   ## every claim, quickly; without QUICK=1 in full (hours)
+	@$(BIN)/ethogram reproduce --all $(if $(QUICK),--quick)
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

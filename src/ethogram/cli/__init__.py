@@ -1,0 +1,112 @@
+"""The command `ethogram`: each command is a file of this folder, imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from ethogram import __version__
+from ethogram.errors import EthogramError, UnknownName, unknown
+
+COMMANDS = {
+    "systems": "List the systems.",
+    "show": "Show one system: paper, verbs, options.",
+    "fit": "Fit a system on a log and save it.",
+    "score": "Score items for people, with a saved system.",
+    "recommend": "Recommend items to people, with a saved system.",
+    "evaluate": "Fit a system on one part of a log and judge it on another.",
+    "compare": "Systems or records side by side, with paired intervals.",
+    "run": "Run a record's saved configuration again, changed if you like.",
+    "reproduce": "Measure the claims of systems on this machine.",
+    "report": "Write records as one HTML page that opens offline.",
+    "demo": "The main job on a year of shopping, end to end.",
+    "doctor": "Show what is installed and what is missing.",
+}
+GROUPS = {
+    "log": (
+        "Import, describe, convert and append to behaviour logs.",
+        {
+            "import": "Read a file or folder of events into a log directory.",
+            "describe": "Say what is in a log.",
+            "convert": "Write a log as Parquet or CSV.",
+            "append": "Add events to a log directory.",
+        },
+    ),
+    "data": (
+        "Named data sets.",
+        {
+            "ls": "List the data sets.",
+            "get": "Load a data set into the cache, or write it as a log.",
+            "describe": "Say what a data set holds, and where it comes from.",
+        },
+    ),
+}
+WITH_OPTIONS = ("fit", "evaluate")
+"""Commands that take the options of the system that they name."""
+WRONG_INPUT, INTERRUPTED = 2, 130
+
+
+def build(tokens: Sequence[str] = ()) -> App:
+    """The application; where `tokens` call a command with a system, it has that system's options."""
+    app = App(
+        name="ethogram",
+        help="The behaviour of people on digital platforms: learn it from logs, recommend by it, measure claims.",
+        version=__version__,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, told in COMMANDS.items():
+        if tokens and name == tokens[0] and name in WITH_OPTIONS:
+            from ethogram.cli.options import with_options
+
+            app.command(with_options(name, tokens[1:]), name=name, help=told)
+        else:
+            app.command(f"ethogram.cli.{name}:{name}", name=name, help=told)
+    for group, (told, commands) in GROUPS.items():
+        inner = App(name=group, help=told, help_format="plaintext")
+        for name, what in commands.items():
+            inner.command(f"ethogram.cli.{group}:{name}_", name=name, help=what)
+        app.command(inner)
+    return app
+
+
+def check(tokens: Sequence[str]) -> None:
+    """Raise UnknownName if the tokens call a command that does not exist."""
+    known: Iterable[str] = [*COMMANDS, *GROUPS]
+    what = "command"
+    for token in tokens[:2]:
+        if token.startswith("-"):
+            return
+        if token not in known:
+            raise UnknownName(unknown(what, token, known))
+        if token not in GROUPS:
+            return
+        known, what = GROUPS[token][1], f"command of ethogram {token}"
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns
+    -------
+    0, or 2 where the input was wrong (one line on stderr says how; nothing is written), or 130 when interrupted.
+    """
+    tokens = list(sys.argv[1:] if tokens is None else tokens)
+    try:
+        check(tokens)
+        found = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        return found if isinstance(found, int) else 0
+    except (EthogramError, CycloptsError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            # the reader (head, less) has what it wanted; Python must not complain when it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"ethogram: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("ethogram: interrupted.", file=sys.stderr)
+        return INTERRUPTED

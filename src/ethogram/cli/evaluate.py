@@ -1,0 +1,166 @@
+"""``ethogram evaluate KEY --log LOG``: fit on one part, judge on another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from ethogram.cli.opening import Reading, describes, open_log
+from ethogram.cli.options import Set, make
+from ethogram.cli.output import Json, Output
+from ethogram.errors import OptionError
+
+if TYPE_CHECKING:
+    from ethogram.evaluate import Record
+    from ethogram.log import Log
+
+Store = Annotated[
+    Path | None,
+    Parameter(help="Keep the record in this folder; what is there already is not run again."),
+]
+
+
+def evaluate(
+    key: str,
+    /,
+    *,
+    log: str,
+    protocol: Literal["temporal", "leave-last-out", "by-user"] | None = None,
+    ties: Literal["groups", "order"] = "groups",
+    seed: int = 0,
+    sets: Set = (),
+    ks: str = "5,10,20",
+    exclude_seen: bool | None = None,
+    part: Literal["valid", "test"] = "test",
+    task: Literal["next", "slates"] | None = None,
+    store: Store = None,
+    json: Json = None,
+    reading: Reading | None = None,
+    **flags: str,
+) -> None:
+    """Fit a system on the training part of a log and judge it on the test part, with intervals.
+
+    Parameters
+    ----------
+    key
+        The system, as in `ethogram systems`.
+    log
+        A log directory, a file or folder of events, or the name of a data set.
+    protocol
+        How the log is cut; temporal if not given and the log has a clock.
+    ties
+        groups: events of one user with equal time are one unordered group. order: the order of the rows is taken
+        for the truth, for comparison with others who do.
+    seed
+        Seed of the training.
+    ks
+        Lengths of the lists that are judged.
+    exclude_seen
+        Take past items out of the ranking; if not given, where people hardly ever repeat (below 1%).
+    part
+        Which part judges.
+    task
+        next: rank the whole catalogue for what comes next. slates: probabilities of what was shown. If not given:
+        slates for systems of area rank.
+    """
+    out = Output(json)
+    built = scorer(key, sets, flags)
+    how: dict[str, Any] = {"task": task, "part": part, "exclude_seen": exclude_seen, "ks": lengths(ks)}
+    events = open_log(log, reading, out)
+    out.line(f"log: {describes(events)}")
+    if ties == "order":
+        tell_ties(events, protocol, out)
+        events = events.ties("order")
+    record = judge(built, events, protocol, out, seed=seed, data=name_of(log), store=store, **how)
+    tell(record, out)
+    out.result(as_json(record))
+
+
+def scorer(key: str, sets: Sequence[str], flags: dict[str, Any] | None = None) -> Any:
+    """A system that can score, which is what the metrics are computed from."""
+    built = make(key, sets, flags)
+    if "score" not in built.info.verbs:
+        raise OptionError(f"{key} cannot score, and metrics are computed from scores; evaluate its parts.")
+    return built
+
+
+def lengths(text: str) -> tuple[int, ...]:
+    """Lengths of lists from a text such as 5,10."""
+    parts = text.replace(" ", "").split(",")
+    if not all(p.isdigit() and int(p) > 0 for p in parts):
+        raise OptionError(f"--ks {text}: write whole numbers from 1, separated by commas.")
+    return tuple(map(int, parts))
+
+
+def judge(built: Any, events: Log, protocol: str | None, out: Output, *, store: Path | None, **how: Any) -> Record:
+    """Run, with progress, and keep the record where it was asked for."""
+    from ethogram.evaluate import RecordStore, run
+
+    kept = None if store is None else RecordStore(store)
+    with out.progress(built.info.key) as watch:
+        record = run(built, events, protocol, store=kept, watch=watch, **how)
+    if kept is not None:
+        out.line(f"record: {kept.path / record.key}")
+    return record
+
+
+def name_of(log: str) -> str:
+    """How a record names its data: the data set, or the absolute path, so that `ethogram run` finds it again."""
+    return str(Path(log).absolute()) if Path(log).exists() else log
+
+
+def tell_ties(events: Log, protocol: str | None, out: Output) -> None:
+    """The share of questions whose target the order of the rows decides."""
+    asked = events.split(protocol).test.questions("next")
+    counts = asked.candidates.counts(len(asked))
+    out.line(
+        f"ties: the order of the rows chooses among simultaneous targets for {(counts > 1).mean():.1%} "
+        f"of {len(asked):,} questions"
+    )
+
+
+def tell(record: Record, out: Output) -> None:
+    """A record as a table."""
+    protocol = record.protocol
+    told = [f"{record.system}", f"{protocol.get('name')} {protocol.get('part')}", f"seed {record.seed}"]
+    if "exclude_seen" in record.facts:
+        told.append("past items left out" if record.facts["exclude_seen"] else "past items stay in")
+    out.line(", ".join(told))
+    rows = []
+    for name, value in record.metrics.items():
+        low, high = record.intervals.get(name, (float("nan"), float("nan")))
+        rows.append((name, value, low, high))
+    out.table(("metric", "value", "95% from", "to"), rows)
+    out.line(f"{seconds(record):.1f} s, peak {peak(record) or float('nan'):,.0f} MB above the start")
+
+
+def seconds(record: Record) -> float:
+    """Wall seconds of training and evaluation."""
+    return sum(c.wall_seconds for c in record.costs.values())
+
+
+def peak(record: Record) -> float | None:
+    """Highest memory above that at the start, MiB."""
+    known = [c.peak_mb for c in record.costs.values() if c.peak_mb is not None]
+    return max(known) if known else None
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """A record as scripts read it."""
+    return {
+        "system": record.system,
+        "options": record.options,
+        "seed": record.seed,
+        "data": record.data,
+        "protocol": record.protocol,
+        "metrics": record.metrics,
+        "intervals": record.intervals,
+        "facts": record.facts,
+        "seconds": seconds(record),
+        "cpu_seconds": sum(c.cpu_seconds for c in record.costs.values()),
+        "peak_mb": peak(record),
+        "key": record.key,
+    }

@@ -1,0 +1,33 @@
+"""Is a number good, is an effect real? Metrics, protocols, bootstrap, records, claims."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ethogram.evaluate.bootstrap import Difference, Interval
+    from ethogram.evaluate.comparison import Comparison, compare
+    from ethogram.evaluate.evaluation import Evaluation
+    from ethogram.evaluate.machine import Cost, measure
+    from ethogram.evaluate.protocol import evaluate
+    from ethogram.evaluate.record import Record, RecordStore
+    from ethogram.evaluate.running import run
+    from ethogram.evaluate.slates import evaluate_slates
+
+_WHERE = {
+    "Comparison": "comparison", "Cost": "machine", "Difference": "bootstrap", "Evaluation": "evaluation",
+    "Interval": "bootstrap", "Record": "record", "RecordStore": "record", "compare": "comparison",
+    "evaluate": "protocol", "evaluate_slates": "slates", "measure": "machine", "run": "running",
+}  # fmt: skip
+
+__all__ = [
+    "Comparison", "Cost", "Difference", "Evaluation", "Interval", "Record", "RecordStore", "compare",
+    "evaluate", "evaluate_slates", "measure", "run",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"ethogram.evaluate.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'ethogram.evaluate' has no attribute '{name}'")

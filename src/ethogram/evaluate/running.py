@@ -1,0 +1,85 @@
+"""Fit, evaluate, keep: one call makes a Record, and does nothing when it is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ethogram.errors import OptionError
+from ethogram.evaluate import bootstrap as boot
+from ethogram.evaluate.evaluation import Evaluation, Watch, name_of
+from ethogram.evaluate.machine import Cost, measure
+from ethogram.evaluate.protocol import evaluate, evaluate_slates
+from ethogram.evaluate.record import DONE, FAILED, Record, RecordStore
+from ethogram.evaluate.subject import code_of, options_of, plain
+
+TASKS = ("next", "slates")
+
+
+def run(
+    system: Any, log: Any, protocol: str | None = "temporal", *, store: RecordStore | None = None, seed: int = 0,
+    data: str | None = None, task: str | None = None, part: str = "test", ks: Sequence[int] = (5, 10, 20),
+    exclude_seen: bool | None = None, which: str | None = None, split: Mapping[str, Any] | None = None,
+    bootstrap: int = boot.RESAMPLES, bootstrap_seed: int = 0, again: bool = False, watch: Watch | None = None,
+) -> Record:  # fmt: skip
+    """Fit a system on a log's training part and evaluate it.
+
+    Parameters
+    ----------
+    system : options as a dataclass, `fit` and `score`. It is fitted in place, unless the record is in the store.
+    log : a Log, cut by `protocol` with the options `split` (None: the log's own choice); or a Split.
+    store : where the record is looked for and kept. A failed one is kept too, and made again by the next call.
+    seed : of the training. Resamples have their own (`bootstrap_seed`), so that runs with different seeds are
+        judged on the same ones.
+    data : name of the data, for the eye.
+    task : ``next`` (rank the catalogue) or ``slates``; None: slates for systems of area rank.
+    part, ks, exclude_seen, which, bootstrap : see `evaluate`, `evaluate_slates`.
+    again : run even if the store has the record.
+
+    Raises
+    ------
+    OptionError
+        Unknown task or part. Whatever the system raises passes through.
+    """
+    task = task or ("slates" if getattr(getattr(system, "info", None), "area", "") == "rank" else "next")
+    if task not in TASKS:
+        raise OptionError(f"run: task '{task}' is neither 'next' nor 'slates'.")
+    if part not in ("valid", "test"):
+        raise OptionError(f"run: part '{part}' is neither 'valid' nor 'test'.")
+    cut = log if hasattr(log, "train") else log.split(protocol, **(split or {}))
+    asked: dict[str, Any] = {"part": part, "bootstrap": bootstrap, "seed": bootstrap_seed}
+    if task == "next":
+        asked |= {"ks": tuple(ks), "exclude_seen": exclude_seen, "which": which}
+    known: dict[str, Any] = {
+        "system": name_of(system), "options": options_of(system), "code": code_of(system), "seed": seed,
+        "data": {"name": data, "fingerprint": cut.log.fingerprint()},
+        "protocol": plain(
+            {
+                "name": cut.protocol, "split": split, "train": cut.train.fingerprint(),
+                "asked": getattr(cut, part).fingerprint(), "task": task, **asked,
+            }
+        ),
+    }  # fmt: skip
+    key = Record(**known).key
+    if store is not None and not again:
+        kept = store.get(key)
+        if kept is not None and kept.status == DONE:
+            return kept
+    costs: dict[str, Cost] = {}
+    try:
+        with measure() as costs["fit"]:
+            system.fit(cut.train, cut.valid, seed=seed, **({} if watch is None else {"watch": watch}))
+        found: Evaluation = (evaluate if task == "next" else evaluate_slates)(system, cut, watch=watch, **asked)
+    except Exception as error:
+        if store is not None:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            store.put(Record(**known, costs=costs, status=FAILED, error=reason))
+        raise
+    costs["evaluate"] = found.cost
+    told = {n: getattr(found, n) for n in ("metrics", "intervals", "facts", "vectors", "draws", "plan")}
+    if "exclude_seen" in found.protocol:
+        told["facts"] = {**found.facts, "exclude_seen": found.protocol["exclude_seen"]}
+    record = Record(**known, **told, costs=costs)
+    if store is not None:
+        store.put(record)
+    return record

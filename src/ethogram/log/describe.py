@@ -1,0 +1,111 @@
+"""Facts about a log, for people and for choices that depend on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ethogram.log import condition
+from ethogram.log.questions import behaviour
+from ethogram.log.sequences import Sequences
+
+if TYPE_CHECKING:
+    from ethogram.log.log import Log
+
+
+def repeats(sequences: Sequences) -> np.ndarray:
+    """bool[N]: the user met the row's item in a strictly earlier group."""
+    if "item" not in sequences.columns:
+        return np.zeros(len(sequences), bool)
+    item = np.asarray(sequences.columns["item"])
+    order = np.lexsort((np.arange(len(item)), item, sequences.user))
+    user, item, group = sequences.user[order], item[order], sequences.group[order]
+    first = np.r_[True, (user[1:] != user[:-1]) | (item[1:] != item[:-1])] if len(item) else np.zeros(0, bool)
+    starts = np.flatnonzero(first)
+    debut = np.repeat(group[starts], np.diff(np.append(starts, len(item))))
+    out = np.empty(len(item), bool)
+    out[order] = (group > debut) & (item >= 0)
+    return out
+
+
+def describe(log: Log) -> dict[str, Any]:
+    """Events, users, items, span, history lengths, repeats, ties, sparsity, kinds, quarantine.
+
+    ``behaviour`` counts the events that histories hold (all, or those without a label where some carry one);
+    ``events_per_user`` and ``repeat_ratio`` are theirs. ``tie_share`` is the share of events that have another event
+    of the same user at the same time; ``users_last_tied`` the share of users whose last group has several events
+    (there "the next item" is arbitrary);
+    ``density`` the share of user-item pairs that occur.
+    """
+    sequences = log.sequences()
+    done = behaviour(sequences)
+    n, lengths = len(sequences), done.lengths
+    sizes = np.diff(np.append(sequences.groups, n))
+    item = np.asarray(sequences.columns["item"]) if "item" in sequences.columns else np.zeros(0, np.int32)
+    items = len(np.unique(item[item >= 0]))
+    pairs = n - int(np.count_nonzero(item < 0)) - _repeated_pairs(sequences, item)
+    facts: dict[str, Any] = {
+        "events": n,
+        "users": len(sequences.users),
+        "items": items,
+        "quarantined": int(sum(log.events.quarantined.values())),
+        "quarantine": dict(log.events.quarantined),
+        "roles": log.roles.named(),
+        "span": _span(sequences),
+        "behaviour": len(done),
+        "events_per_user": {
+            "mean": float(lengths.mean()) if len(done) else 0.0,
+            **{k: int(np.quantile(lengths, q, method="lower")) if len(done) else 0 for k, q in _QUANTILES.items()},
+        },
+        "repeat_ratio": log.repeat_ratio(),
+        "tie_share": float(sizes[sizes > 1].sum() / n) if n else 0.0,
+        "users_last_tied": _last_tied(sequences),
+        "density": pairs / (len(sequences.users) * items) if items and n else 0.0,
+        "kinds": _kinds(sequences),
+        "fingerprint": log.fingerprint(),
+    }
+    if "label" in sequences.columns:
+        label = np.asarray(sequences.columns["label"])
+        asked = ~np.isnan(label)
+        facts["labelled"] = int(asked.sum())
+        facts["positive_rate"] = float(label[asked].mean()) if asked.any() else None
+    return facts
+
+
+_QUANTILES = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
+
+
+def _repeated_pairs(sequences: Sequences, item: np.ndarray) -> int:
+    known = item >= 0
+    if not len(item):
+        return 0
+    pair = sequences.user[known].astype(np.int64) * (int(item.max()) + 1) + item[known]
+    return int(known.sum() - len(np.unique(pair)))
+
+
+def _last_tied(sequences: Sequences) -> float:
+    if not len(sequences):
+        return 0.0
+    last = sequences.offsets[1:] - 1
+    return float(np.mean(~sequences.starts[last]))
+
+
+def _span(sequences: Sequences) -> dict[str, Any] | None:
+    if "time" not in sequences.columns or not len(sequences):
+        return None
+    time = np.asarray(sequences.columns["time"])
+    first, last = int(time.min()), int(time.max())
+    return {
+        "first": condition.instant(first).isoformat(),
+        "last": condition.instant(last).isoformat(),
+        "days": round((last - first) / 86_400_000_000, 2),
+    }
+
+
+def _kinds(sequences: Sequences) -> dict[str, int]:
+    if "kind" not in sequences.columns:
+        return {}
+    kind = np.asarray(sequences.columns["kind"])
+    counts = np.bincount(kind[kind >= 0], minlength=len(sequences.vocabularies["kind"]))
+    return {str(k): int(c) for k, c in zip(sequences.vocabularies["kind"].ids.to_pylist(), counts, strict=True) if c}

@@ -1,0 +1,132 @@
+"""A fitted slate network with its features: scoring, explaining, saving. What ranking systems keep as fitted state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import nn
+
+from ethogram.errors import OptionError, nearest
+from ethogram.log import Candidates, Features, Histories, Log
+from ethogram.nn import slates
+from ethogram.nn.prior import Prior
+from ethogram.nn.train import Trained
+from ethogram.verbs import State
+
+NETWORK = ("dim", "side", "hidden", "dropout")
+"""Options of a system that shape its network; `activation` is passed as `act`."""
+LEARNING = ("epochs", "patience", "lr", "decay", "questions", "precision")
+
+
+@dataclass(frozen=True)
+class SlateRanker:
+    """Features, network, and how its training went."""
+
+    features: Features
+    network: slates.SlateNetwork
+    trained: Trained
+
+    @classmethod
+    def fit(
+        cls, options: Any, interest: Callable[[int], nn.Module], train: Log, valid: Log | None, *, seed: int,
+        watch: Any, features: Features | None = None,
+    ) -> SlateRanker:  # fmt: skip
+        """Fit a network whose shape and learning are the options of a system."""
+        chosen = (features or train.features()).limit(options.last)
+        network = cls._network(options, interest, chosen, seed)
+        how = slates.Learning(pairs=options.batch, **{n: getattr(options, n) for n in LEARNING if hasattr(options, n)})
+        asked = train.questions("slates")
+        held = valid.questions("slates") if valid is not None else None
+        popular = Prior(chosen, train)
+        went = slates.fit(network, chosen, asked, how, valid=held, popular=popular, seed=seed, watch=watch)
+        return cls(chosen, network, went)
+
+    @staticmethod
+    def _network(options: Any, interest: Any, features: Features, seed: int) -> slates.SlateNetwork:
+        check(options)
+        shape: Mapping[str, Any] = {n: getattr(options, n) for n in NETWORK}
+        tag = getattr(options, "category", None)
+        if tag is not None and tag not in (c.name for c in features.of("item") if c.type == "categorical"):
+            names = [c.name for c in features.of("item") if c.type == "categorical"]
+            raise OptionError(f"category: no categorical item column '{tag}'.{nearest(tag, names)} Columns: {names}.")
+        cross = getattr(options, "cross", "product")
+        return slates.SlateNetwork(features, interest, act=options.activation, tag=tag, seed=seed, cross=cross, **shape)
+
+    def score(self, histories: Histories, candidates: Candidates, context: pa.Table | None = None) -> np.ndarray:
+        """Probabilities in the shape of the candidates."""
+        batch = self.features.encode(histories, candidates, context)
+        return candidates.shape(slates.score(self.network, batch), len(histories))
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int) -> pa.Table:
+        """The k events of most weight per candidate; `share` is the weight over the sum of absolute weights."""
+        batch = self.features.encode(histories, candidates)
+        found, rows = slates.weights(self.network, batch)
+        spans = found.offsets.numpy()
+        weight = found.values.cpu().numpy().astype(np.float64)
+        codes, ends = candidates.flat(len(histories))
+        owner = np.repeat(np.arange(len(histories)), np.diff(ends))
+        kept = histories if self.features.last is None else histories.last(self.features.last)
+        first = np.concatenate([[0], np.cumsum(kept.lengths)])[owner]
+        lengths = np.diff(spans)
+        query = np.repeat(np.arange(len(lengths)), lengths)
+        order = np.lexsort((-np.abs(weight), query))
+        place = np.arange(len(weight)) - np.repeat(spans[:-1], lengths)
+        rank = np.empty(len(weight), np.int64)
+        rank[order] = place  # place in the ordered list is the rank, since queries stay together
+        top = order[place < k] if len(order) else order
+        total = np.bincount(query, np.abs(weight), minlength=len(lengths))
+        events = rows[first[query[top]] + place[top]] if len(top) else np.zeros(0, np.int64)
+        share = weight[top] / np.maximum(total[query[top]], 1e-12)
+        time = histories.columns.get("time")
+        return pa.table(
+            {
+                "question": owner[query[top]],
+                "candidate": candidates.vocabulary.decode(codes[query[top]]),
+                "item": histories.vocabularies["item"].decode(np.asarray(histories.item)[events]),
+                "time": pa.array(np.asarray(time)[events], pa.timestamp("us", "UTC"))
+                if time is not None
+                else pa.nulls(len(top), pa.timestamp("us", "UTC")),
+                "share": share,
+                "rank": rank[top] + 1,
+            }
+        )
+
+    def state(self) -> State:
+        tables, json, counts = self.features.saved()
+        trained = {"epoch": self.trained.epoch, "best_epoch": self.trained.best_epoch, "best": self.trained.best}
+        trained |= {"stopped": self.trained.stopped, "curve": self.trained.curve}
+        return State({**counts, **slates.arrays(self.network)}, tables, {"features": json, "trained": trained})
+
+    @classmethod
+    def restore(cls, options: Any, interest: Callable[[int], nn.Module], state: State) -> SlateRanker:
+        """The inverse of `state`."""
+        features = Features.restored(state.tables, state.json["features"], state.arrays)
+        network = cls._network(options, interest, features, 0)
+        slates.restore(network, state.arrays)
+        network.eval()
+        return cls(features, network, Trained(**state.json["trained"]))
+
+
+def check(options: Any) -> None:
+    """Refuse sizes and rates that no network can have.
+
+    Raises
+    ------
+    OptionError
+        One of them, by name.
+    """
+    sizes = {n: getattr(options, n) for n in ("dim", "side", "batch", "last", "questions", "epochs", "patience")}
+    for name, value in sizes.items():
+        if value is not None and value < 1:
+            raise OptionError(f"{options.info.key}: {name} = {value}; give 1 or more.")
+    for name in ("hidden", "attention"):
+        if any(width < 1 for width in getattr(options, name, ())):
+            raise OptionError(f"{options.info.key}: {name} = {getattr(options, name)}; layers have 1 or more values.")
+    if not 0 <= options.dropout < 1:
+        raise OptionError(f"{options.info.key}: dropout = {options.dropout} is not in [0, 1).")
+    if not options.lr > 0 or options.decay < 0:
+        raise OptionError(f"{options.info.key}: lr = {options.lr} must be above 0, decay = {options.decay} not below.")

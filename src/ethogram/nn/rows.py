@@ -1,0 +1,135 @@
+"""Rows of a matrix picked and added up: what embeddings, pooling and hash buckets do all day.
+
+On the CPU in float32 the additions run in compiled loops in the order of the index, so that a sum has the same
+bytes on every run; elsewhere they go to torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _add(out: np.ndarray, index: np.ndarray, source: np.ndarray) -> None:
+    for i in range(len(index)):
+        row = index[i]
+        for k in range(source.shape[1]):
+            out[row, k] += source[i, k]
+
+
+@njit(cache=True, nogil=True)
+def _distinct(ids: np.ndarray, place: np.ndarray, out: np.ndarray, inverse: np.ndarray) -> int:
+    # place[r] is a guess of where r lies in `out`; a guess left by an earlier call is checked, never cleared
+    found = 0
+    for i in range(len(ids)):
+        row = ids[i]
+        at = place[row]
+        if at < found and out[at] == row:
+            inverse[i] = at
+        else:
+            place[row] = found
+            out[found] = row
+            inverse[i] = found
+            found += 1
+    return found
+
+
+def add_rows(out: Tensor, index: Tensor, source: Tensor) -> Tensor:
+    """``out[index[i]] += source[i]`` for every i, in place, in order.
+
+    Parameters
+    ----------
+    out : float[R, d]. index : int64[N]. source : float[N, d].
+    """
+    if out.device.type == "cpu" and out.dtype == source.dtype == torch.float32 and out.is_contiguous():
+        _add(out.detach().numpy(), index.numpy(), source.detach().contiguous().numpy())
+        return out
+    return out.index_add_(0, index, source.to(out.dtype))
+
+
+def distinct(ids: Tensor, place: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+    """Different values of `ids` in order of first appearance, and for each id its place among them.
+
+    Parameters
+    ----------
+    ids : int64[N], not negative. place : int32 scratch longer than the largest id; any content, reused without
+        clearing. Without it (or off the CPU) values come back sorted instead.
+
+    Examples
+    --------
+    >>> rows, inverse = distinct(torch.tensor([7, 2, 7]), np.zeros(8, np.int32))
+    >>> rows.tolist(), inverse.tolist()
+    ([7, 2], [0, 1, 0])
+    """
+    flat = ids.reshape(-1)
+    if place is None or flat.device.type != "cpu":
+        rows, inverse = torch.unique(flat, return_inverse=True)
+        return rows, inverse
+    wanted = flat.numpy()
+    out, inverse = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
+    found = _distinct(wanted, place, out, inverse)
+    return torch.from_numpy(out[:found].copy()), torch.from_numpy(inverse)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.rows = len(values)
+        return values.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        (grad,) = grads
+        flat = grad.reshape(len(grad), -1)
+        out = torch.zeros(ctx.rows, flat.shape[1], dtype=flat.dtype, device=flat.device)
+        return add_rows(out, index, flat).view(ctx.rows, *grad.shape[1:]), None
+
+
+def gather_rows(values: Tensor, index: Tensor) -> Tensor:
+    """``values[index]`` whose gradient is added up in the order of the index.
+
+    Parameters
+    ----------
+    values : float[R, ...]. index : int64[N].
+    """
+    return _Gather.apply(values, index)
+
+
+class _Take(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.rows = len(values)
+        return values.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return place_rows(grads[0], ctx.saved_tensors[0], ctx.rows), None
+
+
+class _Place(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, index: Tensor, rows: int) -> Tensor:
+        ctx.save_for_backward(index)
+        return values.new_zeros(rows, *values.shape[1:]).index_copy_(0, index, values)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return take_rows(grads[0], ctx.saved_tensors[0]), None, None
+
+
+def take_rows(values: Tensor, index: Tensor) -> Tensor:
+    """``values[index]`` for an index without repeats: its gradient is a copy, not a sum."""
+    return _Take.apply(values, index)
+
+
+def place_rows(values: Tensor, index: Tensor, rows: int) -> Tensor:
+    """Zeros [rows, ...] in which row ``index[i]`` is ``values[i]``; the index has no repeats."""
+    return _Place.apply(values, index, rows)

@@ -1,0 +1,334 @@
+"""A network that answers slates: how probable is a positive answer to each candidate, given the history?
+
+    logit(t) = Tower([e_t ; v(t) ; e_t * v(t) ; users ; context ; log(1 + length) ; popularity of t])
+
+with v(t) = interest(history, t) and the popularity of `ethogram.nn.prior`. What differs between systems is the
+interest; everything else, and how it learns, is here. `cross` names what stands in place of e_t * v(t): nothing, or
+the interactions of older networks (`ethogram.nn.cross`).
+
+Sampled negatives. Where the negatives of a slate were sampled and carry weight w (1 / sampling rate) while positives
+carry 1, the odds in the sample are w times the true ones. The network learns the sample with log w added to its logit
+and answers without it: these are the probabilities of the full task, with the variance of an unweighted fit.
+(J. Anderson: Separate sample logistic discrimination. Biometrika 1972.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ethogram.errors import OptionError
+from ethogram.log import Batch, Features, Questions
+from ethogram.nn import prior
+from ethogram.nn.activation import Activation
+from ethogram.nn.cross import Cross, Crossing
+from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Tables
+from ethogram.nn.losses import bce
+from ethogram.nn.mlp import Tower
+from ethogram.nn.optimise import RowAdam
+from ethogram.nn.prior import Prior
+from ethogram.nn.ragged import Ragged, bucket_batches, segments
+from ethogram.nn.train import Trained, train
+
+NUMBERS = 2
+"""Numbers that every tower is given: length of the history and popularity of the candidate, brought to about 1."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a slate network learns.
+
+    `pairs` candidates and `tokens` events go into a batch at most; `decay` is the weight of mini-batch aware L2 on the
+    embedding rows; `questions` per epoch, drawn anew each epoch, None takes all.
+    """
+
+    epochs: int = 5
+    patience: int = 2
+    lr: float = 1e-3
+    pairs: int = 2_048
+    tokens: int = 65_536
+    decay: float = 0.0
+    questions: int | None = None
+    precision: str = "fp32"
+
+
+class SlateNetwork(nn.Module):
+    """See the module.
+
+    Parameters
+    ----------
+    features : columns. interest : from the width of an item's vector to an `Interest`. tag : item column whose rows
+        an interest that retrieves by category is given for every event and candidate.
+    dim, side : widths of the identity's and of other tables. hidden, act, dropout, norm : of the tower.
+    cross : interactions beside the tower's inputs, see `ethogram.nn.cross`.
+    """
+
+    def __init__(
+        self, features: Features, interest: Any, *, dim: int = 32, side: int = 8, hidden: Sequence[int] = (128, 64),
+        act: Activation = "prelu", dropout: float = 0.0, norm: bool = False, tag: str | None = None, seed: int = 0,
+        cross: Cross = "product",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.tag = tag
+        self.tables = Tables(features, dim, side, seed=seed)
+        self.items = ItemEncoder(features, self.tables)
+
+        self.events, self.context, self.users = (
+            ColumnEncoder.of(features, whose, self.tables) for whose in ("event", "context", "user")
+        )
+        width = self.items.width
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            # what is known of a past event (its kind, its rating) moves the item's vector
+            self.event = nn.Linear(self.events.width, width, bias=False) if self.events.width else None
+            self.interest: nn.Module = interest(width)
+            if self.event is not None:
+                nn.init.normal_(self.event.weight, 0.0, 0.02)
+        times, others = self.interest.width // width, [*self.users.parts, *self.context.parts]  # type: ignore[operator]
+        self.crossing = Crossing(cross, features, self.items.parts, times, others, dim=dim, numbers=NUMBERS, seed=seed)
+        inputs = width * (1 + times) + sum(others) + NUMBERS + self.crossing.extra
+        deep = self.crossing.deep
+        self.tower = Tower(inputs, hidden, act=act, dropout=dropout, norm=norm, seed=seed) if deep else None
+        self.register_buffer("popularity", torch.zeros(features.tables["item"]))
+
+    @property
+    def sparse(self) -> list[tuple[nn.Parameter, Tensor | None]]:
+        """Embedding tables, with how often training holds each row (None: not counted)."""
+        pairs = [pair for tables in (self.tables, *self.crossing.tables) for pair in tables.counted]
+        return pairs if self.crossing.pairs is None else [*pairs, (self.crossing.pairs.table.weight, None)]
+
+    @property
+    def dense(self) -> list[nn.Parameter]:
+        """Parameters that are not embedding tables."""
+        sparse = {id(p) for p, _ in self.sparse}
+        return [p for p in self.parameters() if id(p) not in sparse]
+
+    def keys(self, batch: Batch, rows: np.ndarray) -> Tensor:
+        """Vectors of past events, the shared rows of the history, [len(rows), width]."""
+        history = batch.sequences["history"]
+        return self._moved(batch, rows, self.items(batch.items, torch.from_numpy(history.item[rows].astype(np.int64))))
+
+    def _moved(self, batch: Batch, rows: np.ndarray, items: Tensor) -> Tensor:
+        if self.event is None or not len(rows):
+            return items
+        return items + self.event(self.events(batch.sequences["history"].columns, rows))
+
+    def vectors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """(keys, key offsets, queries, query offsets, tags of both) of a batch."""
+        history, judged = batch.sequences["history"], batch.candidates
+        assert judged is not None
+        past, spans = history.flat()
+        asked, ends = judged.flat()
+        codes = np.concatenate([history.item[past], judged.item[asked]]).astype(np.int64)
+        both = self.items(batch.items, torch.from_numpy(codes))  # every different item is put together once
+        starts = np.ones(len(past), bool) if history.starts is None else history.starts[past]
+        tags = {"key_starts": torch.from_numpy(np.ascontiguousarray(starts))}
+        if history.time is not None:
+            tags["key_times"] = torch.from_numpy(np.asarray(history.time)[past])
+        if self.tag is not None:
+            rows = torch.from_numpy(batch.items[self.tag].values[codes].astype(np.int64)).unsqueeze(1)
+            tags |= {"key_tags": rows[: len(past)].to(both.device), "query_tags": rows[len(past) :].to(both.device)}
+        keys = self._moved(batch, past, both[: len(past)])
+        return keys, torch.from_numpy(spans), both[len(past) :], torch.from_numpy(ends), tags
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of all candidates, flat [Q]."""
+        keys, spans, queries, ends, tags = self.vectors(batch)
+        return self.logits(batch, queries, ends, self.interest(keys, spans, queries, ends, **tags), spans.diff())
+
+    def logits(self, batch: Batch, queries: Tensor, ends: Tensor, found: Tensor, lengths: Tensor) -> Tensor:
+        """Logits from the candidates' interests; `lengths` counts the events behind each question."""
+        owner = segments(ends, queries.device)
+        parts = [queries, found]
+        if (users := self.users(batch.users)) is not None:
+            parts.append(users.index_select(0, owner))
+        assert batch.candidates is not None
+        context = self.context(batch.candidates.columns, batch.candidates.flat()[0])
+        if context is not None:
+            parts.append(context)
+        numbers = self._numbers(batch, owner, lengths)
+        beside, added = self.crossing(batch, queries, found, torch.cat(parts, 1), numbers, ends)
+        if self.tower is None:
+            return added.float()  # type: ignore[union-attr]
+        answer: Tensor = self.tower(torch.cat([*parts, *beside, numbers], 1)) + added
+        return answer.float()
+
+    def _numbers(self, batch: Batch, owner: Tensor, lengths: Tensor) -> Tensor:
+        """Length of the history and popularity of the candidate, [Q, NUMBERS]."""
+        judged = batch.candidates
+        assert judged is not None
+        asked, _ = judged.flat()
+        if prior.COLUMN in judged.columns:
+            popular = torch.from_numpy(judged.columns[prior.COLUMN][asked]).to(owner.device)
+        else:
+            rows = batch.items["item"].values[judged.item[asked]].astype(np.int64)
+            popular = self.popularity[torch.from_numpy(rows).to(owner.device)]
+        length = 0.2 * torch.log1p(lengths.to(owner.device, torch.float32))
+        return torch.stack([length.index_select(0, owner), 0.2 * popular], 1)
+
+    def count(self, times: Mapping[str, np.ndarray]) -> None:
+        """Take in how often training holds each row of each table."""
+        for tables in (self.tables, *self.crossing.tables):
+            tables.counts = [torch.from_numpy(times[name]) for name in tables.names]
+
+    @torch.no_grad()
+    def begin(self, rate: float) -> None:
+        """Begin at the base rate: rare answers would otherwise cost the first steps."""
+        weights = self.crossing.weights
+        bias = self.tower.layers[-1].bias if self.tower is not None else weights.bias  # type: ignore[union-attr]
+        bias.fill_(float(np.log(rate / (1 - rate))))  # type: ignore[union-attr, operator]
+
+
+def offsets_of(asked: Questions) -> np.ndarray:
+    """log(weight of a negative / of a positive) of each candidate's slate, float32; 0 where nothing was sampled.
+
+    A slate that was left without negatives (or that has no positive) was sampled like the others: it takes their
+    mean weight. Read as 1 it would teach that whatever is seen without negatives is taken more often than it is.
+    """
+    _, ends = asked.candidates.flat(len(asked))
+    owner = np.repeat(np.arange(len(asked)), np.diff(ends))
+
+    def mean(chosen: np.ndarray) -> np.ndarray:
+        total = np.bincount(owner[chosen], asked.weight[chosen], minlength=len(asked))
+        count = np.bincount(owner[chosen], minlength=len(asked))
+        every = total.sum() / count.sum() if count.any() else 1.0
+        return np.where(count > 0, total / np.maximum(count, 1), every)
+
+    down = asked.label < 0.5
+    ratio = mean(down) / np.maximum(mean(~down), 1e-12)
+    return np.log(np.maximum(ratio, 1e-6))[owner].astype(np.float32)
+
+
+def occurrences(features: Features, batch: Batch) -> dict[str, np.ndarray]:
+    """Embedding table -> float32[rows]: how often each row stands in the questions of a batch.
+
+    Every event of a history counts once, however many questions share it, and so does every candidate.
+    """
+    judged, history = batch.candidates, batch.sequences["history"]
+    assert judged is not None
+    change = np.bincount(history.start, minlength=len(history.item) + 1)
+    change -= np.bincount(history.stop, minlength=len(history.item) + 1)
+    past, (asked, _) = np.flatnonzero(np.cumsum(change)[:-1] > 0), judged.flat()
+    counts = {name: np.zeros(rows, np.float32) for name, rows in features.tables.items()}
+
+    def count(table: str | None, rows: np.ndarray, times: np.ndarray | None = None) -> None:
+        if table is not None:
+            counts[table] += np.bincount(rows, times, minlength=len(counts[table])).astype(np.float32)
+
+    codes = np.concatenate([history.item[past], judged.item[asked]])
+    times = np.bincount(codes, minlength=len(batch.items["item"].values)).astype(np.float64)
+    for column in batch.items.values():
+        spans = column.offsets
+        count(column.table, column.values, times if spans is None else np.repeat(times, np.diff(spans)))
+    for held, where, rows in (
+        (history.columns, history.tables, past),
+        (judged.columns, judged.tables, asked),
+        (batch.users, batch.user_tables, np.arange(len(batch))),
+    ):
+        for name, values in held.items():
+            if (table := where.get(name)) is not None:
+                count(table, values[rows])
+    return counts
+
+
+def batches(batch: Batch, how: Learning, rng: np.random.Generator) -> Iterable[Batch]:
+    """One epoch of batches of questions with histories of like length."""
+    assert batch.candidates is not None
+    rows = np.arange(len(batch))
+    if how.questions is not None and how.questions < len(rows):
+        rows = np.sort(rng.choice(rows, how.questions, replace=False))
+    lengths = batch.sequences["history"].lengths[rows]
+    counts = batch.candidates.lengths[rows]
+    for part in bucket_batches(lengths, tokens=how.tokens, padding=0.3, widths=counts, width=how.pairs, seed=rng):
+        yield batch[rows[part]]
+
+
+def fit(
+    network: SlateNetwork, features: Features, asked: Questions, how: Learning, *, valid: Questions | None = None,
+    popular: Prior | None = None, seed: int = 0, watch: Any = None, checkpoint: Any = None, identity: str = "",
+) -> Trained:  # fmt: skip
+    """Train on slates; with `valid`, keep the epoch of the least weighted log-loss there.
+
+    `popular` tells how popular the candidates are; without it nothing is known of that.
+    """
+    if not len(asked):
+        raise OptionError("fit: the training log asks no question.")
+    whole = features.encode(asked)
+    assert whole.label is not None
+    if popular is not None:
+        assert whole.candidates is not None
+        columns = {**whole.candidates.columns, prior.COLUMN: popular.before(whole)}
+        whole = replace(whole, candidates=replace(whole.candidates, columns=columns))
+        network.popularity.copy_(torch.from_numpy(popular.last))
+    label, shift = torch.from_numpy(whole.label), torch.from_numpy(offsets_of(asked))
+
+    def loss(batch: Batch) -> Tensor:
+        rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
+        logits = network(batch)
+        return bce(logits + shift[rows].to(logits.device), label[rows].to(logits.device))
+
+    held = features.encode(valid) if valid is not None and len(valid) else None
+
+    def value() -> float:
+        assert valid is not None
+        assert held is not None
+        p = score(network, held, how.tokens)
+        p = np.clip(p.astype(np.float64), 1e-9, 1 - 1e-9)
+        losses = -np.where(valid.label > 0.5, np.log(p), np.log1p(-p))
+        return -float(np.average(losses, weights=valid.weight))
+
+    rate = float(np.clip(np.average(asked.label, weights=asked.weight), 1e-6, 1 - 1e-6))
+    network.begin(rate)
+    network.count(occurrences(features, whole))
+    tables, counts = zip(*network.sparse, strict=True)
+    optimisers = [
+        RowAdam(tables, how.lr, decay=how.decay, counts=counts),
+        torch.optim.Adam(network.dense, how.lr),
+    ]
+    return train(
+        network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
+        valid=None if held is None else value, patience=how.patience,
+        precision=how.precision, checkpoint=checkpoint, identity=identity, watch=watch,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def score(network: SlateNetwork, batch: Batch, tokens: int = 262_144) -> np.ndarray:
+    """Probabilities of all candidates, float32, flat."""
+    assert batch.candidates is not None
+    network.eval()
+    out = np.empty(int(batch.candidates.lengths.sum()), np.float32)
+    ends = np.concatenate([[0], np.cumsum(batch.candidates.lengths)])
+    work = batch.sequences["history"].lengths + batch.candidates.lengths
+    block = np.cumsum(work) // max(tokens, 1)
+    for rows in np.split(np.arange(len(batch)), np.flatnonzero(np.diff(block)) + 1):
+        if len(rows):
+            logits = network(batch[rows])
+            out[ends[rows[0]] : ends[rows[-1] + 1]] = torch.sigmoid(logits).cpu().numpy()
+    return out
+
+
+@torch.no_grad()
+def weights(network: SlateNetwork, batch: Batch) -> tuple[Ragged, np.ndarray]:
+    """(weight of each event for each candidate, shared rows of the histories in turn)."""
+    network.eval()
+    keys, spans, queries, ends, tags = network.vectors(batch)
+    found: Ragged = network.interest.weights(keys, spans, queries, ends, **tags)  # type: ignore[operator]
+    return found, batch.sequences["history"].flat()[0]
+
+
+def arrays(network: nn.Module) -> dict[str, np.ndarray]:
+    """Weights and buffers for a system's State."""
+    return {f"model.{k}": v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+
+
+def restore(network: nn.Module, held: Mapping[str, np.ndarray]) -> None:
+    """The inverse of `arrays`."""
+    network.load_state_dict(
+        {k.removeprefix("model."): torch.from_numpy(np.array(v)) for k, v in held.items() if k.startswith("model.")}
+    )

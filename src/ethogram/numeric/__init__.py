@@ -1,0 +1,1 @@
+"""Vectors and sparse rows without torch and without a paper."""

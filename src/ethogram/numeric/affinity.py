@@ -1,0 +1,137 @@
+"""Scores that are sums over the history: each past event speaks for items, the older the more quietly.
+
+    score(u, b) = sum over events k of u's history of decay^(g_k) * R[h_k, b] + prior[b]
+
+h_k is the item of event k, g_k the number of groups of equal times of the user behind it, R sparse item-item weights
+and `prior` what holds for everybody. Popularity has no R, personal frequency the identity, item-kNN cosines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ethogram.log import Candidates, Histories
+from ethogram.numeric.known import Known, times
+from ethogram.numeric.neighbours import Neighbours, ThroughUsers, from_arrays
+from ethogram.numeric.recommend import recommend
+from ethogram.numeric.traces import decayed
+from ethogram.verbs import State, Table
+
+POPULARITY = 1e-9
+"""Weight of popularity beside personal evidence: it only orders what nothing personal speaks for."""
+DENSE = 2**22
+PAIRS = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Affinity:
+    """A fitted sum over the history.
+
+    Attributes
+    ----------
+    known : the training log's items, users and counts.
+    rows : R, whose codes are those of ``known.items``.
+    prior : float64[V].
+    decay : factor per group, in (0, 1].
+    """
+
+    known: Known
+    rows: Neighbours | ThroughUsers
+    prior: np.ndarray
+    decay: float = 1.0
+
+    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
+        """float64 in the shape of the candidates; 0 for items that training never met."""
+        n, size = len(histories), len(self.known.items)
+        own = candidates.vocabulary.codes_in(self.known.items)
+        if candidates.shared and np.array_equal(_mapped(own, candidates.items), np.arange(size)):
+            out = np.empty((n, size))
+            self._fill(histories, out)
+            return out
+        codes, offsets = candidates.flat(n)
+        flat = np.empty(len(codes))
+        step = max(1, DENSE // max(size, 1))
+        room = np.zeros((min(step, n), size + 1))
+        for a in range(0, n, step):
+            b = min(a + step, n)
+            # the last column answers for -1, items that are not known here
+            dense = room[: b - a]
+            dense[:, :size] = self._fill(histories[a:b], np.empty((b - a, size)))
+            part = codes[offsets[a] : offsets[b]]
+            owner = np.repeat(np.arange(b - a), np.diff(offsets[a : b + 1]))
+            flat[offsets[a] : offsets[b]] = dense[owner, _mapped(own, part)]
+        return candidates.shape(flat, n)
+
+    def _fill(self, histories: Histories, out: np.ndarray) -> np.ndarray:
+        step = max(1, DENSE // max(out.shape[1], 1))
+        for rows, asked in histories.blocks(step):
+            t = decayed(asked, self.known.items, self.decay)
+            self.rows.add(t.items, t.weights, t.offsets, self.prior, out[rows])
+        return out
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """See `ethogram.numeric.recommend.recommend`."""
+        return recommend(self.score, self.known, histories, k, exclude_seen=exclude_seen, among=among)
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
+        """The k past events with the largest part in the personal score of each candidate.
+
+        `share` is the event's part of that sum (the prior left aside). Ties go to the later event; candidates for
+        which no event speaks have no row.
+        """
+        codes, offsets = candidates.flat(len(histories))
+        own = candidates.vocabulary.codes_in(self.known.items)
+        t = decayed(histories, self.known.items, self.decay)
+        found: list[tuple[np.ndarray, ...]] = []
+        for q in range(len(histories)):
+            past = slice(t.offsets[q], t.offsets[q + 1])
+            width = max(past.stop - past.start, 1)
+            for a in range(offsets[q], offsets[q + 1], max(1, PAIRS // width)):
+                part = codes[a : min(a + max(1, PAIRS // width), offsets[q + 1])]
+                place, event, share, rank = self._reasons(_mapped(own, part), t.items[past], t.weights[past], k)
+                found.append((np.full(len(place), q), part[place], t.rows[past][event], share, rank))
+        empty = (np.empty(0, np.int64),) * 3 + (np.empty(0), np.empty(0, np.int64))
+        question, candidate, row, share, rank = (np.concatenate(c) for c in zip(empty, *found, strict=True))
+        return pa.table(
+            {
+                "question": question.astype(np.int64),
+                "candidate": candidates.vocabulary.decode(candidate),
+                "item": histories.vocabularies["item"].decode(np.asarray(histories.item)[row]),
+                "time": times(histories, row),
+                "share": share,
+                "rank": rank.astype(np.int64),
+            }
+        )
+
+    def _reasons(self, codes: np.ndarray, items: np.ndarray, weights: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+        """(candidate, event, share, rank) of the k largest terms of each candidate's sum."""
+        a, b = np.tile(items, len(codes)), np.repeat(codes, len(items))
+        terms = (self.rows.between(a, b) * np.tile(weights, len(codes))).reshape(len(codes), len(items))
+        latest_first = np.argsort(-terms[:, ::-1], axis=1, kind="stable")[:, :k]
+        event = len(items) - 1 - latest_first
+        largest = np.take_along_axis(terms, event, 1)
+        candidate, rank = np.nonzero(largest > 0)
+        share = largest[candidate, rank] / terms.sum(1)[candidate]
+        return candidate, event[candidate, rank], share, rank + 1
+
+    def state(self) -> State:
+        arrays = {**self.rows.arrays(), "prior": self.prior}
+        return State(arrays, {}, {"decay": self.decay, "cap": self.rows.cap}, {"known": self.known.state()})
+
+    @classmethod
+    def restore(cls, state: State) -> Affinity:
+        rows = from_arrays({k: v for k, v in state.arrays.items() if k != "prior"}, state.json["cap"])
+        prior = np.asarray(state.arrays["prior"])
+        return cls(Known.restore(state.parts["known"]), rows, prior, state.json["decay"])
+
+
+def _mapped(own: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """own[codes] with -1 for -1, int32."""
+    out = np.full(codes.shape, -1, np.int32)
+    out[codes >= 0] = own[codes[codes >= 0]]
+    return out

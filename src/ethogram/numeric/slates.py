@@ -1,0 +1,156 @@
+"""Encoded slates laid flat, one row per (question, candidate), in blocks that fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from ethogram.errors import OptionError, StepError
+from ethogram.log import Batch, Candidates, Features, Histories, Log, Questions
+
+ENCODED = 2**22
+"""Candidates encoded at once."""
+BLOCK = 2**17
+"""Candidates handed out at once: a hundred columns of them are 52 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slates:
+    """The candidates of an encoded batch, flat.
+
+    Attributes
+    ----------
+    place : int64[total], row of each candidate in the batch's shared candidate columns.
+    offsets : int64[n + 1], candidates of question i are ``offsets[i]:offsets[i + 1]``.
+    """
+
+    batch: Batch
+    place: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, batch: Batch) -> Slates:
+        if batch.candidates is None:
+            raise OptionError("slates: this batch was encoded without candidates.")
+        return cls(batch, *batch.candidates.flat())
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    @cached_property
+    def owner(self) -> np.ndarray:
+        """Question of each candidate, int64[total]."""
+        return np.repeat(np.arange(len(self.batch)), np.diff(self.offsets))
+
+    @cached_property
+    def item(self) -> np.ndarray:
+        """Item of each candidate, int32[total]: row of the batch's item columns."""
+        assert self.batch.candidates is not None
+        return self.batch.candidates.item[self.place]
+
+    def context(self) -> Iterator[tuple[str, np.ndarray, str | None]]:
+        """(name, values beside the candidates, embedding table or None if numeric) of each context column."""
+        judged = self.batch.candidates
+        assert judged is not None
+        for name, values in judged.columns.items():
+            yield name, values[self.place], judged.tables.get(name)
+
+    def users(self) -> Iterator[tuple[str, np.ndarray, str | None]]:
+        """The same for each column of the users."""
+        for name, values in self.batch.users.items():
+            yield name, values[self.owner], self.batch.user_tables.get(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Slates with what really happened.
+
+    Attributes
+    ----------
+    label : bool[total]. weight : float64[total], how much of the task a row stands for.
+    histories : of the questions.
+    """
+
+    slates: Slates
+    label: np.ndarray
+    weight: np.ndarray
+    histories: Histories
+
+
+def answered(part: Log, features: Features, max_questions: int | None = None, *, seed: int = 0) -> Answered:
+    """The labelled slates of a log, all of them or a random `max_questions`.
+
+    Raises
+    ------
+    StepError
+        A label is neither 0 nor 1, or all labels are equal: there is nothing to tell apart.
+    """
+    questions: Questions = part.questions("slates")
+    batch, histories = features.encode(questions), questions.histories
+    if max_questions is not None and max_questions < len(batch):
+        chosen = np.sort(np.random.default_rng(seed).choice(len(batch), max_questions, replace=False))
+        batch, histories = batch[chosen], histories[chosen]
+    slates = Slates.of(batch)
+    label = questions.label[slates.place]
+    if wrong := label[(label != 0) & (label != 1)].tolist():
+        raise StepError(f"a label is {wrong[0]:g}; a ranker learns from answers that are 0 or 1.")
+    if len(label) == 0 or label.min() == label.max():
+        raise StepError(f"all {len(label)} labels of the training slates are equal; a ranker needs both answers.")
+    return Answered(slates, label > 0, questions.weight[slates.place].astype(np.float64), histories)
+
+
+def score(
+    features: Features,
+    histories: Histories,
+    candidates: Candidates,
+    context: Mapping[str, np.ndarray] | pa.Table | None,
+    judge: Callable[[Slates], np.ndarray],
+) -> np.ndarray:
+    """Scores float64 in the shape of the candidates, `judge` being asked block by block.
+
+    Parameters
+    ----------
+    context : a table with one row per question, or arrays flat beside the candidates.
+    judge : float[total] for a block of questions.
+    """
+    n = len(histories)
+    ends = np.concatenate([[0], np.cumsum(candidates.counts(n))])
+    scores = np.empty(int(ends[-1]))
+    for rows in _blocks(ends, ENCODED):
+        some = _context(context, rows, ends)
+        batch = features.encode(histories[rows], candidates[rows], some)
+        inside = ends[rows.start : rows.stop + 1] - ends[rows.start]
+        for part in _blocks(inside, BLOCK):
+            first, last = ends[rows.start + part.start], ends[rows.start + part.stop]
+            scores[first:last] = judge(Slates.of(batch[part]))
+    return candidates.shape(scores, n)
+
+
+def _blocks(ends: np.ndarray, size: int) -> Iterator[slice]:
+    """Consecutive questions with at most `size` candidates together, at least one question each."""
+    first = 0
+    while first < len(ends) - 1:
+        last = max(first + 1, int(np.searchsorted(ends, ends[first] + size, side="right")) - 1)
+        yield slice(first, last)
+        first = last
+
+
+def _context(
+    context: Mapping[str, np.ndarray] | pa.Table | None, rows: slice, ends: np.ndarray
+) -> Mapping[str, np.ndarray] | pa.Table | None:
+    if context is None:
+        return None
+    if isinstance(context, pa.Table):
+        if len(context) == len(ends) - 1:
+            return context.slice(rows.start, rows.stop - rows.start)
+        if len(context) != ends[-1]:
+            raise OptionError(
+                f"context has {len(context)} rows; give one per question ({len(ends) - 1}), "
+                f"or one per candidate ({ends[-1]})."
+            )
+        return context.slice(ends[rows.start], ends[rows.stop] - ends[rows.start])
+    return {name: values[ends[rows.start] : ends[rows.stop]] for name, values in context.items()}

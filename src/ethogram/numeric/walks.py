@@ -1,0 +1,209 @@
+"""Loops over sparse rows: from an item to the items that share a user with it or follow it, and back to scores."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def occurrences(item: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(offsets int64[size + 1], rows): the rows of each item in ascending order; code -1 is left out."""
+    offsets = np.zeros(size + 1, np.int64)
+    for i in range(len(item)):
+        if item[i] >= 0:
+            offsets[item[i] + 1] += 1
+    for a in range(size):
+        offsets[a + 1] += offsets[a]
+    at, rows = offsets[:-1].copy(), np.empty(offsets[size], np.int64)
+    for i in range(len(item)):
+        if item[i] >= 0:
+            rows[at[item[i]]] = i
+            at[item[i]] += 1
+    return offsets, rows
+
+
+@njit(cache=True, nogil=True)
+def _sharing(a, item_offsets, users, user_offsets, items, sums, met):  # type: ignore[no-untyped-def]
+    n = 0
+    for e in range(item_offsets[a], item_offsets[a + 1]):
+        u = users[e]
+        for i in range(user_offsets[u], user_offsets[u + 1]):
+            b = items[i]
+            if b != a:
+                if sums[b] == 0:
+                    met[n] = b
+                    n += 1
+                sums[b] += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _following(a, offsets, places, item, group, first, low, high, gap, reverse, sums, met):  # type: ignore[no-untyped-def]
+    n = 0
+    for e in range(offsets[a], offsets[a + 1]):
+        r = places[e]
+        g = group[r]
+        for d in range(-gap, gap + 1):
+            other = g + d
+            weight = 1.0 / d if d > 0 else (-reverse / d if d < 0 else 0.0)
+            if weight == 0 or other < low[r] or other >= high[r]:
+                continue
+            for i in range(first[other], first[other + 1]):
+                b = item[i]
+                if b >= 0:
+                    if sums[b] == 0:
+                        met[n] = b
+                        n += 1
+                    sums[b] += weight
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _write(a, n, sums, met, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
+    """Scale row a's sums, keep as many as there is room for, write them by ascending code and clear the sums."""
+    room = ends[a + 1] - ends[a]
+    found = np.sort(met[:n])
+    if n > room:
+        strength = np.empty(n)
+        for i in range(n):
+            strength[i] = -sums[found[i]] * scale[found[i]]
+        # a stable sort of codes in ascending order leaves ties to the smaller code
+        found = np.sort(found[np.argsort(strength, kind="mergesort")[:room]])
+    for i in range(room):
+        codes[ends[a] + i] = found[i]
+        weights[ends[a] + i] = sums[found[i]] * scale[found[i]] * scale[a]
+    for i in range(n):
+        sums[met[i]] = 0
+
+
+@njit(cache=True, nogil=True)
+def shared_sizes(item_offsets, users, user_offsets, items):  # type: ignore[no-untyped-def]
+    """int64[V]: how many other items share a user with each item."""
+    size = len(item_offsets) - 1
+    sizes, sums, met = np.zeros(size, np.int64), np.zeros(size), np.empty(size, np.int32)
+    for a in range(size):
+        n = _sharing(a, item_offsets, users, user_offsets, items, sums, met)
+        sizes[a] = n
+        for i in range(n):
+            sums[met[i]] = 0
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def shared(item_offsets, users, user_offsets, items, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
+    """Fill rows with the number of shared users, scaled on both sides."""
+    size = len(item_offsets) - 1
+    sums, met = np.zeros(size), np.empty(size, np.int32)
+    for a in range(size):
+        n = _sharing(a, item_offsets, users, user_offsets, items, sums, met)
+        _write(a, n, sums, met, scale, ends, codes, weights)
+
+
+@njit(cache=True, nogil=True)
+def followed_sizes(offsets, places, item, group, first, low, high, gap, reverse):  # type: ignore[no-untyped-def]
+    """int64[V]: how many items lie within `gap` groups before (unless `reverse` is 0) or behind each item."""
+    size = len(offsets) - 1
+    sizes, sums, met = np.zeros(size, np.int64), np.zeros(size), np.empty(size, np.int32)
+    for a in range(size):
+        n = _following(a, offsets, places, item, group, first, low, high, gap, reverse, sums, met)
+        sizes[a] = n
+        for i in range(n):
+            sums[met[i]] = 0
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def followed(offsets, places, item, group, first, low, high, gap, reverse, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
+    """Fill rows with the sums of 1/distance forwards and reverse/distance backwards, scaled on both sides."""
+    size = len(offsets) - 1
+    sums, met = np.zeros(size), np.empty(size, np.int32)
+    for a in range(size):
+        n = _following(a, offsets, places, item, group, first, low, high, gap, reverse, sums, met)
+        _write(a, n, sums, met, scale, ends, codes, weights)
+
+
+@njit(cache=True, nogil=True)
+def spread(items, weights, offsets, ends, codes, values, prior, out):  # type: ignore[no-untyped-def]
+    """out[i] = weighted sum of the sparse rows of trace i's items, then `prior`; items by first appearance."""
+    own = np.zeros(len(ends) - 1)
+    for q in range(len(offsets) - 1):
+        row = out[q]
+        row[:] = 0
+        for e in range(offsets[q], offsets[q + 1]):
+            if items[e] >= 0:
+                own[items[e]] += weights[e]
+        for e in range(offsets[q], offsets[q + 1]):
+            a = items[e]
+            if a >= 0 and own[a] != 0:
+                weight = own[a]  # a repeated item's row is read once
+                own[a] = 0
+                for i in range(ends[a], ends[a + 1]):
+                    row[codes[i]] += weight * values[i]
+        for b in range(len(prior)):
+            row[b] += prior[b]
+
+
+@njit(cache=True, nogil=True)
+def looked_up(a, b, ends, codes, values):  # type: ignore[no-untyped-def]
+    """values[a[i], b[i]] of sparse rows with ascending codes, 0 where there is none."""
+    out = np.zeros(len(a))
+    for i in range(len(a)):
+        if a[i] >= 0 and b[i] >= 0:
+            low, high = ends[a[i]], ends[a[i] + 1]
+            place = low + np.searchsorted(codes[low:high], b[i])
+            if place < high and codes[place] == b[i]:
+                out[i] = values[place]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def spread_through_users(items, weights, offsets, item_offsets, users, user_offsets, baskets, scale, prior, out):  # type: ignore[no-untyped-def]
+    """What `spread` gives on cosine rows, without the rows: from the trace to its items' users, on to their items."""
+    reached = np.zeros(len(user_offsets) - 1)
+    own = np.zeros(len(scale))
+    for q in range(len(offsets) - 1):
+        row = out[q]
+        row[:] = 0
+        reached[:] = 0
+        for e in range(offsets[q], offsets[q + 1]):
+            a = items[e]
+            if a >= 0 and weights[e] != 0:
+                own[a] += weights[e] * scale[a]
+                for i in range(item_offsets[a], item_offsets[a + 1]):
+                    reached[users[i]] += weights[e] * scale[a]
+        for u in range(len(reached)):
+            if reached[u] != 0:
+                for i in range(user_offsets[u], user_offsets[u + 1]):
+                    row[baskets[i]] += reached[u]
+        for e in range(offsets[q], offsets[q + 1]):
+            a = items[e]
+            if a >= 0 and own[a] != 0:
+                self_part = own[a] * (item_offsets[a + 1] - item_offsets[a])
+                row[a] -= self_part
+                # what is left of a difference of equal sums is rounding, and would break ties
+                if abs(row[a]) < 1e-13 * self_part:
+                    row[a] = 0
+                own[a] = 0
+        for b in range(len(prior)):
+            row[b] = row[b] * scale[b] + prior[b]
+
+
+@njit(cache=True, nogil=True)
+def common_users(a, b, item_offsets, users):  # type: ignore[no-untyped-def]
+    """float64[len(a)]: users whom the items a[i] and b[i] share; 0 where a == b or a code is -1."""
+    out = np.zeros(len(a))
+    for k in range(len(a)):
+        if a[k] < 0 or b[k] < 0 or a[k] == b[k]:
+            continue
+        i, j = item_offsets[a[k]], item_offsets[b[k]]
+        while i < item_offsets[a[k] + 1] and j < item_offsets[b[k] + 1]:
+            if users[i] == users[j]:
+                out[k] += 1
+                i += 1
+                j += 1
+            elif users[i] < users[j]:
+                i += 1
+            else:
+                j += 1
+    return out

@@ -1,0 +1,1 @@
+"""Will this person respond to this item now?"""

@@ -1,0 +1,1 @@
+"""Which items next? One system per file."""

@@ -1,0 +1,89 @@
+"""Recommends items that share their users with the person's own: item-based neighbours under the cosine.
+
+    C[a, b]     = users with both a and b / sqrt(D_a D_b),  C[a, a] = 0
+    score(u, b) = sum over u's events k of C[h_k, b] + 1e-9 popularity(b)
+
+D counts training events, at least 1 (repeats count in D, but a user counts once for a pair). Order plays no part, so
+groups of equal times need no rule.
+
+All neighbours are kept. Where their rows could need more than `memory`, they are not built: the same sums are
+taken through users for each question (the fitted state says so), which costs a pass over all distinct (user, item)
+pairs a question; a truncated `neighbours=200` answers faster there, at a small loss.
+
+Reference: M. Deshpande, G. Karypis: Item-Based Top-N Recommendation Algorithms. TOIS 22(1), 2004.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from ethogram.errors import OptionError
+from ethogram.numeric.affinity import POPULARITY, Affinity
+from ethogram.numeric.known import Known
+from ethogram.numeric.neighbours import similar
+from ethogram.numeric.traces import check_decay
+from ethogram.system import system
+from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+
+
+@system(
+    "item_knn",
+    paper="Item-Based Top-N Recommendation Algorithms",
+    year=2004,
+    area="recommend",
+    verbs=("score", "recommend", "explain"),
+    baseline=True,
+)
+@dataclass(kw_only=True)
+class ItemKNN:
+    """Items that share their users with those of the history."""
+
+    neighbours: int | None = None
+    "Neighbours kept per item, those of largest cosine; none keeps all."
+    memory: int = 1024
+    "MiB that the neighbours may take; where all could need more, scores are summed through users instead."
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Count which items share users."""
+        self.fitted = neighbourhood(train, 1.0, self.neighbours, self.memory)
+        return self
+
+    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
+        """Summed cosines to the items of the history."""
+        return self.fitted.score(histories, candidates)
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """The best items (see `ethogram.numeric.recommend`)."""
+        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
+        """The past events with the largest part in each score (see `Affinity.explain`)."""
+        return self.fitted.explain(histories, candidates, k)
+
+    def state(self) -> State:
+        return self.fitted.state()
+
+    def restore(self, state: State) -> Self:
+        self.fitted = Affinity.restore(state)
+        return self
+
+
+def neighbourhood(train: Log, decay: float, neighbours: int | None, memory: int) -> Affinity:
+    """Fit item-kNN whose history fades by `decay` per group.
+
+    Raises
+    ------
+    OptionError
+        Fewer than one neighbour, or a decay outside (0, 1].
+    """
+    check_decay("item_knn", decay)
+    if neighbours is not None and neighbours < 1:
+        raise OptionError(f"item_knn: neighbours = {neighbours}; give 1 or more, or none for all.")
+    known = Known.of(train)
+    rows = similar(train.histories(), np.maximum(known.counts, 1.0), cap=neighbours, limit=memory * 2**20)
+    return Affinity(known, rows, POPULARITY * known.counts, decay)

@@ -1,0 +1,83 @@
+"""Recommends what everybody takes: the same list for each, and the first floor that a model must pass.
+
+    score(b) = events of b in training                              (half_life = None)
+    score(b) = sum over its events of 2^(-age / half_life)          (age before the last training event)
+
+Reference: P. Cremonesi, Y. Koren, R. Turrin: Performance of Recommender Algorithms on Top-N Recommendation Tasks.
+RecSys 2010 (there "TopPop").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from ethogram.errors import OptionError, StepError
+from ethogram.log.condition import duration
+from ethogram.numeric.affinity import Affinity
+from ethogram.numeric.known import Known
+from ethogram.numeric.neighbours import none
+from ethogram.system import system
+from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+
+
+@system(
+    "popularity",
+    paper="Performance of Recommender Algorithms on Top-N Recommendation Tasks",
+    year=2010,
+    area="recommend",
+    verbs=("score", "recommend"),
+    baseline=True,
+)
+@dataclass(kw_only=True)
+class Popularity:
+    """What everybody takes, counted, lately or of all time."""
+
+    half_life: str | None = None
+    "Time in which an event loses half its weight, such as '30d'; none counts all events alike."
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Count; `valid`, `seed` and `watch` have nothing to do.
+
+        Raises
+        ------
+        OptionError
+            A half-life for a log without times.
+        """
+        known = Known.of(train)
+        prior = known.counts.astype(np.float64) if self.half_life is None else self._recent(train, known)
+        self.fitted = Affinity(known, none(len(known.items)), prior)
+        return self
+
+    def _recent(self, train: Log, known: Known) -> np.ndarray:
+        assert self.half_life is not None
+        try:
+            half = duration(self.half_life)
+        except StepError as wrong:
+            raise OptionError(f"popularity: half_life: {wrong}") from None
+        done = train.histories()
+        if "time" not in done.columns:
+            raise OptionError("popularity: half_life needs a log with times; this one has an order only.")
+        rows, _ = done.flat()
+        time, item = np.asarray(done.columns["time"])[rows], np.asarray(done.item)[rows]
+        age = (time.max(initial=0) - time)[item >= 0]
+        return np.bincount(item[item >= 0], 0.5 ** (age / half), minlength=len(known.items))
+
+    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
+        """Counts, the same for every question; 0 for items that training never met."""
+        return self.fitted.score(histories, candidates)
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """The most popular items that the person has not seen (see `ethogram.numeric.recommend`)."""
+        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def state(self) -> State:
+        return self.fitted.state()
+
+    def restore(self, state: State) -> Self:
+        self.fitted = Affinity.restore(state)
+        return self
