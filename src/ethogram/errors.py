@@ -60,7 +60,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     >>> nearest("sdmi", ["sdim", "din"])
     " Did you mean 'sdim'?"
     """
-    found = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
+    found = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.6)
     return f" Did you mean '{found[0]}'?" if found else ""
 
 

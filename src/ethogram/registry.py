@@ -69,7 +69,7 @@ def row(cls: type) -> dict[str, Any]:
         "baseline": known.baseline,
         "module": known.module,
         "class": known.class_name,
-        "summary": (sys.modules[cls.__module__].__doc__ or "").strip().split("\n", 1)[0].rstrip("."),
+        "summary": _summary(sys.modules[cls.__module__].__doc__ or ""),
         "options": [_option(known.key, o) for o in options.table(cls)],
     }
 
@@ -85,6 +85,16 @@ def path(package: str = "ethogram") -> Path:
 def text(package: str = "ethogram") -> str:
     """The index as it is written, one system per block."""
     return json.dumps(collect(package), indent=1, ensure_ascii=False) + "\n"
+
+
+def _summary(doc: str) -> str:
+    """The first sentence of a module's docstring, on one line.
+
+    >>> _summary("Recommends what everybody\\ntakes. The first floor.")
+    'Recommends what everybody takes'
+    """
+    paragraph = " ".join(doc.strip().split("\n\n", 1)[0].split())
+    return paragraph.split(". ", 1)[0].rstrip(".")
 
 
 def _info(cls: Any) -> SystemInfo:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ethogram.cli.evaluate import Store, judge, name_of, scorer
-from ethogram.cli.opening import Reading, describes, open_log
+from ethogram.cli.evaluate import Store, judge, name_of, scorer, tell_ties
+from ethogram.cli.opening import LogName, Reading, describes, open_log
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 def compare(
     *arms: str,
-    log: str | None = None,
+    log: LogName | None = None,
     protocol: Literal["temporal", "leave-last-out", "by-user"] | None = None,
+    ties: Literal["groups", "order"] = "groups",
     reference: str | None = None,
     metric: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     seed: int = 0,
@@ -37,6 +38,9 @@ def compare(
         A log directory, a file or folder of events, or the name of a data set, for systems to run on.
     protocol
         How the log is cut; temporal if not given and the log has a clock.
+    ties
+        groups: events of one user with equal time are one unordered group. order: the order of the rows is taken
+        for the truth.
     reference
         The arm that the others are compared with; the first if not given.
     metric
@@ -55,6 +59,9 @@ def compare(
         built = [scorer(key, ()) for key in arms]
         events = open_log(log, reading, out)
         out.line(f"log: {describes(events)}")
+        if ties == "order":
+            tell_ties(events, protocol, out)
+            events = events.ties("order")
         how = {"seed": seed, "data": name_of(log), "store": store}
         records = [judge(one, events, protocol, out, **how) for one in built]
     found = side_by_side(records, reference=reference, metrics=metric or None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ethogram.cli.opening import Reading, describes, open_log
+from ethogram.cli.opening import LogName, Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
@@ -27,7 +27,7 @@ def evaluate(
     key: str,
     /,
     *,
-    log: str,
+    log: LogName,
     protocol: Literal["temporal", "leave-last-out", "by-user"] | None = None,
     ties: Literal["groups", "order"] = "groups",
     seed: int = 0,

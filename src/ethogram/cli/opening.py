@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ethogram.log import Log
 
 
+LogName = Annotated[str, Parameter(name=("--log", "--data"))]
+
+
 @Parameter(name="*", group="Reading")
 @dataclass(kw_only=True)
 class Reading:

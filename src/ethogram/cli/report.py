@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ethogram import catalogue
 from ethogram.cli.compare import load
-from ethogram.cli.opening import Reading, open_log
+from ethogram.cli.opening import LogName, Reading, open_log
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
 
@@ -18,7 +18,7 @@ def report(
     *records: Path,
     out: Path = Path("report.html"),
     title: str = "How well do they know what comes next?",
-    log: str | None = None,
+    log: LogName | None = None,
     metric: str | None = None,
     charts: Annotated[bool, Parameter(negative="--no-charts")] = True,
     json: Json = None,

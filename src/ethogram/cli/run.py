@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ethogram.cli.evaluate import Store, as_json, judge, name_of, tell
-from ethogram.cli.opening import Reading, open_log
+from ethogram.cli.opening import LogName, Reading, open_log
 from ethogram.cli.options import Set, chosen
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
@@ -24,7 +24,7 @@ def run(
     *,
     sets: Set = (),
     seed: int | None = None,
-    log: str | None = None,
+    log: LogName | None = None,
     store: Store = None,
     json: Json = None,
     reading: Reading | None = None,
