@@ -98,7 +98,7 @@ def table(found: dict[str, Any]) -> str:
     for name, f in sorted(found["figures"].items(), key=lambda kv: kv[1]["cpu"]):
         share = f" {100 * f['share']:.0f} % |" if limit and f["share"] is not None else (" |" if limit else "")
         bold = "**" if name.startswith("ethogram") else ""
-        lines.append(f"| {bold}{name}{bold} | {f['cpu']:.4f} | {f['wall']:.4f} | {f['cpu'] / fastest:.2f} |{share}")
+        lines.append(f"| {bold}{name}{bold} | {f['cpu']:#.3g} | {f['wall']:#.3g} | {f['cpu'] / fastest:.2f} |{share}")
     lines += ["", *(f"- not here: {name}" for name in found["absent"])]
     for t in found["targets"]:
         said = (
