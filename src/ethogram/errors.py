@@ -54,6 +54,58 @@ class MissingData(EthogramError):
     """A named data set is not on this machine; the message says how to get it."""
 
 
+class LMError(EthogramError):
+    """A language model could not be reached, refused, or did not answer what was asked."""
+
+
+class EndpointDown(LMError):
+    """Nothing answers at the endpoint, or the connection broke or stalled."""
+
+
+class EndpointRefused(LMError):
+    """The endpoint will not take this request, and asking again would not help (401, 403, 404, 400)."""
+
+
+class EndpointBusy(LMError):
+    """The endpoint kept answering 429 or 5xx until no try was left."""
+
+
+class BadReply(LMError):
+    """What came back is not an answer of the protocol: half a JSON, a missing field."""
+
+
+class ContextExceeded(EndpointRefused):
+    """The prompt is longer than the model's context."""
+
+
+class SchemaError(LMError):
+    """A schema cannot be read, or no text satisfies it."""
+
+
+class AnswerError(LMError):
+    """No reply satisfied the schema within the allowed attempts."""
+
+
+class CapabilityError(LMError):
+    """The model behind this connection cannot do what was asked (log-probabilities, tools, embeddings)."""
+
+
+class WeightsError(LMError):
+    """A file of weights is absent, damaged, or of a kind that cannot be opened."""
+
+
+class NotRecorded(LMError):
+    """A strict replay met a call that the recording does not hold."""
+
+
+class BudgetSpent(LMError):
+    """The budget of a run does not allow another call; what was answered before is kept."""
+
+
+class KeyMissing(LMError):
+    """An API key is needed, or its file may be read by others."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest valid name, or an empty string.
 

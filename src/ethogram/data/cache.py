@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ethogram.errors import LogFormatError, SourceError
+from ethogram.folders import cache as folder
 
 if TYPE_CHECKING:
     from ethogram.log import Log
-
-
-def folder() -> Path:
-    """Where loaded logs are kept: ``ETHOGRAM_CACHE``, else ``ethogram`` in the platform's cache folder."""
-    if given := os.environ.get("ETHOGRAM_CACHE"):
-        return Path(given).expanduser()
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) / "ethogram"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "ethogram"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/ethogram").expanduser()
-    return Path("~/.cache/ethogram").expanduser()
 
 
 def place(name: str, version: int, options: Mapping[str, Any], files: tuple[Path, ...]) -> Path:
