@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PEERS  := $(patsubst benchmarks/peers/%.txt,.peers/%/.installed,$(wildcard benchmarks/peers/*.txt))
 
-.PHONY: install demo test lint index bench reproduce clean
+.PHONY: install demo test lint index bench peers reproduce clean
 
 install: $(STAMP)
 
@@ -30,6 +31,15 @@ index: install       ## systems.json, docs/catalogue.md and the results page, fr
 
 bench: install       ## side by side with peers; writes benchmarks/results/
 	@$(BIN)/python -m benchmarks
+
+peers:               ## other libraries, each in an environment of its own below .peers/ (for `make bench`)
+	@$(MAKE) --no-print-directory --keep-going $(PEERS)
+
+.peers/%/.installed: benchmarks/peers/%.txt
+	@test -x .peers/$*/bin/python || $(PYTHON) -m venv .peers/$*
+	@echo "Installing $* into .peers/$* ..."
+	@.peers/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 reproduce: install   ## every claim, quickly; without QUICK=1 in full (hours)
 	@$(BIN)/ethogram reproduce --all $(if $(QUICK),--quick)
