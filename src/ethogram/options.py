@@ -211,10 +211,10 @@ def _read(kind: Any, text: str) -> Any:
 
 
 def table(cls: type) -> tuple[Option, ...]:
-    """Every option with its type as written, its default and the text below the field."""
-    docs = field_docs(cls)
+    """Every option with its type as written, its default and the text below the field; inherited ones come last."""
+    docs, own = field_docs(cls), inspect.get_annotations(cls)
     rows = []
-    for f in fields(cls):
+    for f in sorted(fields(cls), key=lambda f: f.name not in own):
         if f.init:
             default = f.default_factory() if f.default_factory is not MISSING else f.default
             required = default is MISSING

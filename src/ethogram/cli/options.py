@@ -63,7 +63,7 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return (
-        {None: "none", True: "true", False: "false"}.get(value, str(value))
+        str(value).lower() if value is None or isinstance(value, bool) else str(value)
         if not isinstance(value, float)
         else str(value)
     )

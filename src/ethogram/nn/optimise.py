@@ -11,6 +11,7 @@ a penalty on all rows would. It costs one multiplication inside the same pass.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,8 +24,8 @@ from ethogram.errors import OptionError
 from ethogram.nn.rows import add_rows, distinct
 
 
-class RowOptimiser:
-    """What the optimisers below share.
+class RowOptimiser(ABC):
+    """What the optimisers below share: a rule is its compiled pass and the same with torch operations.
 
     Parameters
     ----------
@@ -99,12 +100,13 @@ class RowOptimiser:
                 made.append(torch.zeros(shape, dtype=p.dtype, device=p.device))
         self.held[name] = made
 
+    @abstractmethod
     def _compiled(self, i: int, w: np.ndarray, rows: np.ndarray, grad: np.ndarray, shrink: np.ndarray) -> None:
-        raise NotImplementedError
+        """Move the touched rows of `w` in place; `shrink` is the penalty's factor of each row, empty without one."""
 
+    @abstractmethod
     def _change(self, i: int, rows: Tensor, grad: Tensor) -> Tensor:
         """What is taken off the touched rows: the same rule with torch operations."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         return {"steps": self.steps, **self.held}

@@ -47,7 +47,6 @@ class SlateRanker:
 
     @staticmethod
     def _network(options: Any, interest: Any, features: Features, seed: int) -> slates.SlateNetwork:
-        check(options)
         shape: Mapping[str, Any] = {n: getattr(options, n) for n in NETWORK}
         tag = getattr(options, "category", None)
         if tag is not None and tag not in (c.name for c in features.of("item") if c.type == "categorical"):
@@ -109,24 +108,3 @@ class SlateRanker:
         slates.restore(network, state.arrays)
         network.eval()
         return cls(features, network, Trained(**state.json["trained"]))
-
-
-def check(options: Any) -> None:
-    """Refuse sizes and rates that no network can have.
-
-    Raises
-    ------
-    OptionError
-        One of them, by name.
-    """
-    sizes = {n: getattr(options, n) for n in ("dim", "side", "batch", "last", "questions", "epochs", "patience")}
-    for name, value in sizes.items():
-        if value is not None and value < 1:
-            raise OptionError(f"{options.info.key}: {name} = {value}; give 1 or more.")
-    for name in ("hidden", "attention"):
-        if any(width < 1 for width in getattr(options, name, ())):
-            raise OptionError(f"{options.info.key}: {name} = {getattr(options, name)}; layers have 1 or more values.")
-    if not 0 <= options.dropout < 1:
-        raise OptionError(f"{options.info.key}: dropout = {options.dropout} is not in [0, 1).")
-    if not options.lr > 0 or options.decay < 0:
-        raise OptionError(f"{options.info.key}: lr = {options.lr} must be above 0, decay = {options.decay} not below.")

@@ -18,13 +18,11 @@ Click-Through Rate Prediction. KDD 2018.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import numpy as np
-
-from ethogram.nn.ranker import SlateRanker, check
+from ethogram.nn.slate_system import SlateSystem
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Candidates, Histories, Table
 
 
 @system(
@@ -36,51 +34,17 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class DIN:
+class DIN(SlateSystem):
     """Deep Interest Network: a user vector that depends on the candidate."""
 
-    dim: int = 32
-    "Width of the item identity's embedding."
-    side: int = 8
-    "Width of the embeddings of all other columns."
-    last: int | None = 50
-    "Events of the history that are read, from the end; none reads all."
     interest: Literal["din", "mean", "sum", "dot"] = "din"
     "How the history is summed up: DIN's attention, the pooled base model, or scaled dot-product attention."
     attention: tuple[int, ...] = (36,)
     "Hidden layers of the attention's network."
-    activation: Literal["prelu", "dice", "relu"] = "dice"
-    "Activation of attention and tower."
     normalise: Literal["none", "length", "softmax"] = "length"
     "Weights as they are, over the number of events, or made to sum to 1."
     cross: Literal["none", "product"] = "product"
     "Whether the product of candidate and interest also enters the tower."
-    hidden: tuple[int, ...] = (128, 64)
-    "Hidden layers of the tower."
-    dropout: float = 0.1
-    "Share of hidden values of the tower that are dropped in training."
-    decay: float = 0.01
-    "Weight of the mini-batch aware L2 penalty on embeddings; 0 switches it off."
-    lr: float = 1e-3
-    "Step size of Adam."
-    epochs: int = 4
-    "Passes over the questions, at most."
-    patience: int = 1
-    "Epochs without a better validation log-loss before training stops."
-    batch: int = 2_048
-    "Candidates per step."
-    questions: int | None = None
-    "Questions per epoch, drawn anew each epoch; none takes all."
-    precision: Literal["fp32", "bf16"] = "fp32"
-    "Arithmetic of matrix products in training."
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from the labelled events of `train`; `valid` decides when to stop."""
-        self.fitted = SlateRanker.fit(self, self._interest, train, valid, seed=seed, watch=watch)
-        return self
 
     def _interest(self, width: int) -> Any:
         from ethogram.nn.attention import TargetAttention
@@ -94,19 +58,6 @@ class DIN:
         unit = TargetAttention(width, hidden=self.attention, act=self.activation, normalise=shares)
         return Attended(unit, mean=self.normalise == "length")
 
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Probability of a positive answer for each candidate."""
-        scores: np.ndarray = self.fitted.score(histories, candidates, context)
-        return scores
-
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The past events with most attention for each candidate; `share` of the sum of absolute weights."""
         return self.fitted.explain(histories, candidates, k)
-
-    def state(self) -> State:
-        found: State = self.fitted.state()
-        return found
-
-    def restore(self, state: State) -> Self:
-        self.fitted = SlateRanker.restore(self, self._interest, state)
-        return self

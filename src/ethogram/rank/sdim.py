@@ -27,14 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
-from ethogram.errors import OptionError
-from ethogram.nn.ranker import SlateRanker
+from ethogram.errors import NotFitted, OptionError
+from ethogram.nn.slate_system import SlateSystem
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Candidates, Histories, Table
 
 DAY = 86_400e6
 """Microseconds."""
@@ -49,7 +49,7 @@ DAY = 86_400e6
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class SDIM:
+class SDIM(SlateSystem):
     """Long histories by hash buckets, beside attention on the last events."""
 
     hashes: int = 48
@@ -68,39 +68,19 @@ class SDIM:
     "Days after which an event weighs 1/e in its hash buckets; none lets all weigh alike."
     last: int | None = None
     "Events of the history that are read at all; none reads all."
-    dim: int = 32
-    "Width of the item identity's embedding."
-    side: int = 8
-    "Width of the embeddings of all other columns."
     attention: tuple[int, ...] = (36,)
     "Hidden layers of the attention's network."
-    activation: Literal["prelu", "dice", "relu"] = "dice"
-    "Activation of attention and tower."
-    hidden: tuple[int, ...] = (128, 64)
-    "Hidden layers of the tower."
-    dropout: float = 0.1
-    "Share of hidden values of the tower that are dropped in training."
-    decay: float = 0.01
-    "Weight of the mini-batch aware L2 penalty on embeddings; 0 switches it off."
-    lr: float = 1e-3
-    "Step size of Adam."
-    epochs: int = 4
-    "Passes over the questions, at most."
-    patience: int = 1
-    "Epochs without a better validation log-loss before training stops."
-    batch: int = 2_048
-    "Candidates per step."
-    questions: int | None = None
-    "Questions per epoch, drawn anew each epoch; none takes all."
-    precision: Literal["fp32", "bf16"] = "fp32"
-    "Arithmetic of matrix products in training."
     hash_seed: int = 0
     "Seed of the directions; tables of another seed cannot be read."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from the labelled events of `train`; `valid` decides when to stop."""
-        self.fitted = SlateRanker.fit(self, self._interest, train, valid, seed=seed, watch=watch)
-        return self
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.retrieve < 1 or self.short < 0:
+            raise OptionError(f"sdim: retrieve = {self.retrieve}, short = {self.short}; give 1 or more, 0 or more.")
+        if self.long == "category" and self.category is None:
+            raise OptionError("sdim: long='category' needs category=, the item column to retrieve by.")
+        if self.long == "none" and not self.short:
+            raise OptionError("sdim: long='none' with short=0 reads nothing; give one of them.")
 
     def _interest(self, width: int) -> Any:
         from ethogram.nn.attention import TargetAttention
@@ -111,10 +91,6 @@ class SDIM:
             unit = TargetAttention(width, kind, hidden=self.attention, act=self.activation, k=self.retrieve)
             return Attended(unit, last, tags, mean=kind != "dot")
 
-        if self.retrieve < 1 or self.short < 0:
-            raise OptionError(f"sdim: retrieve = {self.retrieve}, short = {self.short}; give 1 or more, 0 or more.")
-        if self.long == "category" and self.category is None:
-            raise OptionError("sdim: long='category' needs category=, the item column to retrieve by.")
         makers: dict[str, Any] = {
             "hash": lambda: Hashed(
                 width, self.hashes, self.width, seed=self.hash_seed, memory=self.memory and self.memory * DAY
@@ -128,14 +104,7 @@ class SDIM:
         parts = [makers[self.long]()] if self.long != "none" else []
         if self.short:
             parts.append(attend("din", self.short))
-        if not parts:
-            raise OptionError("sdim: long='none' with short=0 reads nothing; give one of them.")
         return Several(*parts)
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Probability of a positive answer for each candidate."""
-        scores: np.ndarray = self.fitted.score(histories, candidates, context)
-        return scores
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The past events that weigh most in each candidate's buckets; `share` of the sum of absolute weights."""
@@ -148,13 +117,13 @@ class SDIM:
         """Of embeddings and directions together: a table of another version cannot be read."""
         from ethogram.nn.serving import version
 
-        return version(self.fitted)
+        return version(self._served())
 
     def events(self, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
         """(signatures int32[T, G], vectors float32[T, width]) of all events of the histories in turn."""
         from ethogram.nn.serving import events
 
-        return events(self.fitted, histories)
+        return events(self._served(), histories)
 
     def bucket_tables(self, histories: Histories) -> list[Any]:
         """One `BucketTable` per history; add events to it and expire them as they come and go.
@@ -163,7 +132,7 @@ class SDIM:
         """
         from ethogram.nn.serving import tables
 
-        return tables(self.fitted, histories)
+        return tables(self._served(), histories)
 
     def score_tables(
         self, tables: Sequence[Any], recent: Histories, candidates: Candidates, context: Table | None = None
@@ -177,13 +146,10 @@ class SDIM:
         """
         from ethogram.nn.serving import score
 
-        scores: np.ndarray = score(self.fitted, tables, recent, candidates, context)
+        scores: np.ndarray = score(self._served(), tables, recent, candidates, context)
         return scores
 
-    def state(self) -> State:
-        found: State = self.fitted.state()
-        return found
-
-    def restore(self, state: State) -> Self:
-        self.fitted = SlateRanker.restore(self, self._interest, state)
-        return self
+    def _served(self) -> Any:
+        if self.fitted is None:
+            raise NotFitted("sdim: bucket tables before fit; call fit(log), or load a saved system.")
+        return self.fitted
