@@ -62,11 +62,7 @@ def shown(value: Any) -> str:
     """A default as one would type it."""
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
-    return (
-        str(value).lower() if value is None or isinstance(value, bool) else str(value)
-        if not isinstance(value, float)
-        else str(value)
-    )
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def chosen(key: str, sets: Sequence[str], flags: dict[str, Any] | None = None) -> dict[str, Any]:
