@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PEERS  := $(patsubst benchmarks/peers/%.txt,.peers/%/.installed,$(wildcard benchmarks/peers/*.txt))
 
-.PHONY: install demo test lint index bench peers reproduce clean
+.PHONY: install demo test lint index docs bench peers reproduce clean
 
 install: $(STAMP)
 
@@ -28,6 +28,9 @@ lint: install        ## style, types, layers
 
 index: install       ## systems.json, docs/catalogue.md and the results page, from the code and the recorded results
 	@$(BIN)/python -m ethogram.registry && $(BIN)/python -m ethogram.claims.catalogue
+
+docs: install        ## the site, in site/; every page opens from the disk
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: install       ## side by side with peers; writes benchmarks/results/
 	@$(BIN)/python -m benchmarks

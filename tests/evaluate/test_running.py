@@ -92,3 +92,8 @@ def test_a_system_among_the_options_is_told_with_its_own():
 def test_code_is_that_of_the_module_and_of_parts(tmp_path):
     assert code_of(Counting()) == code_of(Counting(power=3))
     assert code_of(Counting()) != code_of(Random())
+
+
+def test_a_name_is_no_system():
+    with pytest.raises(OptionError, match="'popularity' is no system"):
+        run("popularity", None)

@@ -133,3 +133,18 @@ def test_parts_of_a_stored_log_as_tables(tmp_path, engine, protocol):
         if protocol != "by-user":  # codes decide there, and these come in the order of the appends
             assert sorted(found["event"].to_pylist()) == sorted(other.table()["event"].to_pylist())
         assert found.column_names == held.table().column_names
+
+
+def test_conditions_take_the_names_of_the_source():
+    rows = pa.table({"who": [1, 1, 2], "film": [5, 6, 5], "when": [1, 2, 3], "stars": [2.0, 4.0, 5.0]})
+    log = Log.open(rows, user="who", item="film", time="when", value="stars")
+    assert log.where("stars >= 4").table().column("value").to_pylist() == [4.0, 5.0]
+    assert log.where("stars >= 4").fingerprint() == log.where("value >= 4").fingerprint()
+
+
+def test_a_role_wins_over_a_column_of_its_name():
+    rows = pa.table(
+        {"user": [1, 1, 2], "item": [5, 6, 5], "t": [1, 2, 3], "value": [0.0, 1.0, 1.0], "w": [9.0, 8.0, 7.0]}
+    )
+    log = Log.open(rows, time="t", label="value", value="w")
+    assert log.where("value >= 8").table().column("label").to_pylist() == [0.0, 1.0]

@@ -39,8 +39,10 @@ def run(
     Raises
     ------
     OptionError
-        Unknown task or part. Whatever the system raises passes through.
+        No system, unknown task or part. Whatever the system raises passes through.
     """
+    if not hasattr(system, "fit"):
+        raise OptionError(f"run: {system!r} is no system; make one, for example with ethogram.system('popularity').")
     task = task or ("slates" if getattr(getattr(system, "info", None), "area", "") == "rank" else "next")
     if task not in TASKS:
         raise OptionError(f"run: task '{task}' is neither 'next' nor 'slates'.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ethogram.errors import StepError, nearest
@@ -33,6 +33,19 @@ def expression(text: str, known: list[str]) -> Any:
     True
     """
     return _Build(known).build(_parse(text))
+
+
+def translated(text: str, names: Mapping[str, str]) -> str:
+    """The condition with columns renamed: people know their source's names, the log its roles.
+
+    >>> translated("stars >= 4 and kind == 'stars'", {"stars": "value"})
+    "value >= 4 and kind == 'stars'"
+    """
+    tree = _parse(text)
+    found = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in names]
+    for name in found:
+        name.id = names[name.id]
+    return ast.unparse(tree) if found else text
 
 
 def _parse(text: str) -> ast.expr:

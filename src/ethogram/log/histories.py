@@ -17,7 +17,7 @@ from ethogram.log.vocabulary import UNKNOWN, Vocabulary
 FOREVER = np.iinfo(np.int64).max
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Histories:
     """n histories, one per question, as slices of shared columns: no prefix is ever copied.
 
@@ -42,6 +42,11 @@ class Histories:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def __repr__(self) -> str:
+        known = int((self.users >= 0).sum())
+        events = int(self.lengths.sum())
+        return f"Histories({len(self):,} questions, {events:,} past events, {known:,} of known users)"
 
     @property
     def lengths(self) -> np.ndarray:
@@ -166,7 +171,7 @@ class Histories:
             yield rows, self[rows]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
     """Items to judge for each question.
 
@@ -204,6 +209,12 @@ class Candidates:
         """The whole catalogue, in order of its codes, for every question."""
         return cls(np.arange(len(vocabulary), dtype=np.int32), vocabulary, shared=True)
 
+    def __repr__(self) -> str:
+        if self.offsets is not None:
+            return f"Candidates({len(self.items):,} items in {len(self.offsets) - 1:,} lists)"
+        shape = " x ".join(f"{s:,}" for s in self.items.shape)
+        return f"Candidates({shape} items{', the same for all questions' if self.shared else ''})"
+
     def counts(self, n: int) -> np.ndarray:
         """Number of candidates of each of n questions, int64[n]."""
         if self.offsets is not None:
@@ -233,7 +244,7 @@ class Candidates:
         return replace(self, items=self.items[first:last], offsets=self.offsets[start : stop + 1] - first)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Questions:
     """What a model is asked and what really happened.
 
@@ -250,6 +261,10 @@ class Questions:
 
     def __len__(self) -> int:
         return len(self.histories)
+
+    def __repr__(self) -> str:
+        positive = f"{float((self.label > 0).mean()):.1%} positive" if len(self.label) else "no labels"
+        return f"Questions({self.histories!r}, {self.candidates!r}, {positive})"
 
     def __getitem__(self, rows: slice) -> Questions:
         first, last, _ = rows.indices(len(self))

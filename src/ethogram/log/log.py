@@ -114,9 +114,14 @@ class Log:
         return Log(self.source, (*self.steps, step), self.engine)
 
     def where(self, text: str) -> Log:
-        """Events that meet a condition, for example ``"value >= 4 and kind == 'view'"``."""
-        condition.columns(text)
-        return self.with_step(steps.Where(text))
+        """Events that meet a condition, for example ``"value >= 4 and kind == 'view'"``.
+
+        Columns go by their role or, where no role bears that name, by their name in the source.
+        """
+        roles = self.roles.named()
+        return self.with_step(
+            steps.Where(condition.translated(text, {c: r for r, c in roles.items() if c not in roles}))
+        )
 
     def core(self, min_user: int = 5, min_item: int = 5) -> Log:
         """Only users and items with at least so many events, to a fixed point."""
