@@ -1,11 +1,14 @@
 """Runs in RecBole's interpreter: train one of its models through its own configuration, data and trainer.
 
+SIGTERM ends the training after the epoch under way, and the best model so far is tested.
+
 The clock counts its training epochs and its own validation, nothing else: data preparation, the second validation
 (with seen items masked) and the test are outside. The model of its best validation epoch is tested.
 """
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ PACKAGES = ("recbole", "torch", "numpy", "pandas", "scipy", "ray", "setuptools")
 
 
 class _Enough(Exception):
-    """The budget of CPU seconds is used up."""
+    """The budget of CPU seconds is used up, or somebody asked for the end."""
 
 
 def run(question: dict[str, Any]) -> dict[str, Any]:
@@ -61,6 +64,8 @@ def _train(trainer: Any, train: Any, valid: Any, asked: _Asked, budget: float | 
     """(one row per epoch, why it stopped)."""
     curve: list[dict[str, Any]] = []
     clock, learning = Clock(), Clock()
+    asked_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked_to_end.append(number))
     learn, judge = trainer._train_epoch, trainer._valid_epoch
 
     def timed_learn(*args: Any, **kwargs: Any) -> Any:
@@ -76,14 +81,16 @@ def _train(trainer: Any, train: Any, valid: Any, asked: _Asked, budget: float | 
         before = sum(r["train_cpu"] for r in curve)
         curve.append({**row, **clock.read(), "train_cpu": round(learning.cpu - before, 3)})
         say(**curve[-1])
+        if asked_to_end:
+            raise _Enough("asked to end")
         if budget is not None and clock.cpu >= budget:
-            raise _Enough
+            raise _Enough("budget")
 
     trainer._train_epoch, trainer._valid_epoch = timed_learn, timed_judge
     try:
         trainer.fit(train, valid, verbose=False, saved=True, show_progress=False, callback_fn=after)
-    except _Enough:
-        return curve, "budget"
+    except _Enough as why:
+        return curve, str(why)
     finally:
         trainer._train_epoch, trainer._valid_epoch = learn, judge
     return curve, "epochs" if len(curve) == trainer.epochs else "early stop"

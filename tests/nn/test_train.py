@@ -9,7 +9,7 @@ import torch
 from tests.nn.training_run import run
 
 from ethogram.errors import OptionError, StateError
-from ethogram.nn.train import threads, train
+from ethogram.nn.train import Enough, threads, train
 
 
 def test_same_seed_same_bytes():
@@ -103,3 +103,21 @@ def test_bad_input_is_told(tmp_path):
     (tmp_path / "c" / "tensors.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(StateError, match="damaged"):
         run(str(tmp_path / "c"))
+
+
+def test_a_watch_that_has_seen_enough_ends_the_run_with_the_best_weights():
+    model = torch.nn.Linear(1, 1, bias=False)
+    values, kept = iter([1.0, 3.0, 2.0, 9.0]), []
+
+    def valid():
+        kept.append(model.weight.item())
+        return next(values)
+
+    def watch(fact):
+        if fact["step"] is None and fact["epoch"] == 3:
+            raise Enough
+
+    done = train(model, lambda rng: [0], lambda _: -model.weight.sum(), epochs=9, valid=valid, watch=watch,
+                 optimisers=[torch.optim.SGD(model.parameters(), 1.0)])  # fmt: skip
+    assert (done.epoch, done.best_epoch, done.stopped) == (3, 2, "asked")
+    assert model.weight.item() == kept[1]

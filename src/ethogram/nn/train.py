@@ -26,6 +26,10 @@ Watch = Callable[[Mapping[str, Any]], None]
 FORMAT = 1
 
 
+class Enough(Exception):
+    """Raised by `watch` behind an epoch (its fact `step` is None): training ends there with its best weights."""
+
+
 @dataclass
 class Trained:
     """How a training went. `curve` has one row per epoch: epoch, loss, valid (None without validation)."""
@@ -33,7 +37,7 @@ class Trained:
     epoch: int = 0
     best_epoch: int = 0
     best: float | None = None
-    stopped: Literal["epochs", "patience", "running"] = "running"
+    stopped: Literal["epochs", "patience", "asked", "running"] = "running"
     curve: list[dict[str, float | None]] = field(default_factory=list)
 
 
@@ -65,7 +69,7 @@ def train(
     precision : bf16 runs matrix products in bfloat16 (autocast), weights stay float32.
     clip : largest norm of the gradients of all parameters that have dense ones.
     checkpoint : folder that holds the last epoch; an existing one of the same `identity` is resumed.
-    watch : told {"epoch", "epochs", "step", "loss", "valid"}.
+    watch : told {"epoch", "epochs", "step", "loss", "valid"}, behind an epoch with step None; may raise `Enough` there.
 
     Raises
     ------
@@ -91,7 +95,10 @@ def train(
             elif done.epoch - done.best_epoch >= patience:
                 done.stopped = "patience"
             if watch is not None:
-                watch({"epoch": done.epoch, "epochs": epochs, "step": None, "loss": mean, "valid": value})
+                try:
+                    watch({"epoch": done.epoch, "epochs": epochs, "step": None, "loss": mean, "valid": value})
+                except Enough:
+                    done.stopped = "asked"
             if folder is not None:
                 _store(folder, model, optimisers, best, done, identity)
     finally:  # also when interrupted: the caller gets the best weights, not those of a torn epoch
