@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ethogram import catalogue
+from ethogram.claims.arms import tables
 from ethogram.claims.running import Result
 from ethogram.errors import OptionError, StateError
 from ethogram.evaluate.verdict import FAILS, HOLDS, NOT_MEASURABLE, bound, short
@@ -93,11 +95,14 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         peak = "–" if result["peak_mb"] is None else f"{result['peak_mb']:,.0f}"
         minutes = sum(_minutes(cell) for cell in result["cells"])
         lines.append(f"| [{key}](#{key}) | {told(verdicts(result))} | {minutes:.1f} | {peak} | {_cell(on)} |")
+    floors = [s.key for s in catalogue.systems() if s.baseline]
     for key, result in results.items():
         lines += ["", f"## {key}"]
         for claim in result["claims"]:
             lines += ["", f"**{_cell(claim['text'])}**", "", "| measured | value | asked | verdict | why |"]
             lines += ["|---|---|---|---|---|", *(_row(outcome) for outcome in claim["outcomes"])]
+        if result["cells"]:
+            lines += ["", "**What each arm reached**", *tables(result, floors)]
     return "\n".join([*lines, ""])
 
 

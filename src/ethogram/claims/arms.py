@@ -1,0 +1,61 @@
+"""What every arm of a measured claim reached, floors included, as tables of the results page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ethogram.evaluate.verdict import short
+
+FALLS = frozenset({"logloss", "ece", "brier", "rmse", "mae"})
+"""Metrics of which less is better."""
+
+
+def tables(result: Mapping[str, Any], floors: Iterable[str]) -> list[str]:
+    """Markdown lines: one table per data set, best arm first; `floors` are the systems that are marked as baselines.
+
+    A value is the mean over the seeds, with its 95% interval over users where there was one seed and with the
+    range over the seeds where there were several. Times are CPU seconds of one run, fit and evaluation.
+    """
+    marked, lines = set(floors), []
+    for data in dict.fromkeys(cell["data"] for cell in result["cells"]):
+        cells = [c for c in result["cells"] if c["data"] == data]
+        metrics = _asked(result, data) or sorted(cells[0]["metrics"])[:1]
+        arms = {arm: [c for c in cells if c["arm"] == arm] for arm in dict.fromkeys(c["arm"] for c in cells)}
+        sign = 1 if metrics[0] in FALLS else -1
+        order = sorted(arms, key=lambda arm: sign * _mean(arms[arm], metrics[0]))
+        lines += ["", f"{data}:", "", "| arm | " + " | ".join(metrics) + " | seeds | CPU s | peak MB |"]
+        lines += ["|---|" + "---:|" * (len(metrics) + 3)]
+        lines += [_row(arm, arms[arm], metrics, marked) for arm in order]
+    return lines
+
+
+def _asked(result: Mapping[str, Any], data: str) -> list[str]:
+    """The metrics that conditions on this data set compare, those of the arms only."""
+    told = [o["metric"] for claim in result["claims"] for o in claim["outcomes"] if o["data"] == data]
+    known = {m for cell in result["cells"] if cell["data"] == data for m in cell["metrics"]}
+    return [m for m in dict.fromkeys(told) if m in known]
+
+
+def _row(arm: str, runs: list[Mapping[str, Any]], metrics: list[str], floors: set[str]) -> str:
+    name = f"{arm} (baseline)" if {run["system"] for run in runs} <= floors else arm
+    costs = [sum(cost["cpu_seconds"] for cost in run["costs"].values()) for run in runs]
+    peaks = [cost["peak_mb"] for run in runs for cost in run["costs"].values() if cost["peak_mb"] is not None]
+    peak = f"{max(peaks):,.0f}" if peaks else "–"
+    values = " | ".join(_value(runs, metric) for metric in metrics)
+    return f"| {name.replace('|', chr(92) + '|')} | {values} | {len(runs)} | {sum(costs) / len(costs):,.1f} | {peak} |"
+
+
+def _value(runs: list[Mapping[str, Any]], metric: str) -> str:
+    found = [run["metrics"][metric] for run in runs if run["metrics"].get(metric) is not None]
+    if not found:
+        return "–"
+    ends = (min(found), max(found)) if len(found) > 1 else runs[0]["intervals"].get(metric)
+    middle = short(sum(found) / len(found))
+    return f"{middle} [{short(ends[0])}, {short(ends[1])}]" if ends else middle
+
+
+def _mean(runs: list[Mapping[str, Any]], metric: str) -> float:
+    found = [run["metrics"].get(metric) for run in runs]
+    known = [f for f in found if f is not None]
+    return sum(known) / len(known) if known else float("-inf")

@@ -1,0 +1,39 @@
+from ethogram.claims.arms import tables
+
+
+def cell(arm, system, seed, value, data="shop", **more):
+    metrics = {"auc": value, "ece": 1 - value}
+    costs = {"fit": {"cpu_seconds": 2.0, "peak_mb": 7.0}, "evaluate": {"cpu_seconds": 1.0, "peak_mb": None}}
+    told = {"arm": arm, "system": system, "seed": seed, "data": data, "metrics": metrics, "costs": costs}
+    return told | {"intervals": {"auc": [value - 0.1, value + 0.1]}} | more
+
+
+def result(cells, metric="auc"):
+    outcomes = [{"data": data, "metric": metric} for data in ("shop", "films")]
+    return {"claims": [{"outcomes": outcomes}], "cells": cells}
+
+
+def test_the_best_arm_is_first_and_baselines_are_marked():
+    cells = [cell("mine", "net", 0, 0.5), cell("mine", "net", 1, 0.7), cell("counts", "floor", 0, 0.8)]
+    lines = tables(result(cells), ["floor"])
+    assert lines[1] == "shop:"
+    assert lines[3] == "| arm | auc | seeds | CPU s | peak MB |"
+    assert lines[5] == "| counts (baseline) | 0.8 [0.7, 0.9] | 1 | 3.0 | 7 |"
+    assert lines[6] == "| mine | 0.6 [0.5, 0.7] | 2 | 3.0 | 7 |"
+
+
+def test_less_is_better_for_losses():
+    cells = [cell("bad", "net", 0, 0.5), cell("good", "net", 0, 0.9)]
+    assert [line.split(" ")[1] for line in tables(result(cells, "ece"), []) if "net" not in line][-2:] == [
+        "good",
+        "bad",
+    ]
+
+
+def test_each_data_set_has_its_table_and_costs_no_column():
+    cells = [cell("mine", "net", 0, 0.5), cell("mine", "net", 0, 0.5, data="films")]
+    told = result(cells)
+    told["claims"][0]["outcomes"].append({"data": "shop", "metric": "fit_seconds"})
+    lines = tables(told, [])
+    assert "films:" in lines
+    assert "fit_seconds" not in "\n".join(lines)
