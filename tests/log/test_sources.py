@@ -233,7 +233,7 @@ def test_missing_file_names_the_nearest(tmp_path):
 
 def test_a_folder_that_holds_nothing(tmp_path):
     (tmp_path / "readme").write_text("hello")
-    with pytest.raises(SourceError, match=r"neither a log .* nor does it hold Parquet files"):
+    with pytest.raises(SourceError, match=r"neither a log .* nor does it hold Parquet, CSV"):
         read(tmp_path)
 
 

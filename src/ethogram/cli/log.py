@@ -16,7 +16,8 @@ def import_(source: str, /, *, out: Path, json: Json = None, reading: Reading | 
     Parameters
     ----------
     source
-        CSV, TSV, Parquet (file or folder), an atomic file (.inter), or lines of `user item item ...`.
+        CSV, TSV, JSONL, Parquet, an atomic file (.inter), or lines of `user item item ...`; a folder of such files or
+        a pattern in quotes, 'part-*.csv.gz'.
     out
         The folder to write; it must not hold a log yet.
     """

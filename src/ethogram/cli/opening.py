@@ -50,6 +50,8 @@ class Reading:
     "Column of unique integer ids of the events."
     header: bool = True
     "Whether the first line names the columns; without, roles name columns by number: --no-header --user 1."
+    tz: str | None = None
+    "Zone of times that name none, such as Europe/Berlin, or the column that names each row's; UTC if not given."
     items: str | None = None
     "File with a row per item, its id first."
     users: str | None = None
@@ -75,7 +77,9 @@ def open_log(source: str, reading: Reading | None, out: Output) -> Log:
     from ethogram.log import Log
 
     reading = reading or Reading()
-    if not Path(source).exists():
+    from ethogram.log.finding import there
+
+    if not there(Path(source).expanduser()):
         from ethogram import data
 
         if source in data.names():

@@ -38,13 +38,20 @@ class Added(NamedTuple):
 
 
 def append(
-    path: str | Path, source: Any, /, *, strict: bool = False, header: bool = True, **roles: str | None
+    path: str | Path,
+    source: Any,
+    /,
+    *,
+    strict: bool = False,
+    header: bool = True,
+    tz: str | None = None,
+    **roles: str | None,
 ) -> Added:
     """Add the events of a source to a stored log.
 
     Roles are those of the log's first source, by its columns' names or by the log's own (``user``, ``item`` ...),
-    unless given. Rows whose event id the log has with the same content are left out, so that an append can be
-    repeated; with other content they are set aside.
+    unless given; times without a zone are those of the log's `tz`, unless given. Rows whose event id the log has with
+    the same content are left out, so that an append can be repeated; with other content they are set aside.
 
     Raises
     ------
@@ -58,7 +65,7 @@ def append(
         sweep(path, found)
         old = open_stored(path)
         raw = load(source, header=header)
-        clean = judge(raw, again(raw, old.roles, roles), old.schema)
+        clean = judge(raw, again(raw, old.roles, roles), old.schema, tz=found.tz if tz is None else tz)
         _complete(clean, old)
         if clean.roles.order == ROW:  # rows of this source come after all that the log has
             last = int(np.max(old.sequences.columns["order"]))

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ethogram.errors import RolesError, SourceError
-from ethogram.log import kernels, separated
+from ethogram.errors import OptionError, RolesError, SourceError
+from ethogram.log import jsonlines, kernels, separated
 from ethogram.log.coding import distinct_values
 from ethogram.log.roles import Roles
 from ethogram.log.sources import Broken, Raw, _first_line, _named
@@ -50,8 +50,13 @@ def load(path: Path, *, header: bool = True) -> Raw:
     head = bytes(data[: 1 << 16]).decode("utf-8", "replace").splitlines()[:50]
     if not any(line.strip() for line in head):
         raise SourceError(f"{path}: the file has no lines.")
-    suffix = path.name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst")
-    atomic = re.search(r"\.(inter|item|user)$", suffix) or re.search(r":(token|float)(_seq)?(\t|$)", head[0])
+    if jsonlines.is_json(path, head):
+        if not header:
+            raise OptionError(f"{path}: header=False is for tables; lines of JSON name their columns.")
+        return replace(jsonlines.read(path, data), marked=marked)
+    atomic = re.search(r"\.(inter|item|user)$", _unpacked(path).lower()) or re.search(
+        r":(token|float)(_seq)?(\t|$)", head[0]
+    )
     if atomic and header:
         found = _atomic(path, data, head[0])
     elif (separator := _separator(head)) != " ":
@@ -62,6 +67,11 @@ def load(path: Path, *, header: bool = True) -> Raw:
         single = re.sub(rb"[ ]+", b" ", re.sub(rb"(?m)^[ ]+|[ ]+$", b"", bytes(data)))
         found = _delimited(path, pa.py_buffer(single), " ", quotes=True, header=header)
     return replace(found, marked=marked, header=header)
+
+
+def _unpacked(path: Path) -> str:
+    """A file's name without the ending of its compression."""
+    return re.sub(r"\.(gz|bz2|zst|lz4)$", "", path.name, flags=re.IGNORECASE)
 
 
 def _text(path: Path) -> tuple[pa.Buffer, bool]:
@@ -169,11 +179,13 @@ def _atomic(path: Path, data: pa.Buffer, header: str) -> Raw:
     pairs = [name.partition(":") for name in header.rstrip("\r\n").split("\t")]
     types = {name: kind or "token" for name, _, kind in pairs}
     sides = {}
-    if path.suffix == ".inter":
+    plain = _unpacked(path)
+    if plain.endswith(".inter"):
         for side, suffix in (("items", ".item"), ("users", ".user")):
-            beside = path.with_suffix(suffix)
-            if beside.is_file():
-                sides[side] = load(beside)
+            name = plain.removesuffix(".inter") + suffix
+            beside = [path.with_name(name + packed) for packed in ("", path.name.removeprefix(plain))]
+            if found := next((p for p in beside if p.is_file()), None):
+                sides[side] = load(found)
     table = raw.table.rename_columns([c.partition(":")[0] for c in raw.table.column_names])
     return Raw(raw.name, table, raw.where, True, raw.broken, types, {}, sides)
 

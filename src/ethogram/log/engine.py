@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import MissingExtra, OptionError, nearest
@@ -132,3 +133,81 @@ def engine(name: str) -> Engine:
     if name not in ENGINES:
         raise OptionError(f"unknown engine '{name}'.{nearest(name, ENGINES)} Engines: {', '.join(ENGINES)}.")
     return DuckDB() if name == "duckdb" else Polars()
+
+
+def json_kinds(lines: pa.Array) -> np.ndarray:
+    """Of each text 0 if it is a JSON object, 1 if it is no JSON, 2 if it is another JSON value; int8[n]."""
+    valid = _asked(lines, "json_valid(line) AS found")["found"].to_numpy().astype(bool)
+    kinds = np.where(valid, np.int8(2), np.int8(1))
+    whole = np.flatnonzero(valid)
+    if len(whole):
+        objects = _asked(lines.take(pa.array(whole)), "json_type(line) = 'OBJECT' AS found")["found"]
+        kinds[whole[objects.to_numpy().astype(bool)]] = 0
+    return kinds
+
+
+def json_fields(lines: pa.Array, most: int) -> pa.Table | None:
+    """Members of JSON objects as columns of text, in order of appearance; None for more than `most` of them.
+
+    Objects and lists are gathered in a last column `payload`, an object of their keys; the members of a member
+    `payload` come first in it. A text `payload` that is no object stays as it is.
+    """
+    con = DuckDB().connection()
+    given = con.from_arrow(pa.table({"row": np.arange(len(lines)), "line": lines}))
+    keys = given.query(
+        "given", "SELECT k FROM (SELECT row, unnest(json_keys(line)) AS k FROM given) GROUP BY k ORDER BY min(row), k"
+    ).to_arrow_table()["k"].to_pylist()  # fmt: skip
+    if len(keys) > most:
+        return None
+    at = [_text("/" + k.replace("~", "~0").replace("/", "~1")) for k in keys]
+    nested = [f"json_type(line, {p}) IN ('OBJECT', 'ARRAY')" for p in at]
+    columns, deep = [], []
+    for key, p, is_nested in zip(keys, at, nested, strict=True):
+        some, flat = given.query(
+            "given", f"SELECT bool_or({is_nested}), bool_or(NOT {is_nested} AND line->>{p} IS NOT NULL) FROM given"
+        ).fetchall()[0]
+        if key == "payload":
+            continue
+        if flat or not some:
+            columns.append((key, f"CASE WHEN {is_nested} THEN NULL ELSE line->>{p} END" if some else f"line->>{p}"))
+        if some:
+            deep.append(f"CASE WHEN {is_nested} THEN {_text(_quoted(key) + ':')} || (line->{p}) END")
+    if "payload" in keys or deep:
+        columns.append(("payload", _payload(deep, "payload" in keys)))
+    asked = ", ".join(f'{expression} AS "c{i}"' for i, (_, expression) in enumerate(columns)) or "NULL AS c0"
+    found = _asked(lines, asked)
+    return found.rename_columns([key for key, _ in columns]) if columns else found.select([])
+
+
+def _payload(deep: list[str], own: bool) -> str:
+    """SQL: one JSON object of nested fields and of what the field `payload` holds."""
+    if not own:
+        joined = f"concat_ws(',', {', '.join(deep)})"
+        return f"CASE WHEN {joined} <> '' THEN '{{' || {joined} || '}}' END"
+    held = "(line->>'/payload')"
+    if not deep:
+        return held
+    # a text that is no object stays alone, so that it is set aside with its reason
+    whole = f"coalesce(CASE WHEN json_valid({held}) THEN json_type({held}) END, 'NONE') = 'OBJECT'"
+    inside = f"nullif(substr(trim({held}), 2, length(trim({held})) - 2), '')"
+    joined = f"concat_ws(',', CASE WHEN {whole} THEN {inside} END, {', '.join(deep)})"
+    return f"CASE WHEN {held} IS NOT NULL AND NOT ({whole}) THEN {held} WHEN {joined} <> '' THEN '{{' || {joined} || '}}' END"
+
+
+def _asked(lines: pa.Array, select: str) -> pa.Table:
+    """Columns computed from each line, in their order."""
+    given = DuckDB().connection().from_arrow(pa.table({"row": np.arange(len(lines)), "line": lines}))
+    found = given.query("given", f"SELECT row, {select} FROM given").to_arrow_table()
+    rows = found["row"].to_numpy()
+    found = found.drop_columns(["row"])
+    return found if (np.diff(rows) == 1).all() else found.take(pa.array(np.argsort(rows)))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _quoted(value: str) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)

@@ -37,6 +37,7 @@ class Events:
     blocks : Parquet files that hold these events, if they are stored.
     said : role -> what its column was taken for, for example ``{"time": "unix seconds"}``.
     payload : kind -> key -> type of what the payloads hold.
+    tz : zone in which times without one were read, or the column that named it.
     place : int64[N], row of each event in the concatenated blocks; None where the order is the same.
     """
 
@@ -53,6 +54,7 @@ class Events:
     stored_fingerprint: str | None = None
     said: Mapping[str, str] = field(default_factory=dict)
     payload: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tz: str | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

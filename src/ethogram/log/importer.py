@@ -35,6 +35,7 @@ def read(
     items: Any = None,
     users: Any = None,
     header: bool = True,
+    tz: str | None = None,
     **roles: str | None,
 ) -> Events:
     """Read any source but a stored log as events.
@@ -44,6 +45,7 @@ def read(
     source : path, folder or frame; see `sources.load`.
     strict : refuse the source if any of its rows has to be set aside.
     header : False for a text file without column names; roles name columns by their number, ``user="1"``.
+    tz : zone of times without one, ``Europe/Berlin``, or the column that names each row's; see `zones`.
     items, users : side tables (path or frame); their first column, or the one whose name says so, is the id.
     roles : role -> column, where the names do not tell; ``order="@row"`` takes the order of rows as the clock.
 
@@ -52,7 +54,7 @@ def read(
     SourceError, RolesError, StrictError
     """
     raw = load(source, header=header)
-    clean = judge(raw, roles)
+    clean = judge(raw, roles, tz=tz)
     if strict:
         clean.quarantine.refuse()
     settle(clean)
@@ -62,7 +64,7 @@ def read(
         table = side_table(raw.sides.get(name) if given is None else given, name[:-1], events.vocabularies)
         if table is not None:
             tables[name] = table
-    return replace(events, tables=tables)
+    return replace(events, tables=tables, tz=tz)
 
 
 def assemble(

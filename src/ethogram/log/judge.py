@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ethogram.errors import RolesError, SourceError
-from ethogram.log import payload, times, twins, typed
+from ethogram.log import payload, times, twins, typed, zones
 from ethogram.log.casting import CODES, cast
 from ethogram.log.delimited import ENCODING, MARKED
 from ethogram.log.quarantine import Quarantine
@@ -40,6 +40,10 @@ class Clean:
     "Whether the events join a log, which has decided on all types."
     factor: int = 1
     "Microseconds in one of column ``time``."
+    local: np.ndarray | None = None
+    "Rows whose time had no zone, bool[N]."
+    unit: int | None = None
+    "What counts of time were taken for, see `times.Times`."
     shape: np.ndarray | None = None
     "Of each payload the place in `shapes`, int32[N]; see `payload.Payloads`."
     shapes: list[Any] = field(default_factory=list)
@@ -60,13 +64,20 @@ class Clean:
         return {**self.columns, **self.extra}
 
 
-def judge(raw: Raw, given: Mapping[str, str | None], wanted: Mapping[str, pa.DataType] | None = None) -> Clean:
+def judge(
+    raw: Raw,
+    given: Mapping[str, str | None],
+    wanted: Mapping[str, pa.DataType] | None = None,
+    *,
+    tz: str | None = None,
+) -> Clean:
     """Find the roles, type the columns and set aside the rows that cannot be events.
 
     Parameters
     ----------
     given : role -> column, where the names do not tell.
     wanted : for events that join a log, the types of its columns; values that have no such form are set aside.
+    tz : zone of times without one (see `zones`), or the name of the column that holds each row's.
 
     Raises
     ------
@@ -89,6 +100,8 @@ def judge(raw: Raw, given: Mapping[str, str | None], wanted: Mapping[str, pa.Dat
         table = table.set_column(table.column_names.index(name), name, column)
     for role, column in named.items():
         _role(clean, role, table[column], (wanted or {}).get(role))
+        if role == "time" and tz is not None:
+            _local(clean, table[tz] if tz in table.column_names else tz)
     for name in roles.extra:
         clean.extra[free(name)] = _extra(clean, name, table[name], wanted)
     clean.roles = replace(roles, extra=tuple(clean.extra))
@@ -132,6 +145,7 @@ def _role(clean: Clean, role: str, column: pa.ChunkedArray, wanted: pa.DataType 
         reject(found.unparsable, "unparsable time")
         reject(found.other_unit, "time in another unit")
         clean.columns["time"], clean.factor, clean.said["time"] = found.time, found.factor, found.said
+        clean.local, clean.unit = found.local, found.unit
     elif role in NUMBERS:
         clean.columns[role] = _number(clean, role, column)
     elif role in ("order", "event", "cause"):
@@ -155,6 +169,18 @@ def _role(clean: Clean, role: str, column: pa.ChunkedArray, wanted: pa.DataType 
         if role == "user" or (role == "item" and clean.roles.kind is None):
             reject(ids.missing, f"null {role}")
         clean.columns[role] = ids.values
+
+
+def _local(clean: Clean, zone: str | pa.ChunkedArray) -> None:
+    """Times without a zone are those of a zone."""
+    if isinstance(zone, str):
+        zones.instants(np.zeros(1, np.int64), zone)  # a name that is wrong is an error, whatever the rows hold
+    time, gap, unknown = zones.applied(clean.columns["time"], clean.local, zone)
+    clean.quarantine.reject(unknown, "unknown time zone")
+    clean.quarantine.reject(gap, "local time that does not exist")
+    clean.columns["time"] = time
+    if clean.local is not None and clean.local.any():
+        clean.said["time"] += f" in {zone}" if isinstance(zone, str) else ", each in its zone"
 
 
 def _number(clean: Clean, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -58,18 +58,22 @@ class Log:
         users: Any = None,
         strict: bool = False,
         header: bool = True,
+        tz: str | None = None,
         **roles: str | None,
     ) -> Log:
         """Open behaviour events.
 
         Parameters
         ----------
-        source : path of a log directory, CSV, TSV, Parquet (file or folder), RecBole atomic file or
-            ``user item item ...`` list; or a pandas, polars or Arrow table.
+        source : path of a log directory, CSV, TSV, JSONL, Parquet, RecBole atomic file or ``user item item ...``
+            list, of a folder of such files or a pattern (``part-*.csv.gz``); or a pandas, polars or Arrow table, or
+            any frame that narwhals knows.
         engine : ``duckdb`` or ``polars``, the program that runs relational steps.
         items, users : side tables (path or table), one row per id, the id first or under the role's common name.
         strict : quarantined rows are an error.
         header : False for a text file without column names; roles then name columns by number: ``user="1"``.
+        tz : zone of times that name none, ``Europe/Berlin``, or the column that holds each row's; UTC if not given.
+            The earlier instant is meant where clocks go back; local times that do not exist are set aside.
         **roles : column that plays a role, for example ``user="uid", time="ts"``, or None where no column does;
             the others are guessed by name.
             ``order="@row"`` declares the row order to be the clock.
@@ -87,6 +91,8 @@ class Log:
             options["strict"] = True
         if not header:
             options["header"] = False
+        if tz is not None:
+            options["tz"] = tz
         return cls(opened(source, options), (), engine)
 
     def write(self, path: str | Path) -> Log:
@@ -99,7 +105,9 @@ class Log:
         write(self.materialise().events, target)
         return Log.open(target, self.engine)
 
-    def append(self, source: Any, /, *, strict: bool = False, header: bool = True, **roles: str | None) -> Log:
+    def append(
+        self, source: Any, /, *, strict: bool = False, header: bool = True, tz: str | None = None, **roles: str | None
+    ) -> Log:
         """Add a block of events to a stored log; codes stay, new ids take the next. Returns the log as it is now."""
         from ethogram.log.store import append
 
@@ -107,7 +115,7 @@ class Log:
             raise StepError(
                 "append: only a stored log without steps grows; write it first: log.write(path).append(more)."
             )
-        append(Path(self.source.path), source, strict=strict, header=header, **roles)
+        append(Path(self.source.path), source, strict=strict, header=header, tz=tz, **roles)
         return Log.open(self.source.path, self.engine)
 
     def with_step(self, step: Step) -> Log:
@@ -229,7 +237,7 @@ class Log:
         made = read(table, **side, **roles)
         # the source's own names for its columns: more of the same source may be appended
         names: dict[str, Any] = {r: c for r, c in self.roles.named().items() if getattr(made.roles, r)}
-        made = replace(made, roles=replace(made.roles, **names))
+        made = replace(made, roles=replace(made.roles, **names), tz=self.events.tz)
         return Log(held(made), (), self.engine)
 
     @property

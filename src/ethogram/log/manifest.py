@@ -33,6 +33,7 @@ class Manifest:
     members : role in the log ("block", "vocabulary", "array", "table", "quarantine") -> its files.
     rows : path -> rows, for members that are tables.
     payload : kind -> key -> type of what the payloads hold.
+    tz : zone of times without one, or the column that names it.
     """
 
     roles: Roles
@@ -47,6 +48,7 @@ class Manifest:
     quarantined: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
     payload: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tz: str | None = None
 
     def paths(self) -> set[str]:
         """Every file that belongs to this state."""
@@ -67,6 +69,7 @@ class Manifest:
             _line("generation", self.generation),
             _line("repeated", self.repeated),
             _line("arrow_schema", base64.b64encode(schema).decode()),
+            *([_line("tz", self.tz)] if self.tz else []),
             "",
             "[roles]",
             *(_line(role, column) for role, column in self.roles.named().items()),
@@ -149,6 +152,7 @@ def _manifest(found: dict[str, Any]) -> Manifest:
         quarantined=dict(found.get("quarantined", {})),
         repeated=found["repeated"],
         payload=dict(found.get("payload", {})),
+        tz=found.get("tz"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ethogram.errors import OptionError, SourceError
+from ethogram.log import finding
 from ethogram.log.events import Events
 
 _OPENED: dict[tuple[Any, ...], Events] = {}
@@ -109,7 +111,9 @@ def _files(path: str, options: Mapping[str, Any]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for place in (path, *(options[s] for s in SIDES if s in options)):
         root = Path(place).expanduser().absolute()
-        if root.is_dir():
+        if finding.is_pattern(root):
+            files = sorted(Path(p) for p in glob.glob(str(root), recursive=True))
+        elif root.is_dir():
             files = sorted(p for p in root.rglob("*") if p.is_file())
         else:  # RecBole's side tables lie beside the events
             files = [root, *(root.with_suffix(s) for s in (".item", ".user") if root.suffix == ".inter")]

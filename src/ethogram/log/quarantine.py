@@ -79,7 +79,7 @@ class Quarantine:
         raw = _json(self.raw.table.take(pa.array(rows)), self.raw.marked)
         table = pa.table(
             {
-                "file": pa.array([*file, *[self.raw.name] * len(broken)], pa.string()),
+                "file": pa.array([*file, *(b.file or self.raw.name for b in broken)], pa.string()),
                 "line": pa.array(np.concatenate([line, [b.line for b in broken]]).astype(np.int64)),
                 "reason": pa.array(said, pa.string()),
                 "row": pa.chunked_array([raw, pa.array([b.text for b in broken], pa.string())], pa.string()),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import OptionError, SourceError, nearest
+from ethogram.errors import OptionError, SourceError
 from ethogram.log.roles import ROLES
 
 Where = Callable[[np.ndarray], tuple[list[str], np.ndarray]]
@@ -22,6 +22,8 @@ class Broken(NamedTuple):
     line: int
     reason: str
     text: str
+    file: str = ""
+    "Where the source has several; else the source's name says it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ class Raw:
     marked : bytes that are no UTF-8 stand as private characters (see `delimited`).
     header : the columns have names, not only numbers.
     continues : role order counts from the user's first event in this source, whatever else is known of the user.
+    partial : a column that another file of the source has may be absent here.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Raw:
     marked: bool = False
     header: bool = True
     continues: bool = False
+    partial: bool = False
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -68,8 +72,9 @@ def load(source: Any, *, header: bool = True) -> Raw:
 
     Parameters
     ----------
-    source : path of a file (Parquet, CSV, TSV, RecBole ``.inter``, lists), of a folder of Parquet files or of a log;
-        pandas, polars or Arrow table, or anything with ``__arrow_c_stream__``; dict of columns; a log.
+    source : path of a file (Parquet, CSV, TSV, JSONL, RecBole ``.inter``, lists), a pattern like ``part-*.csv``, a
+        folder of such files, or a log; pandas, polars or Arrow table, anything with ``__arrow_c_stream__`` or that
+        narwhals knows; dict of columns; a log.
     header : False for a text file whose first line holds values; its columns are named by their number, from "1".
 
     Raises
@@ -93,38 +98,54 @@ def _need_header(header: bool, name: str) -> None:
 
 
 def _path(path: Path, header: bool = True) -> Raw:
-    from ethogram.log import delimited
+    from ethogram.log import delimited, finding
 
+    if finding.is_pattern(path):
+        return _files(finding.matched(path), str(path), header)
     if not path.exists():
-        around = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise SourceError(f"{path}: no such file or folder.{nearest(path.name, around)}")
+        raise finding.missing(path)
     if path.is_dir():
-        _need_header(header, str(path))
-        return _folder(path)
+        return _folder(path, header)
     if not path.stat().st_size:
         raise SourceError(f"{path}: the file is empty.")
-    with path.open("rb") as file:
-        parquet = file.read(4) == b"PAR1"
-    if parquet or path.suffix.lower() in (".parquet", ".pq"):
+    if is_parquet(path):
         _need_header(header, str(path))
         return _parquet([path], str(path), path.parent)
     return delimited.load(path, header=header)
 
 
-def _folder(path: Path) -> Raw:
+def is_parquet(path: Path) -> bool:
+    """By its first bytes or its name."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
+
+
+def _folder(path: Path, header: bool) -> Raw:
+    from ethogram.log import finding
+
     if (path / "log.toml").is_file():
         from ethogram.log.store import open_stored
 
+        _need_header(header, str(path))
         return replace(_frame(open_stored(path)), name=str(path))
-    files = sorted(
-        p for p in path.rglob("*.parquet") if not any(q.startswith((".", "_")) for q in p.relative_to(path).parts)
-    )
-    if files:
+    files, kind = finding.members(path)
+    if kind == "parquet":
+        _need_header(header, str(path))
         return _parquet(files, str(path), path)
-    atomic = sorted(path.glob("*.inter"))
-    if len(atomic) == 1:
-        return _path(atomic[0])
-    raise SourceError(f"{path}: the folder is neither a log (no log.toml) nor does it hold Parquet files.")
+    return _files(files, str(path), header)
+
+
+def _files(files: list[Path], name: str, header: bool) -> Raw:
+    """Several files of one format, one after another."""
+    from ethogram.log import finding
+
+    if all(is_parquet(f) for f in files):
+        _need_header(header, name)
+        return _parquet(files, name, files[0].parent)
+    parts = [_path(f, header) for f in files]
+    if odd := [p.name for p in parts if not p.text]:
+        raise SourceError(f"{name}: matches text files and Parquet files ({odd[0]}); give a pattern for one of them.")
+    return finding.joined(parts, name)
 
 
 def _parquet(files: list[Path], name: str, root: Path) -> Raw:
@@ -136,7 +157,8 @@ def _parquet(files: list[Path], name: str, root: Path) -> Raw:
             part = pq.ParquetFile(file, memory_map=True).read()
         except (pa.ArrowException, OSError) as e:
             raise SourceError(f"{file}: not readable as Parquet, truncated or damaged ({_first_line(e)}).") from e
-        for key, _, value in (p.partition("=") for p in file.relative_to(root).parts[:-1]):
+        inside = file.relative_to(root).parts[:-1] if file.is_relative_to(root) else ()
+        for key, _, value in (p.partition("=") for p in inside):
             if value and key not in part.column_names:  # Hive's way of writing a column
                 part = part.append_column(key, pa.repeat(pa.scalar(value), len(part)))
         if parts and set(part.column_names) != set(parts[0].column_names):
@@ -180,17 +202,31 @@ def _arrow(source: Any) -> pa.Table:
         return source
     if type(source).__module__.split(".")[0] == "pandas":
         return _pandas(source)
-    if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):
-        source = source.collect()
-    if hasattr(source, "to_native"):
-        return _arrow(source.to_native())
-    if hasattr(source, "__arrow_c_stream__"):
+    if hasattr(source, "__arrow_c_stream__") and not hasattr(source, "_modin_frame"):
         return pa.table(source)
     if _is_log(source):
         return source.table()
     if isinstance(source, Mapping):
         return pa.table({str(k): v for k, v in source.items()})
-    raise TypeError("expected a path, a pandas, polars or Arrow table, or a dict of columns")
+    return _narwhals(source)
+
+
+def _narwhals(source: Any) -> pa.Table:
+    """Any other frame that narwhals knows: lazy ones are computed, those like pandas are read like pandas."""
+    import narwhals as nw
+
+    try:
+        frame: Any = nw.from_native(source, allow_series=False)
+    except TypeError:
+        raise TypeError(
+            "expected a path, a data frame (pandas, polars, Arrow or another that narwhals knows), or a dict of columns"
+        ) from None
+    kind = frame.implementation
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="pandas" if kind.is_dask() else None)
+    if kind.is_pandas_like() or kind.is_dask():
+        return _pandas(frame.to_pandas())
+    return frame.to_arrow()
 
 
 def _pandas(frame: Any) -> pa.Table:

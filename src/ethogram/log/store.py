@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -85,6 +86,7 @@ def _events(path: Path, found: Manifest) -> Events:
         place=frame.get("place"),
         stored_fingerprint=found.fingerprint,
         payload=found.payload,
+        tz=found.tz,
     )
 
 
@@ -95,8 +97,9 @@ class Lazy(Mapping[str, T], Generic[T]):
         self._files = files
         self._read: dict[str, T] = {}
 
+    @abstractmethod
     def load(self, table: pa.Table) -> T:
-        raise NotImplementedError
+        """What the rows of the files mean."""
 
     def __getitem__(self, name: str) -> T:
         if name not in self._read:
@@ -226,6 +229,7 @@ def write(events: Events, path: str | Path) -> None:
                     quarantined=events.quarantined,
                     repeated=events.repeated,
                     payload=events.payload,
+                    tz=events.tz,
                 )
             )
             os.rename(building, path)
@@ -266,9 +270,16 @@ def verify(path: str | Path) -> None:
 
 
 def append(
-    path: str | Path, source: Any, /, *, strict: bool = False, header: bool = True, **roles: str | None
+    path: str | Path,
+    source: Any,
+    /,
+    *,
+    strict: bool = False,
+    header: bool = True,
+    tz: str | None = None,
+    **roles: str | None,
 ) -> Added:
     """Add the events of a source to a stored log; see `ethogram.log.append`."""
     from ethogram.log.append import append as grow
 
-    return grow(path, source, strict=strict, header=header, **roles)
+    return grow(path, source, strict=strict, header=header, tz=tz, **roles)

@@ -12,6 +12,7 @@ from ethogram.log import kernels
 
 FORMS = "Times are ISO text (2020-01-31 or 2020-01-31 12:30:00+01:00), counts since 1970, or days like 20200131."
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+DAYS = -1
 _FROM = (1e11, 1e14, 1e17)
 """Counts from here on are of the next unit: 1e11 seconds is the year 5138, 1e11 milliseconds is March 1973."""
 
@@ -37,39 +38,48 @@ class Times(NamedTuple):
     "What the column was taken for, for example `unix seconds`."
     factor: int = 1
     "Microseconds in one of `time`; more than 1 only where `counts` leaves a column as it is."
+    local: np.ndarray | None = None
+    "bool[N]: rows without a zone, whose clock reads as told."
+    unit: int | None = None
+    "What counts were taken for: place in `UNITS`, or `DAYS`."
 
 
-def parse(column: pa.ChunkedArray) -> Times:
+def parse(column: pa.ChunkedArray, unit: int | None = None) -> Times:
     """Read a column as instants, in microseconds; see `counts`."""
-    found = counts(column)
+    found = counts(column, unit)
     return found if found.factor == 1 else found._replace(time=found.time * found.factor, factor=1)
 
 
-def counts(column: pa.ChunkedArray) -> Times:
+def counts(column: pa.ChunkedArray, unit: int | None = None) -> Times:
     """Read a column as instants, in units of `factor` microseconds: long columns are multiplied when they are moved.
 
-    Timestamps without a zone are UTC. Counts are seconds, milliseconds, microseconds or nanoseconds since 1970:
+    Timestamps without a zone are read as UTC and marked `local` (see `zones`). Counts are seconds, milliseconds, microseconds or nanoseconds since 1970:
     one unit for the column, told by the magnitude of its median; counts of another magnitude are reported in
     `other_unit`. Whole numbers that are all calendar days (19970131) are days. Text may mix ISO and counts.
+
+    Parameters
+    ----------
+    unit : what counts are known to be from rows that were read before; place in `UNITS`, or `DAYS`.
     """
     column = _decoded(column)
     missing = column.is_null().to_numpy() if column.null_count else None
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return Times(_microseconds(column), missing, None, None, str(kind))
+        zoned = pa.types.is_timestamp(kind) and kind.tz is not None
+        local = None if zoned else np.ones(len(column), bool)
+        return Times(_microseconds(column), missing, None, None, str(kind), local=local)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _text(column, missing)
+        return _text(column, missing, unit)
     if pa.types.is_integer(kind):
         if kind == pa.uint64():
             column = column.cast(pa.int64(), safe=False)
-        time, bad, other, said, factor = _counts(_filled(column.cast(pa.int64())), missing)
-        return Times(time, missing, bad, other, said, factor)
+        return _counts(_filled(column.cast(pa.int64())), missing, unit)._replace(missing=missing)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = _filled(column.cast(pa.float64()))
         huge = ~np.isfinite(values) | (np.abs(values) > 9e18)
-        time, bad, other, said, _ = _counts(np.where(huge, 0.0, values), huge if missing is None else missing | huge)
-        bad = huge if bad is None else bad | huge
-        return Times(time, missing, bad if bad.any() else None, other, said)
+        found = _counts(np.where(huge, 0.0, values), huge if missing is None else missing | huge, unit)
+        bad = huge if found.unparsable is None else found.unparsable | huge
+        return found._replace(missing=missing, unparsable=bad if bad.any() else None)
     everything = np.ones(len(column), bool)
     return Times(np.zeros(len(column), np.int64), missing, everything, None, str(kind))
 
@@ -97,20 +107,22 @@ def _microseconds(column: pa.ChunkedArray) -> np.ndarray:
     return counts * {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
 
 
-def _counts(
-    values: np.ndarray, skip: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, str, int]:
-    """(instants, rows that are none, rows of another magnitude, what the column was taken for, their microseconds).
+def _counts(values: np.ndarray, skip: np.ndarray | None, unit: int | None = None) -> Times:
+    """Counts as instants; `skip` are rows that hold none.
 
-    Whole numbers come back as they are where they are not finer than microseconds.
+    Whole numbers come back as they are, with a factor, where they are not finer than microseconds.
     """
     asked = values if skip is None else values[~skip]
     if not len(asked):
-        return np.zeros(len(values), np.int64), None, None, f"unix {UNITS[0]}", 1
-    median = float(np.median(np.abs(asked[:: max(1, len(asked) // 100_001)].astype(np.float64))))
-    if 18_000_101 <= median <= 22_001_231 and (days := _days(values, skip)) is not None:
-        return days[0], days[1], None, "days written as YYYYMMDD", 1
-    unit = int(_unit(np.array([median]))[0])
+        return Times(np.zeros(len(values), np.int64), None, None, None, f"unix {UNITS[unit or 0]}", unit=unit)
+    if unit is None:
+        median = float(np.median(np.abs(asked[:: max(1, len(asked) // 100_001)].astype(np.float64))))
+        calendar = 18_000_101 <= median <= 22_001_231
+        unit = DAYS if calendar and _days(values, skip) is not None else int(_unit(np.array([median]))[0])
+    if unit == DAYS:
+        time, bad = _days(values, skip, most=1.0) or (np.zeros(len(values), np.int64), np.ones(len(values), bool))
+        local = np.ones(len(values), bool)
+        return Times(time, None, bad, None, "days written as YYYYMMDD", local=local, unit=DAYS)
     other = None
     ends = kernels.span(asked) if asked.dtype.kind == "i" else (asked.min(), asked.max())
     least, most = _unit(np.abs(np.array(ends, np.float64)))
@@ -126,7 +138,8 @@ def _counts(
         values = values // 1000
     else:
         factor = (1_000_000, 1000, 1)[unit]
-    return values, None, other if other is not None and other.any() else None, f"unix {UNITS[unit]}", factor
+    wrong = other if other is not None and other.any() else None
+    return Times(values, None, None, wrong, f"unix {UNITS[unit]}", factor, unit=unit)
 
 
 def _unit(magnitudes: np.ndarray) -> np.ndarray:
@@ -134,8 +147,10 @@ def _unit(magnitudes: np.ndarray) -> np.ndarray:
     return np.searchsorted(_FROM, magnitudes, side="right")
 
 
-def _days(values: np.ndarray, skip: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """(midnights UTC of whole numbers like 19970131, rows that are no calendar day); None if many are none."""
+def _days(
+    values: np.ndarray, skip: np.ndarray | None, most: float = 0.1
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """(midnights UTC of whole numbers like 19970131, rows that are no calendar day); None if more than `most` are."""
     whole = values.astype(np.int64)
     year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
     fine = (whole == values) & (year >= 1800) & (year <= 2200) & (month >= 1) & (month <= 12) & (day >= 1)
@@ -144,13 +159,13 @@ def _days(values: np.ndarray, skip: np.ndarray | None) -> tuple[np.ndarray, np.n
     length = ((first + 1).astype("datetime64[D]") - start).astype(np.int64)
     fine &= day <= length
     bad = ~fine if skip is None else ~fine & ~skip
-    if 10 * bad.sum() > len(values) - (0 if skip is None else skip.sum()):
+    if bad.sum() > most * (len(values) - (0 if skip is None else skip.sum())):
         return None
     days = start.astype(np.int64) + np.where(fine, day, 1) - 1
     return days * 86_400_000_000, bad if bad.any() else None
 
 
-def _text(column: pa.ChunkedArray, missing: np.ndarray | None) -> Times:
+def _text(column: pa.ChunkedArray, missing: np.ndarray | None, unit: int | None) -> Times:
     """Text: the whole column at once where it is uniform, else by form of each value."""
     for to in (pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.float64()):
         try:
@@ -161,12 +176,12 @@ def _text(column: pa.ChunkedArray, missing: np.ndarray | None) -> Times:
             values = _filled(parsed)
             if not np.isfinite(values).all():
                 break
-        found = parse(parsed)
-        return found._replace(missing=missing)
+        return parse(parsed, unit)._replace(missing=missing)
     n = len(column)
     trimmed = pc.utf8_trim_whitespace(column)
     time = np.zeros(n, np.int64)
     known = np.zeros(n, bool) if missing is None else missing.copy()
+    local = np.zeros(n, bool)
     said = []
     for form, zone in ((_NAIVE, None), (_ZONED, "UTC")):
         rows = _matches(trimmed, form)
@@ -178,6 +193,8 @@ def _text(column: pa.ChunkedArray, missing: np.ndarray | None) -> Times:
                 values = pc.replace_substring_regex(values, r" ([+-])", r"\1")
             time[rows] = _microseconds(values.cast(pa.timestamp("us", zone)))
             known |= rows
+            if not zone:
+                local |= rows
             said.append("ISO text with zone" if zone else "ISO text")
     rows = _matches(trimmed, _COUNT)
     other = None
@@ -188,15 +205,19 @@ def _text(column: pa.ChunkedArray, missing: np.ndarray | None) -> Times:
         except pa.ArrowInvalid:
             values = numbers.cast(pa.float64()).to_numpy()
         huge = np.abs(values) > 9e18
-        read, bad, wrong, unit, factor = _counts(np.where(huge, 0, values), huge if huge.any() else None)
-        time[rows] = read * factor
-        if wrong is not None:
+        found = _counts(np.where(huge, 0, values), huge if huge.any() else None, unit)
+        time[rows] = found.time * found.factor
+        unit = found.unit
+        if found.other_unit is not None:
             other = np.zeros(n, bool)
-            other[rows] = wrong
-        rows[rows] = ~huge if bad is None else ~(huge | bad)
+            other[rows] = found.other_unit
+        if found.local is not None:
+            local[rows] = True
+        rows[rows] = ~huge if found.unparsable is None else ~(huge | found.unparsable)
         known |= rows
-        said.append(unit)
-    return Times(time, missing, None if known.all() else ~known, other, " and ".join(said) or "text")
+        said.append(found.said)
+    told = " and ".join(said) or "text"
+    return Times(time, missing, None if known.all() else ~known, other, told, local=local, unit=unit)
 
 
 def _matches(column: pa.ChunkedArray, form: str) -> np.ndarray:
