@@ -191,7 +191,8 @@ def _payload(deep: list[str], own: bool) -> str:
     whole = f"coalesce(CASE WHEN json_valid({held}) THEN json_type({held}) END, 'NONE') = 'OBJECT'"
     inside = f"nullif(substr(trim({held}), 2, length(trim({held})) - 2), '')"
     joined = f"concat_ws(',', CASE WHEN {whole} THEN {inside} END, {', '.join(deep)})"
-    return f"CASE WHEN {held} IS NOT NULL AND NOT ({whole}) THEN {held} WHEN {joined} <> '' THEN '{{' || {joined} || '}}' END"
+    alone = f"WHEN {held} IS NOT NULL AND NOT ({whole}) THEN {held}"
+    return f"CASE {alone} WHEN {joined} <> '' THEN '{{' || {joined} || '}}' END"
 
 
 def _asked(lines: pa.Array, select: str) -> pa.Table:

@@ -53,9 +53,10 @@ def parse(column: pa.ChunkedArray, unit: int | None = None) -> Times:
 def counts(column: pa.ChunkedArray, unit: int | None = None) -> Times:
     """Read a column as instants, in units of `factor` microseconds: long columns are multiplied when they are moved.
 
-    Timestamps without a zone are read as UTC and marked `local` (see `zones`). Counts are seconds, milliseconds, microseconds or nanoseconds since 1970:
-    one unit for the column, told by the magnitude of its median; counts of another magnitude are reported in
-    `other_unit`. Whole numbers that are all calendar days (19970131) are days. Text may mix ISO and counts.
+    Timestamps without a zone are read as UTC and marked `local` (see `zones`). Counts are seconds, milliseconds,
+    microseconds or nanoseconds since 1970: one unit for the column, told by the magnitude of its median; counts of
+    another magnitude are reported in `other_unit`. Whole numbers that are all calendar days (19970131) are days. Text
+    may mix ISO and counts.
 
     Parameters
     ----------
