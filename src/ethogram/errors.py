@@ -55,11 +55,21 @@ class MissingData(EthogramError):
 
 
 class LMError(EthogramError):
-    """A language model could not be reached, refused, or did not answer what was asked."""
+    """A language model could not be reached, refused, or did not answer what was asked.
+
+    Attributes
+    ----------
+    again : whether the same call may succeed later. after : seconds that the endpoint asked to wait, None if not.
+    """
+
+    again = False
+    after: float | None = None
 
 
 class EndpointDown(LMError):
     """Nothing answers at the endpoint, or the connection broke or stalled."""
+
+    again = True
 
 
 class EndpointRefused(LMError):
@@ -69,9 +79,13 @@ class EndpointRefused(LMError):
 class EndpointBusy(LMError):
     """The endpoint kept answering 429 or 5xx until no try was left."""
 
+    again = True
+
 
 class BadReply(LMError):
     """What came back is not an answer of the protocol: half a JSON, a missing field."""
+
+    again = True
 
 
 class ContextExceeded(EndpointRefused):

@@ -41,11 +41,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ethogram.lm.broker import Broker
+    from ethogram.lm.budget import Budget, Prices
+    from ethogram.lm.capabilities import Capabilities
+    from ethogram.lm.limits import Limits, Retries
     from ethogram.lm.messages import Message, Sampling, Tool, ToolCall, harmless, quoted
+    from ethogram.lm.model import LM
     from ethogram.lm.replies import Answer, Choice, Reply, Scores, TokenScore, Usage
+    from ethogram.lm.scripted import ScriptedLM
 
 _HOMES = {
+    "LM": "model",
     "Answer": "replies",
+    "Broker": "broker",
+    "Budget": "budget",
+    "Capabilities": "capabilities",
+    "Limits": "limits",
+    "Prices": "budget",
+    "Retries": "limits",
+    "ScriptedLM": "scripted",
     "Choice": "replies",
     "Message": "messages",
     "Reply": "replies",
@@ -60,12 +74,20 @@ _HOMES = {
 }
 
 __all__ = [
+    "LM",
     "Answer",
+    "Broker",
+    "Budget",
+    "Capabilities",
     "Choice",
+    "Limits",
     "Message",
+    "Prices",
     "Reply",
+    "Retries",
     "Sampling",
     "Scores",
+    "ScriptedLM",
     "TokenScore",
     "Tool",
     "ToolCall",

@@ -1,0 +1,27 @@
+"""Every test has a cache folder of its own; the embedded model is one server for the whole session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ethogram.lm import LM, Broker
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ETHOGRAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ETHOGRAM_KEYS", str(tmp_path / "keys.toml"))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LM]:
+    """SmolLM2-135M-Instruct in this process; nothing it answers is kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ETHOGRAM_CACHE", str(tmp_path_factory.mktemp("lm")))
+        lm = LM.connect("local", broker=Broker.bare(), threads=1)
+        lm.sync.capabilities()
+        yield lm
+        lm.sync.close()
