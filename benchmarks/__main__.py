@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases
+from benchmarks import cases, race
 from benchmarks.harness import Case, measure
+from benchmarks.race import Race
 
 RESULTS = Path(__file__).parent / "results"
 MODULES = sorted(m.name for m in pkgutil.iter_modules(cases.__path__))
@@ -60,7 +61,7 @@ def main(names: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _cases(module: str) -> dict[str, Case]:
+def _cases(module: str) -> dict[str, Case | Race]:
     return {c.name: c for c in importlib.import_module(f"benchmarks.cases.{module}").cases()}
 
 
@@ -87,6 +88,8 @@ def _lines(path: str) -> list[str]:
 
 def table(found: dict[str, Any]) -> str:
     """One case as Markdown."""
+    if "rows" in found:
+        return race.table(found, _goals(found))
     fastest = min(f["cpu"] for f in found["figures"].values())
     limit = f" | % of {found['limit']}" if found["limit"] else ""
     lines = [
@@ -100,6 +103,17 @@ def table(found: dict[str, Any]) -> str:
         bold = "**" if name.startswith("ethogram") else ""
         lines.append(f"| {bold}{name}{bold} | {f['cpu']:#.3g} | {f['wall']:#.3g} | {f['cpu'] / fastest:.2f} |{share}")
     lines += ["", *(f"- not here: {name}" for name in found["absent"])]
+    lines += _goals(found)
+    if found["notes"]:
+        lines.append(f"- {found['notes']}")
+    low, high = found["load"]
+    turns = f"minimum of {found['repeats']} interleaved turns"
+    lines.append(f"- {found['threads']} thread(s), {turns}, load {low}-{high}")
+    return "\n".join(lines) + "\n"
+
+
+def _goals(found: dict[str, Any]) -> list[str]:
+    lines = []
     for t in found["targets"]:
         said = (
             "not measurable"
@@ -107,12 +121,7 @@ def table(found: dict[str, Any]) -> str:
             else f"{t['value']:.2f} (goal {t['bound']}): {'met' if t['met'] else 'MISSED'}"
         )
         lines.append(f"- {t['text']}: {said}")
-    if found["notes"]:
-        lines.append(f"- {found['notes']}")
-    low, high = found["load"]
-    turns = f"minimum of {found['repeats']} interleaved turns"
-    lines.append(f"- {found['threads']} thread(s), {turns}, load {low}-{high}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def page() -> None:
@@ -128,4 +137,5 @@ def page() -> None:
     (RESULTS / "README.md").write_text("\n".join(head) + "\n" + "\n".join(table(f) for f in found))
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ class Target:
     """A ratio that the case is there to show: `value(figures)` against `least`, or `most`."""
 
     text: str
-    value: Callable[[Mapping[str, Figure]], float]
+    value: Callable[[Mapping[str, Any]], float]
     least: float | None = None
     most: float | None = None
 
@@ -61,7 +61,12 @@ class Case:
     "Seconds that a turn takes at least: a shorter call is repeated in it, and the figure is that of one call."
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure(case: Any) -> dict[str, Any]:
+    """Run a case, or whatever measures itself (`benchmarks.race.Race`)."""
+    return _turns(case) if isinstance(case, Case) else case.measure()
+
+
+def _turns(case: Case) -> dict[str, Any]:
     """Run a case: one unmeasured turn each (whose answers are checked), then `repeats` interleaved turns."""
     problem = case.setup()
     here = dict.fromkeys(case.run, True) | (dict(case.available(problem)) if case.available else {})
@@ -91,7 +96,7 @@ def measure(case: Case) -> dict[str, Any]:
         "limit": case.limit_name,
         "figures": {name: figure.__dict__ for name, figure in figures.items()},
         "absent": [name for name, there in here.items() if not there],
-        "targets": [_judge(target, figures) for target in case.targets],
+        "targets": [judge(target, figures) for target in case.targets],
     }
 
 
@@ -109,7 +114,8 @@ def _figure(turns: list[tuple[float, float]], case: Case, problem: Any) -> Figur
     return Figure(cpu[0], wall[0], cpu[len(cpu) // 2], wall[len(wall) // 2], share)
 
 
-def _judge(target: Target, figures: Mapping[str, Figure]) -> dict[str, Any]:
+def judge(target: Target, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """A target's value among figures, and whether it is met; None where it cannot be told."""
     try:
         value = target.value(figures)
     except (KeyError, ValueError):

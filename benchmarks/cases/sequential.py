@@ -1,0 +1,216 @@
+"""SASRec and GRU4Rec beside RecBole on MovieLens-100K, leave-one-out in the stored order of the rows.
+
+Both sides have the same layers, widths, history length, dropout, optimiser, learning rate and precision. RecBole
+trains one example per prefix; we train all positions of a window in one pass. The clock is CPU seconds of training
+and validation; ours stops at the first epoch whose validation NDCG@10 (among all items, seen ones masked) is at least
+that of RecBole's best epoch, and that model is tested.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Target
+from benchmarks.peers import recbole
+from benchmarks.peers.peer import PeerError
+from benchmarks.race import Found, Race, gain, paired
+
+DATA, SEEDS, MOST = "ml_100k", 3, 60
+"""Data set, seeds of ours, epochs after which a run that has not arrived is given up."""
+PEER = {"train_neg_sample_args": None, "train_batch_size": 256, "epochs": 100}
+"""RecBole's settings beside its defaults: cross-entropy over all items, and the batch at which it learns faster."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One model on both sides; `budget`: CPU seconds after which RecBole's training ends."""
+
+    key: str
+    peer: str
+    options: Mapping[str, Any]
+    length: int
+    budget: float
+
+
+SASREC = {"dim": 64, "layers": 2, "heads": 2, "hidden": 256, "dropout": 0.5, "norm": "post", "lr": 1e-3}
+GRU = {"dim": 64, "hidden": 128, "layers": 1, "dropout": 0.3, "lr": 1e-3}
+PAIRS = [Pair("sasrec", "SASRec", SASREC, 20, 1_000), Pair("gru4rec", "GRU4Rec", GRU, 20, 700)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of ours up to the target."""
+
+    cpu: float
+    wall: float
+    epochs: int
+    reached: bool
+    best: float
+    per_second: float
+    memory: float
+    gains: Mapping[bool, np.ndarray]
+    users: list[str]
+
+
+def run(pair: Pair) -> Found:
+    """Both sides of a pair."""
+    found = Found()
+    try:
+        asked = recbole.ask(
+            pair.peer, DATA, {**PEER, "MAX_ITEM_LIST_LENGTH": pair.length}, cpu_seconds=pair.budget
+        )  # fmt: skip
+    except PeerError as error:
+        found.absent.append(f"RecBole {pair.peer}: {error}")
+        return found
+    peer, target = _theirs(found, pair, asked)
+    for name, precision in (("ethogram", "fp32"), ("ethogram, bf16", "bf16")):
+        runs = [train(pair, target, seed, precision) for seed in range(SEEDS)]
+        _ours(found, name, runs, peer)
+    reached = "RecBole's own best epoch; stopped by: " + asked["answer"]["stopped"]
+    low, high = asked["load"]
+    found.notes += [
+        f"target: validation NDCG@10 {target:.4f} (seen items masked) of {reached}",
+        f"RecBole: 1 seed, CPU seconds up to its best epoch, load {low}-{high}, {asked['at']}; "
+        f"ours: mean of {SEEDS} seeds, each in the same process after a warm-up",
+        "both trained with Adam, learning rate 0.001; RecBole batch 256 prefixes; difference: test NDCG@10 per user, "
+        "ours (mean of seeds) - RecBole, with its 95% interval over users",
+    ]
+    return found
+
+
+def _theirs(found: Found, pair: Pair, asked: Mapping[str, Any]) -> tuple[Mapping[str, Any], float]:
+    answer = asked["answer"]
+    best = answer["curve"][answer["best_epoch"] - 1]
+    ranks = {k: np.array(v) for k, v in answer["ranks"].items()}
+    gains = {True: gain(ranks["masked"]), False: gain(ranks["unmasked"])}
+    found.rows.append(
+        {
+            "": f"RecBole {pair.peer}", "CPU s to target": best["cpu"], "epochs": best["epoch"],
+            "targets per CPU s": answer["examples_per_cpu_second"], "peak MB": answer["peak_mb"],
+            "validation NDCG@10": best["valid_masked"], "test NDCG@10, seen masked": gains[True].mean(),
+            "difference": "", "test NDCG@10, all items": gains[False].mean(), "difference ": "",
+        }
+    )  # fmt: skip
+    peer = {
+        "cpu": best["cpu"],
+        "rate": answer["examples_per_cpu_second"],
+        "gains": gains,
+        "users": answer["ranks"]["user"],
+    }
+    return peer, float(best["valid_masked"])
+
+
+def _ours(found: Found, name: str, runs: list[Run], peer: Mapping[str, Any]) -> None:
+    place = {user: i for i, user in enumerate(peer["users"])}
+    told: dict[str, str] = {}
+    gaps = {}
+    for masked in (True, False):
+        mine = np.stack([r.gains[masked][np.argsort([place[u] for u in r.users])] for r in runs])
+        gaps[masked] = paired(mine, peer["gains"][masked])
+        told[str(masked)] = f"{gaps[masked][0]:+.4f} [{gaps[masked][1]:+.4f}, {gaps[masked][2]:+.4f}]"
+    arrived = all(r.reached for r in runs)
+    cpu = float(np.mean([r.cpu for r in runs]))
+    found.rows.append(
+        {
+            "": name, "CPU s to target": cpu if arrived else "not reached",
+            "epochs": "/".join(str(r.epochs) for r in runs),
+            "targets per CPU s": float(np.mean([r.per_second for r in runs])),
+            "peak MB": max(r.memory for r in runs), "validation NDCG@10": float(np.mean([r.best for r in runs])),
+            "test NDCG@10, seen masked": float(np.mean([r.gains[True].mean() for r in runs])),
+            "difference": told["True"],
+            "test NDCG@10, all items": float(np.mean([r.gains[False].mean() for r in runs])),
+            "difference ": told["False"],
+        }
+    )  # fmt: skip
+    if arrived:
+        found.values[f"{name}: ratio"] = peer["cpu"] / cpu
+        found.values[f"{name}: slowest"] = peer["cpu"] / max(r.cpu for r in runs)
+    found.values[f"{name}: rate"] = float(np.mean([r.per_second for r in runs])) / peer["rate"]
+    found.values[f"{name}: masked"], found.values[f"{name}: all"] = gaps[True][1], gaps[False][1]
+
+
+def train(pair: Pair, target: float, seed: int, precision: str) -> Run:
+    """Train ours until its validation value is at least `target`."""
+    from ethogram.data import load
+    from ethogram.evaluate.machine import measure
+    from ethogram.evaluate.protocol import evaluate
+    from ethogram.nn.train import Enough
+    from ethogram.nn.windows import Windows
+    from ethogram.system import system
+
+    cut = load(DATA).ties("order").split("leave-last-out")
+    targets = Windows.of(cut.train.histories()).events
+    options = {**pair.options, "length": pair.length, "epochs": MOST, "patience": MOST, "precision": precision}
+    spent = {"learning": 0.0, "mark": time.process_time()}
+
+    def watch(fact: Mapping[str, Any]) -> None:
+        now = time.process_time()
+        if fact["step"] is not None:
+            spent["learning"] += now - spent["mark"]
+        spent["mark"] = now
+        if fact["step"] is None and fact["valid"] >= target:
+            raise Enough
+
+    _warm(pair, options)
+    built = system(pair.key, **options)
+    spent["mark"] = time.process_time()
+    with measure() as cost:
+        built.fit(cut.train, cut.valid, seed=seed, watch=watch)
+    went = built.fitted.trained
+    tested = {m: evaluate(built, cut, ks=(10,), exclude_seen=m).vectors for m in (True, False)}
+    return Run(
+        cost.cpu_seconds, cost.wall_seconds, went.epoch, went.stopped == "asked", float(went.best or 0),
+        targets * went.epoch / spent["learning"], float(cost.peak_mb or 0),
+        {m: np.asarray(v["ndcg@10"]) for m, v in tested.items()}, [str(u) for u in tested[True]["user"].to_pylist()],
+    )  # fmt: skip
+
+
+@functools.cache
+def _kept() -> set[str]:
+    return set()
+
+
+def _warm(pair: Pair, options: Mapping[str, Any]) -> None:
+    """Compile what is compiled once, on other data."""
+    if pair.key in _kept():
+        return
+    import pyarrow as pa
+
+    from ethogram.log import Log
+    from ethogram.system import system
+
+    rng = np.random.default_rng(0)
+    rows = {
+        "user": np.repeat(np.arange(50), 30),
+        "item": rng.integers(0, 100, 1_500),
+        "time": np.tile(np.arange(30), 50),
+    }
+    cut = Log.open(pa.table(rows)).split("leave-last-out")
+    system(pair.key, **{**options, "epochs": 1}).fit(cut.train, cut.valid)
+    _kept().add(pair.key)
+
+
+def _goals() -> Iterable[Target]:
+    for name in ("ethogram", "ethogram, bf16"):
+        yield Target(f"{name}: CPU s of RecBole / ours", lambda v, n=name: v[f"{n}: ratio"], least=10.0)
+        yield Target(f"{name}: targets per CPU s, ours / RecBole's", lambda v, n=name: v[f"{n}: rate"], least=10.0)
+        text = f"{name}: lower end of the test difference"
+        yield Target(f"{text}, seen items masked", lambda v, n=name: v[f"{n}: masked"], least=-0.01)
+        yield Target(f"{text}, all items", lambda v, n=name: v[f"{n}: all"], least=-0.01)
+
+
+def cases() -> Iterable[Race]:
+    """The harness's form: one race per model."""
+    for pair in PAIRS:
+        yield Race(
+            f"{pair.key}_{pair.length}_recbole",
+            f"{pair.peer} to RecBole's best validation NDCG@10, ml-100k, history {pair.length}, one thread",
+            functools.partial(run, pair),
+            list(_goals()),
+        )
