@@ -6,20 +6,29 @@ and budget of epochs.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ethogram.claims import Gap, Grid, Law, Laws, claim
+from ethogram.claims import Gap, Grid, Law, Laws, NotMeasurable, claim
 
 TUNED = {"dim": 16, "side": 16, "lr": 3e-3, "decay": 0.3, "batch": 1_024, "epochs": 4, "patience": 2, "last": None}
 REAL = {"dim": 16, "lr": 2e-3, "decay": 1.0, "batch": 1_024, "epochs": 4, "patience": 1, "last": 50}
 CROSSES = {"logistic regression": "lr", "Wide & Deep": "wide_deep", "PNN": "pnn", "DeepFM": "deepfm"}
-FLOORS = {"smoothed rates": "smoothed_rates", "boosted aggregates": "boosted_aggregates"}
+FLOORS = {
+    "smoothed rates": "smoothed_rates",
+    "hashed regression": "hashed_regression",
+    "boosted aggregates": "boosted_aggregates",
+}
+JOURNEY = {"households": 400, "max_baskets": 5_000, "negatives": 10}
+QUICK = {"epochs": 1, "questions": 48, "steps": 10}
+"""Settings of a quick run."""
 
 
 def arms(settings: dict[str, Any]) -> dict[str, Any]:
-    pooled = {"mean pooling": {}, "sum pooling": {"pool": "sum"}} | {n: {"cross": c} for n, c in CROSSES.items()}
+    pooled = {"mean pooling": {}, "mean pooling, crossed": {"cross": "product"}, "sum pooling": {"pool": "sum"}}
+    pooled |= {n: {"cross": c} for n, c in CROSSES.items()}
     return {"din": ("din", settings)} | {n: ("mean_pooled", {**settings, **o}) for n, o in pooled.items()} | FLOORS
 
 
@@ -38,20 +47,98 @@ def interests(bench: Any) -> Grid:
         protocol="by-user",
         split={"valid": 0.1, "test": 0.4},
         budget="60m",
-        holds=[Gap("din", "mean pooling") >= 0.03, Gap("din", "sum pooling") >= 0.03],
+        quick=QUICK,
+        holds=[Gap("din", "mean pooling") >= 0.03, Gap("din", "sum pooling") >= 0.03, Gap("din", "PReLU") > 0],
     )
 
 
 @claim("din", "Beats the pooled network on real histories")
-def real(bench: Any) -> Grid:
-    return Grid(
-        arms=arms(REAL),
-        data=["ml_100k", ("complete_journey", {"households": 400, "max_baskets": 5_000, "negatives": 10})],
-        metric="gauc",
-        seeds=1,
-        budget="60m",
-        holds=[Gap("din", "mean pooling") >= 0.005],
+def real(bench: Any) -> list[Grid]:
+    def on(data: list[Any], **how: Any) -> Grid:
+        holds = [Gap("din", "mean pooling") >= 0.005]
+        return Grid(arms=arms(REAL), data=data, metric="gauc", budget="60m", quick=QUICK, holds=holds, **how)
+
+    some = on(["ml_100k", ("complete_journey", JOURNEY)], seeds=1)
+    return [some] if bench.quick else [some, on([beauty], protocol="by-user", split={"valid": 0.1, "test": 0.3})]
+
+
+def beauty(users: int = 8_000, slates: int = 3, others: int = 4) -> Any:
+    """Amazon Beauty as slates: a user's last reviews, each beside products drawn by popularity that are not theirs."""
+    import pyarrow as pa
+
+    from ethogram import data
+    from ethogram.log import Log
+
+    past = data.load("amazon_beauty").sequences()
+    ends, rng = past.offsets[: users + 1], np.random.default_rng(0)
+    item = np.asarray(past.columns["item"][: ends[-1]], np.int64)
+    user = np.repeat(np.arange(users), np.diff(ends))
+    place = np.arange(len(item)) - ends[user]
+    target = np.flatnonzero(ends[user + 1] - np.arange(len(item)) <= slates)
+    every = np.asarray(past.columns["item"], np.int64)
+    own, size = np.unique(user * (every.max() + 1) + item), every.max() + 1
+    shown = np.repeat(target, others + 1)
+    candidate = item[shown]
+    wrong = np.tile(np.arange(others + 1) > 0, len(target))
+    while (again := np.flatnonzero(wrong & np.isin(user[shown] * size + candidate, own))).size:
+        candidate[again] = rng.choice(every, len(again))
+    n = len(item)
+    past_rows = np.repeat([True, False], [n, len(shown)])
+    slate, label = np.concatenate([np.zeros(n, np.int64), shown]), np.concatenate([np.zeros(n), ~wrong])
+    return Log.open(
+        pa.table(
+            {
+                "user": np.concatenate([user, user[shown]]),
+                "item": np.concatenate([item, candidate]),
+                "order": np.concatenate([place, place[shown]]),
+                "slate": pa.array(slate, mask=past_rows),
+                "label": pa.array(label.astype(np.float32), mask=past_rows),
+            }
+        )
     )
+
+
+@claim("din", "Mini-batch aware regularisation keeps what unregularised training loses after its peak")
+def memorising(bench: Any) -> Laws:
+    text = "fall of validation gauc from its peak in 20 epochs, with the penalty over without, {}"
+    return Laws(
+        Law(text.format("complete_journey"), lambda b: fall(b, REAL, "complete_journey", **JOURNEY), "<=", 0.5),
+        Law(text.format("interests"), lambda b: fall(b, TUNED, "interests", users=500, recent=10), "<=", 0.5),
+    )
+
+
+def fall(bench: Any, settings: dict[str, Any], name: str, **options: Any) -> float:
+    """Without early stopping, scored after every epoch on the validation part."""
+    from ethogram.evaluate.classification import group_auc
+    from ethogram.log import Questions
+    from ethogram.nn import slates
+    from ethogram.nn.prior import Prior
+    from ethogram.system import system
+
+    if name == "interests":
+        options |= {"length": (30, 70)}
+    cut = bench.load(name, **options).split("by-user" if name == "interests" else "temporal", valid=0.2, test=0.1)
+    features = cut.train.features().limit(settings["last"])
+    asked, held = cut.train.questions("slates"), cut.valid.questions("slates")
+    batch, ends, prior = features.encode(held), held.candidates.flat(len(held))[1], Prior(features, cut.train)
+    lost = {}
+    for decay in (settings["decay"], 0.0):
+        built = system("din", **{**settings, "decay": decay, "epochs": 2 if bench.quick else 20})
+        shape = {"dim": built.dim, "side": built.side, "hidden": built.hidden, "dropout": built.dropout}
+        network = slates.SlateNetwork(features, built._interest, act=built.activation, seed=0, **shape)
+        curve: list[float] = []
+
+        def watch(facts: Any, network: Any = network, curve: list[float] = curve, held: Questions = held) -> None:
+            if facts["step"] is None:  # an epoch is over
+                p = slates.score(network, batch)
+                curve.append(group_auc(held.label, p, held.weight, offsets=ends).value)
+
+        how = slates.Learning(epochs=built.epochs, lr=built.lr, pairs=built.batch, decay=decay)
+        slates.fit(network, features, asked, how, popular=prior, seed=0, watch=watch)
+        lost[decay] = max(curve) - curve[-1]
+    if lost[0.0] < 0.001 and not bench.quick:
+        raise NotMeasurable(f"without the penalty gauc falls by {lost[0.0]:.4f} only: nothing to keep from falling.")
+    return lost[settings["decay"]] / max(lost[0.0], 1e-6)
 
 
 @claim("din", "Mini-batch aware regularisation costs what the batch costs; attention finds the candidate's category")
@@ -60,7 +147,10 @@ def laws(bench: Any) -> Laws:
         Law("largest difference of the penalty's gradient from autograd of its formula", gradient, "<=", 1e-6),
         Law("step with the penalty over step without, 1 M ids", penalty, "<=", 1.2),
         Law("step with a penalty on all rows over step with the mini-batch's, 1 M ids", full_penalty, ">=", 3.0),
-        Law("embedding parameters of one trained model", parameters, ">=", 1e8),
+        Law("step with the penalty at 1 M ids over 10 k ids", growth, "<=", 1.3),
+        Law("embedding parameters of one trained model", lambda b: large(b.quick)[0], ">=", 1e8),
+        Law("its training's steps per CPU second", lambda b: large(b.quick)[1], ">=", 1.0),
+        Law("its peak memory above the start, MiB", lambda b: large(b.quick)[2], "<=", 2_048),
         Law("mean |weight| of events of the candidate's category over others", sanity, ">=", 2.0),
     )
 
@@ -119,19 +209,29 @@ def full_penalty(bench: Any) -> Any:
     return bench.race(racers).ratio("all", "batch")
 
 
-def parameters(bench: Any) -> float:
-    """Trains on the generator with a table of 1e8 embedding parameters: hashed ids, Dice and the penalty on."""
+def growth(bench: Any) -> Any:
+    racers = {"1 M": stepper(0.01), "10 k": stepper(0.01, rows=10_000)}
+    return bench.race(racers).ratio("1 M", "10 k")
+
+
+@cache
+def large(quick: bool) -> tuple[float, float, float]:
+    """Embedding parameters, steps per CPU second and peak memory of a model with hashed ids, Dice and the penalty."""
     from ethogram import data
+    from ethogram.evaluate import machine
     from ethogram.nn.ranker import SlateRanker
     from ethogram.system import system
 
-    log = data.load("interests", users=60, length=(60, 90), slates=5, candidates=5)
-    rows = 100_000 if bench.quick else 6_250_000
-    features = log.features().with_("item", of="item", buckets=rows)
+    log = data.load("interests", users=60 if quick else 300, length=(60, 90), slates=5, candidates=5)
+    features = log.features().with_("item", of="item", buckets=100_000 if quick else 6_250_000)
     features = features.without(*(c.name for c in features.columns if c.name != "item"))
-    built = system("din", dim=16, epochs=1, decay=0.01, activation="dice")
-    ranker = SlateRanker.fit(built, built._interest, log, None, seed=0, watch=None, features=features)
-    return float(sum(p.numel() for p in ranker.network.tables.parameters()))
+    built = system("din", dim=16, epochs=1, decay=0.01, activation="dice", batch=128)
+    seen: list[Any] = []
+    with machine.measure() as cost:
+        ranker = SlateRanker.fit(built, built._interest, log, None, seed=0, watch=seen.append, features=features)
+    steps = sum(facts["step"] is not None for facts in seen)
+    count = float(sum(p.numel() for p in ranker.network.tables.parameters()))
+    return count, steps / cost.cpu_seconds, float("nan") if cost.peak_mb is None else cost.peak_mb
 
 
 def sanity(bench: Any) -> float:

@@ -13,6 +13,13 @@ from ethogram.claims import Gap, Grid, Law, Laws, claim
 
 TUNED = {"dim": 16, "lr": 3e-3, "decay": 1.0, "epochs": 5, "patience": 2}
 REAL = {"dim": 16, "lr": 2e-3, "decay": 1.0, "epochs": 3, "patience": 1, "batch": 1_024}
+FLOORS = {
+    "smoothed rates": "smoothed_rates",
+    "hashed regression": "hashed_regression",
+    "boosted aggregates": "boosted_aggregates",
+}
+QUICK = {"epochs": 1, "questions": 48, "steps": 10}
+"""Settings of a quick run."""
 
 
 def arm(settings: dict[str, Any], **more: Any) -> tuple[str, dict[str, Any]]:
@@ -30,27 +37,26 @@ def quality(bench: Any) -> Grid:
             "mean pooling": arm(TUNED, long="mean"),
             "top 50 by category": arm(TUNED, long="category", category="category"),
             "top 50 by hash": arm(TUNED, long="nearest"),
-            "boosted aggregates": "boosted_aggregates",
+            **FLOORS,
         },
-        ablations={
-            "tau 1": arm(TUNED, width=1),
-            "tau 6": arm(TUNED, width=6),
-            "tau 8": arm(TUNED, width=8),
-            "m 6": arm(TUNED, hashes=6),
-        },
+        ablations={f"tau {tau}": arm(TUNED, width=tau) for tau in (1, 2, 4, 6, 8)} | {"m 6": arm(TUNED, hashes=6)},
         data=[("interests", {"users": 800})],
         metric="gauc",
         seeds=3,
         protocol="by-user",
         split={"valid": 0.1, "test": 0.4},
         budget="60m",
+        quick=QUICK,
         holds=[
             Gap("sdim", "short only") >= 0.01,
             Gap("target attention", "sdim") <= 0.005,
             Gap("sdim", "mean pooling") > 0,
             Gap("target attention", "mean pooling") > 0,
+            Gap("sdim", "top 50 by hash") >= -0.005,
+            # an optimum of tau inside 1 ... 8
             Gap("sdim", "tau 1") > 0,
             Gap("sdim", "tau 8") > 0,
+            Gap("sdim", "m 6") > 0,
         ],
     )
 
@@ -63,12 +69,13 @@ def real(bench: Any) -> Grid:
             "short only": arm(REAL, long="none"),
             "target attention": arm(REAL, long="attention", last=500),
             "mean pooling": arm(REAL, long="mean", last=500),
-            "boosted aggregates": "boosted_aggregates",
+            **FLOORS,
         },
         data=["ml_100k", ("complete_journey", {"households": 400, "max_baskets": 5_000, "negatives": 10})],
         metric="auc",
         seeds=1,
         budget="60m",
+        quick=QUICK,
         holds=[Gap("sdim", "short only") >= 0.01, Gap("target attention", "sdim") <= 0.005],
     )
 
@@ -79,9 +86,14 @@ def laws(bench: Any) -> Laws:
         Law("largest distance of the collision rate from (1 - angle / pi)^tau", collisions, "<=", 0.01),
         Law("largest difference of a table after 10,000 changes from one made at once", equivalence, "<=", 1e-5),
         Law("error without the norm, 4 times the hashes over once (1/2 by the law)", convergence, "<=", 0.65),
+        Law("angle from the expected attention, with the norm over without, m = 12,288", norm_gap, ">=", 2.0),
+        Law("spread of scores over 8 draws of the directions, m = 48 over m = 6 (.35 by the law)", tighter, "<=", 0.6),
+        Law("the same, m = 192 over m = 48 (1/2 by the law)", tightest, "<=", 0.75),
         Law("time of a request at 16,384 events over 256", flat, "<=", 1.3),
         Law("dot-product attention over sdim's request, 4,096 events", against_dot, ">=", 8.0),
         Law("DIN's attention over sdim's request, 4,096 events", against_din, ">=", 100.0),
+        Law("top 50 by category, then DIN's attention, over sdim's request, 4,096 events", against_category, ">=", 1.0),
+        Law("top 50 by hash, then DIN's attention, over sdim's request, 4,096 events", against_nearest, ">=", 1.0),
     )
 
 
@@ -147,28 +159,84 @@ def convergence(bench: Any) -> float:
     return float(errors[192] / errors[48])
 
 
+def norm_gap(bench: Any) -> float:
+    """Mean angle between interest and expected attention, in a history with many events of one kind and few of others.
+
+    So many directions are drawn that chance plays no part.
+    """
+    import torch
+
+    from ethogram.nn.lsh import Hashed
+
+    rng, size = np.random.default_rng(4), (256, 96, 32, 8, 4, 2, 1, 1)
+    keys = np.repeat(rng.standard_normal((8, 32)), size, axis=0) + 0.45 * rng.standard_normal((sum(size), 32))
+    keys, queries = keys.astype(np.float32), rng.standard_normal((64, 32)).astype(np.float32)
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (queries, keys)]
+    expected = (1 - np.arccos(np.clip(unit[0] @ unit[1].T, -1, 1)) / np.pi) ** 3 @ keys
+    ends = [torch.tensor([0, len(keys)]), torch.tensor([0, len(queries)])]
+    angle = {}
+    for normalise in (False, True):
+        made = Hashed(32, 3 * (256 if bench.quick else 4_096), 3, normalise=normalise)
+        got = made(torch.from_numpy(keys), ends[0], torch.from_numpy(queries), ends[1]).numpy()
+        cosine = (got * expected).sum(1) / np.linalg.norm(got, axis=1) / np.linalg.norm(expected, axis=1)
+        angle[normalise] = np.arccos(np.clip(cosine, -1, 1)).mean()
+    return float(angle[True] / angle[False])
+
+
+def spread(bench: Any, hashes: int) -> float:
+    """Standard deviation of a fitted model's log-odds over draws of its directions, mean over candidates."""
+    from ethogram.nn.lsh import SimHash
+    from ethogram.system import system
+
+    log = bench.load("interests", users=300)
+    cut = log.split("by-user", valid=0.1, test=0.2)
+    told = {**TUNED, "hashes": hashes, **({"epochs": 1, "questions": 48} if bench.quick else {})}
+    model = system("sdim", **told).fit(cut.train, cut.valid, seed=0)
+    asked, part = cut.test.questions("slates"), model.fitted.network.interest.parts[0]
+    found = []
+    for seed in range(2 if bench.quick else 8):
+        part.hash = SimHash(part.width, hashes, part.hash.width, seed)
+        p = model.score(asked.histories, asked.candidates, asked.context).astype(np.float64)
+        found.append(np.log(p / (1 - p)))
+    return float(np.std(found, axis=0, ddof=1).mean())
+
+
+def tighter(bench: Any) -> float:
+    return spread(bench, 48) / spread(bench, 6)
+
+
+def tightest(bench: Any) -> float:
+    return spread(bench, 192) / spread(bench, 48)
+
+
 def request(length: int, way: str) -> Any:
-    """One request of 256 candidates, d = 64, against a history of `length`: a function to time."""
+    """One request of 256 candidates, d = 64, against a history of `length`: a function to time.
+
+    Whatever does not depend on the candidates is made before: sdim's table, the categories and bits of the events.
+    """
     import torch
 
     from ethogram.nn.attention import TargetAttention
     from ethogram.nn.buckets import BucketTable
     from ethogram.nn.lsh import SimHash
 
-    rng = np.random.default_rng(3)
+    rng, made = np.random.default_rng(3), SimHash(64, 48, 3, seed=0)
     keys = rng.standard_normal((length, 64)).astype(np.float32)
     queries = rng.standard_normal((256, 64)).astype(np.float32)
     if way == "sdim":
-        made = SimHash(64, 48, 3, seed=0)
         table = BucketTable.of(made.codes(keys), keys, made.buckets)
         table.gather(made.codes(queries))
         return lambda: table.gather(made.codes(queries))
-    unit = TargetAttention(64, "dot" if way == "dot" else "din", hidden=(36,), act="dice").eval()
-    given = torch.from_numpy(keys), [0, length], torch.from_numpy(queries), [0, 256]
+    kind: Any = way if way in ("din", "dot") else "topk"
+    unit = TargetAttention(64, kind, hidden=(36,), act="dice", k=50).eval()
+    events, asked = torch.from_numpy(keys), torch.from_numpy(queries)
+    tags = [torch.from_numpy(rng.integers(0, 100, (n, 1))) for n in (length, 256)]
+    bits = made.bits(events)
 
     def attend() -> Any:
         with torch.no_grad():
-            return unit(*given)
+            mine = {"category": tags, "nearest": (bits, made.bits(asked))}.get(way, (None, None))
+            return unit(events, [0, length], asked, [0, 256], key_tags=mine[0], query_tags=mine[1])
 
     return attend
 
@@ -177,9 +245,22 @@ def flat(bench: Any) -> Any:
     return bench.race({"long": request(16_384, "sdim"), "short": request(256, "sdim")}).ratio("long", "short")
 
 
+def against(bench: Any, way: str) -> Any:
+    length = 256 if bench.quick else 4_096
+    return bench.race({way: request(length, way), "sdim": request(length, "sdim")}).ratio(way, "sdim")
+
+
 def against_dot(bench: Any) -> Any:
-    return bench.race({"dot": request(4_096, "dot"), "sdim": request(4_096, "sdim")}).ratio("dot", "sdim")
+    return against(bench, "dot")
 
 
 def against_din(bench: Any) -> Any:
-    return bench.race({"din": request(4_096, "din"), "sdim": request(4_096, "sdim")}).ratio("din", "sdim")
+    return against(bench, "din")
+
+
+def against_category(bench: Any) -> Any:
+    return against(bench, "category")
+
+
+def against_nearest(bench: Any) -> Any:
+    return against(bench, "nearest")
