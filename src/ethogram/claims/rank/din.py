@@ -133,7 +133,8 @@ def fall(bench: Any, settings: dict[str, Any], name: str, **options: Any) -> flo
                 p = slates.score(network, batch)
                 curve.append(group_auc(held.label, p, held.weight, offsets=ends).value)
 
-        how = slates.Learning(epochs=built.epochs, lr=built.lr, pairs=built.batch, decay=decay)
+        few = 48 if bench.quick else None
+        how = slates.Learning(epochs=built.epochs, lr=built.lr, pairs=built.batch, decay=decay, questions=few)
         slates.fit(network, features, asked, how, popular=prior, seed=0, watch=watch)
         lost[decay] = max(curve) - curve[-1]
     if lost[0.0] < 0.001 and not bench.quick:
@@ -174,7 +175,7 @@ def gradient(bench: Any) -> float:
     return float((table.weight - expected).detach().abs().max())
 
 
-def stepper(decay: float, *, every: bool = False, rows: int = 1_000_000) -> Any:
+def stepper(decay: float, rows: int, *, every: bool = False) -> Any:
     """One step of a table of `rows` ids with 2,048 touched."""
     import torch
 
@@ -199,18 +200,22 @@ def stepper(decay: float, *, every: bool = False, rows: int = 1_000_000) -> Any:
     return step
 
 
+def many(bench: Any) -> int:
+    return 20_000 if bench.quick else 1_000_000
+
+
 def penalty(bench: Any) -> Any:
-    return bench.race({"with": stepper(0.01), "without": stepper(0.0)}).ratio("with", "without")
+    racers = {"with": stepper(0.01, many(bench)), "without": stepper(0.0, many(bench))}
+    return bench.race(racers).ratio("with", "without")
 
 
 def full_penalty(bench: Any) -> Any:
-    rows = 100_000 if bench.quick else 1_000_000
-    racers = {"all": stepper(0.0, every=True, rows=rows), "batch": stepper(0.01, rows=rows)}
+    racers = {"all": stepper(0.0, many(bench), every=True), "batch": stepper(0.01, many(bench))}
     return bench.race(racers).ratio("all", "batch")
 
 
 def growth(bench: Any) -> Any:
-    racers = {"1 M": stepper(0.01), "10 k": stepper(0.01, rows=10_000)}
+    racers = {"1 M": stepper(0.01, many(bench)), "10 k": stepper(0.01, 10_000)}
     return bench.race(racers).ratio("1 M", "10 k")
 
 
