@@ -30,7 +30,8 @@ from ethogram.saving import Saved, read
 from ethogram.saving import save as save
 
 _DECLARATION = ("paper", "year", "area", "verbs", "needs", "uses", "baseline")
-_LEARNED = ("score", "recommend", "update", "explain")
+LEARNED = ("score", "recommend", "update", "explain")
+"""Verbs of what is learned from a log: their systems have `fit`."""
 _declared: dict[str, type] = {}
 _C = TypeVar("_C", bound=type)
 
@@ -158,7 +159,7 @@ def _declare(
         if taken := [f.name for f in named if f.name in (*_DECLARATION, "info", "fitted")]:
             raise OptionError(f"{key}: an option cannot be called '{taken[0]}'.")
         promised = {m for v in verbs for m in _methods(VERBS[v])} | {"state", "restore"}
-        promised |= {"fit"} if set(verbs) & set(_LEARNED) else set()
+        promised |= {"fit"} if set(verbs) & set(LEARNED) else set()
         if lacking := sorted(m for m in promised if not callable(getattr(cls, m, None))):
             raise OptionError(f"{key}: its verbs promise {', '.join(lacking)}, which {cls.__name__} lacks.")
         other = _declared.get(key)

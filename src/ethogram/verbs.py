@@ -6,9 +6,9 @@ service, the studio and the contract tests dispatch by verb.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -17,18 +17,27 @@ from ethogram.log import Candidates, Histories, Log, Questions, Sequences, Vocab
 
 __all__ = [
     "VERBS",
+    "Acts",
+    "Assesses",
+    "Audits",
     "Candidates",
+    "Environment",
     "Explains",
     "Fits",
     "Histories",
+    "Item",
     "Log",
+    "Planted",
     "Questions",
     "Recommends",
+    "Report",
     "Scores",
+    "Seen",
     "Sequences",
     "State",
     "System",
     "Table",
+    "Transcript",
     "Updates",
     "Vocabulary",
     "Watch",
@@ -122,10 +131,141 @@ class Explains(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What an environment shows after an action.
+
+    `kind` names what it is where the environment has several things to show ("observation", "failure").
+    """
+
+    text: str
+    reward: float = 0.0
+    done: bool = False
+    kind: str = "observation"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Environment(Protocol):
+    """A world that answers back, in text."""
+
+    def reset(self, goal: str, seed: int = 0) -> Seen:
+        """Begin again with a goal; what is seen first."""
+        ...
+
+    def actions(self) -> Mapping[str, str]:
+        """Actions that can be taken now: name -> what its argument is, in words."""
+        ...
+
+    def step(self, action: str, argument: str) -> Seen:
+        """Take an action. One that does not exist, or a bad argument, is answered as kind "failure", not raised."""
+        ...
+
+
+@runtime_checkable
+class Acts(Protocol):
+    """Pursues a goal in an environment."""
+
+    def act(self, goal: str, environment: Environment, *, seed: int = 0) -> Log:
+        """The steps taken, as a log: `user` (the episode), `order`, `kind` (what sort of step), `text`, `actor`."""
+        ...
+
+
+@runtime_checkable
+class Assesses(Protocol):
+    """Judges recorded behaviour, with reasons."""
+
+    def assess(self, log: Log) -> Table:
+        """One row per case (a user, or a user's session): columns `user`, then the judgement and its reasons."""
+        ...
+
+
+@dataclass(frozen=True)
+class Item:
+    """One case of an audit. `group` is reported by itself; items of one `pair` are twins that are compared."""
+
+    id: str
+    inputs: Mapping[str, Any]
+    group: str = ""
+    pair: str = ""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What happened when an item was put to a subject: what was said, and what was measured of it."""
+
+    item: str
+    said: tuple[tuple[str, str], ...] = ()
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+Interval: TypeAlias = tuple[float, float, float]
+"""A value and the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an audit found.
+
+    Attributes
+    ----------
+    metrics : name -> value with the ends of its interval. contrasts : paired differences, likewise.
+    verdict : read from the intervals, never from the values; `why` says how in one line.
+    notes : what a reader must know to believe it (how answers were obtained, what could not be read).
+    """
+
+    key: str
+    subject: str
+    metrics: Mapping[str, Interval]
+    verdict: Literal["pass", "fail", "inconclusive"]
+    why: str
+    contrasts: Mapping[str, Interval] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    rows: Table | None = None
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A subject whose behaviour is known, which the audit must recover: `truth` is metric -> value."""
+
+    name: str
+    lm: Any
+    truth: Mapping[str, float]
+    tolerance: float = 0.1
+
+
+@runtime_checkable
+class Audits(Protocol):
+    """Puts cases to a language model or an agent and reports what it does."""
+
+    def items(self, seed: int = 0) -> Sequence[Item]:
+        """The cases; ids are unique, equal seeds give equal cases."""
+        ...
+
+    async def episode(self, item: Item, lm: Any) -> Transcript:
+        """Put one case to the subject."""
+        ...
+
+    def grade(self, item: Item, transcript: Transcript) -> Mapping[str, float | None]:
+        """Numbers of one transcript; None where it cannot be read, never silently 0."""
+        ...
+
+    def summarise(self, rows: Table) -> Report:
+        """The report of graded rows (columns `item`, `group`, `pair` and the grades)."""
+        ...
+
+    def planted(self) -> Sequence[Planted]:
+        """Subjects with known behaviour."""
+        ...
+
+
 VERBS: dict[str, type] = {
     "score": Scores,
     "recommend": Recommends,
     "update": Updates,
     "explain": Explains,
+    "act": Acts,
+    "assess": Assesses,
+    "audit": Audits,
 }
 """Verb name as declared in `@system(verbs=...)` -> the protocol that it promises."""

@@ -19,6 +19,9 @@ COMMANDS = {
     "score": "Score items for people, with a saved system.",
     "recommend": "Recommend items to people, with a saved system.",
     "evaluate": "Fit a system on one part of a log and judge it on another.",
+    "act": "Pursue a goal in a world of texts, and show the steps.",
+    "assess": "Judge the behaviour in a log, with reasons.",
+    "audit": "Put an audit's cases to a language model, and report.",
     "compare": "Systems or records side by side, with paired intervals.",
     "run": "Run a record's saved configuration again, changed if you like.",
     "reproduce": "Measure the claims of systems on this machine.",
@@ -45,7 +48,7 @@ GROUPS = {
         },
     ),
 }
-WITH_OPTIONS = ("fit", "evaluate")
+WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "audit")
 """Commands that take the options of the system that they name."""
 WRONG_INPUT, INTERRUPTED = 2, 130
 

@@ -231,8 +231,9 @@ def _wire(kind: str, rest: str, where: str, model: str | None, key: str | None, 
 
         return Embedded(rest, Settings(**options))
     if kind == "torch":
+        from ethogram.lm.constrain import masking
         from ethogram.lm.torchface import TorchFace
 
-        return TorchFace(rest, **options)
+        return TorchFace(rest, **{"masking": masking, **options})
     hint = " A file of weights is 'local:PATH.gguf'." if Path(where).suffix == ".gguf" else ""
     raise OptionError(f"'{where}' is not where a model is.{hint} Known: {', '.join(KINDS)}.")

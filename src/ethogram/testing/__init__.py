@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ethogram.catalogue import SystemInfo
-from ethogram.system import info
-from ethogram.testing import always, recommending, scoring
+from ethogram.system import LEARNED, info
+from ethogram.testing import acting, always, recommending, scoring
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -30,13 +30,17 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "explain": scoring.EXPLAIN,
     "recommend": recommending.CHECKS,
     "update": recommending.UPDATE,
+    "act": acting.ACTS,
+    "assess": acting.ASSESSES,
+    "audit": acting.AUDITS,
 }
 """Verb -> what a system that declares it promises; a new verb brings its checks here."""
 
 
 def promises(known: SystemInfo) -> dict[str, Promise]:
     """Name -> check, for the verbs that a system declares."""
-    found = {p.__name__: p for p in always.CHECKS}
+    learns = any(verb in LEARNED for verb in known.verbs)
+    found = {p.__name__: p for p in (always.CHECKS if learns else acting.ALWAYS)}
     for verb in known.verbs:
         found |= {f"{verb} {p.__name__}": p for p in BY_VERB[verb]}
     return found

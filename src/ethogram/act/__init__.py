@@ -1,0 +1,1 @@
+"""Agents that act: through tools, screens, homes and code; routing between models."""

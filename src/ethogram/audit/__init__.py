@@ -1,0 +1,1 @@
+"""Audits: what models and agents do when they are probed."""

@@ -1,0 +1,65 @@
+"""The commands that act, assess and audit."""
+
+import json
+
+import pytest
+
+from ethogram.cli import main
+
+TRACES = """user,order,kind
+a,1,view
+a,2,confirm
+a,3,pay
+b,1,view
+b,2,pay
+"""
+
+
+@pytest.fixture
+def texts(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("Tea: Tea is grown in Assam.\nSilk: Silk is woven in Kashi.\n")
+    return path
+
+
+def test_act_shows_the_steps_and_writes_them_as_a_log(tmp_path, texts, capsys):
+    out, found = tmp_path / "steps", tmp_path / "steps.json"
+    given = ["--texts", str(texts), "--out", str(out), "--json", str(found), "--lm", "scripted:tea", "--spec", "react"]
+    assert main(["act", "ltl_agent", "Where is tea grown?", *given, "--most", "7"]) == 0
+    rows = json.loads(found.read_text())
+    assert (rows[0]["kind"], rows[-1]["kind"]) == ("question", "answer")
+    assert "Where is tea grown?" in capsys.readouterr().out
+    assert main(["assess", "ltl_agent", str(out), "--json", "-"]) == 0
+    assert [r["accepted"] for r in json.loads(capsys.readouterr().out)] == [True]
+
+
+def test_assess_tells_what_is_violated_and_where(tmp_path, capsys):
+    log, out = tmp_path / "log.csv", tmp_path / "found.csv"
+    log.write_text(TRACES)
+    assert main(["assess", "ltl_agent", str(log), "--formula", "!pay W confirm", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 2 cases keep to it" in said
+    assert "confirm R" in said
+    assert len(out.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (["act", "popularity", "x"], "popularity cannot act"),
+        (["act", "ltl_agent", "x", "--lm", "scripted:x", "--texts", "nowhere.txt"], "no such file"),
+        (["act", "ltl_agent", "x", "--lm", "scripted:x", "--spec", "raect"], "Did you mean 'react'"),
+        (["assess", "ltl_agnet", "x"], "Did you mean 'ltl_agent'"),
+        (["assess", "ltl_agent", "LOG", "--formula", "F (pay"], "ends where"),
+        (["assess", "ltl_agent", "LOG", "--formula", "F payed"], "Did you mean 'pay'"),
+        (["assess", "ltl_agent", "LOG", "--out", "x.txt"], "must end in .parquet or .csv"),
+        (["audit", "popularity"], "popularity cannot audit"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, capsys, tokens, said):
+    log = tmp_path / "log.csv"
+    log.write_text(TRACES)
+    assert main([str(log) if t == "LOG" else t for t in tokens]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
