@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.lm.faulty import Faulty
 
 from ethogram.lm import LM, Broker
 
@@ -25,3 +26,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LM]:
         lm.sync.capabilities()
         yield lm
         lm.sync.close()
+
+
+@pytest.fixture
+def faulty() -> Iterator[Faulty]:
+    server = Faulty()
+    yield server
+    server.stop()

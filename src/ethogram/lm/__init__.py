@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ethogram.lm.broker import Broker
     from ethogram.lm.budget import Budget, Prices
     from ethogram.lm.capabilities import Capabilities
+    from ethogram.lm.cast import Cast
     from ethogram.lm.limits import Limits, Retries
     from ethogram.lm.messages import Message, Sampling, Tool, ToolCall, harmless, quoted
     from ethogram.lm.model import LM
@@ -56,6 +57,7 @@ _HOMES = {
     "Broker": "broker",
     "Budget": "budget",
     "Capabilities": "capabilities",
+    "Cast": "cast",
     "Limits": "limits",
     "Prices": "budget",
     "Retries": "limits",
@@ -79,6 +81,7 @@ __all__ = [
     "Broker",
     "Budget",
     "Capabilities",
+    "Cast",
     "Choice",
     "Limits",
     "Message",

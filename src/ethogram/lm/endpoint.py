@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import re
 import weakref
@@ -71,6 +72,7 @@ class Endpoint:
         self._facts: Capabilities | None = None
         self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = weakref.WeakKeyDictionary()
         self.identity = f"{self.url}#{model or ''}"
+        weakref.finalize(self, _drop, self._sessions).atexit = False
 
     def __repr__(self) -> str:
         return f"Endpoint({self.identity})"
@@ -237,6 +239,7 @@ class Endpoint:
             )  # fmt: skip
             ending = _until_the_loop_ends(session)
             await anext(ending)
+            _open.add(session)
             kept = self._sessions[loop] = (session, ending)
         return kept[0]
 
@@ -256,6 +259,37 @@ async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator
         yield
     finally:
         await session.close()
+
+
+_open: weakref.WeakSet[aiohttp.ClientSession] = weakref.WeakSet()
+
+
+def _drop(sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Session]) -> None:
+    """Close what an endpoint leaves behind when nobody refers to it any more."""
+    for loop, (session, ending) in list(sessions.items()):
+        if loop.is_running():
+            asyncio.run_coroutine_threadsafe(_closed(ending), loop)
+        else:
+            _cut(session)
+
+
+async def _closed(ending: AsyncGenerator[None]) -> None:
+    await ending.aclose()
+
+
+def _cut(session: aiohttp.ClientSession) -> None:
+    """Close the connections of a session whose loop will not run again."""
+    connector = session.connector
+    session.detach()
+    if connector is not None and not connector.closed:
+        connector.close()
+
+
+@atexit.register
+def _end() -> None:
+    """Sessions of loops that never ended are dropped without a word when the process goes."""
+    for session in list(_open):
+        _cut(session)
 
 
 _limits: dict[float, aiohttp.ClientTimeout] = {}

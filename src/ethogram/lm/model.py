@@ -52,7 +52,7 @@ class LM:
         Parameters
         ----------
         where : "local" (embedded), "local:PATH.gguf" or "local:NAME" (see `ethogram lm ls`), "torch", "torch:PATH",
-            the URL of an endpoint, "scripted:TEXT".
+            the URL of an endpoint, "scripted:TEXT"; or several of these, asked in turn where one fails.
         model : name at the endpoint. key : where its API key is, "env:NAME" or "file:PATH".
         broker : None makes one with the shared cache and a transcript (for "scripted:": one that keeps nothing).
         options : of the embedded server (`embedded.Settings`) or the endpoint (`endpoint.Endpoint`).
@@ -62,6 +62,11 @@ class LM:
         OptionError
             `where` is none of these. WeightsError, KeyMissing.
         """
+        if not isinstance(where, str):
+            from ethogram.lm.fallback import Fallback
+
+            shared = broker or Broker()
+            return Fallback([cls.connect(w, model=model, key=key, broker=shared, **options) for w in where])
         kind, _, rest = where.partition(":")
         if kind == "scripted":
             from ethogram.lm.scripted import Scripted
@@ -207,6 +212,12 @@ class LM:
         if not hasattr(self, "_named"):
             self._named = str(await self.broker.fact(f"model {self.identity}", self.wire.model))
         return self._named
+
+    def otherwise(self, other: LM) -> LM:
+        """This model, and where it cannot answer, the other."""
+        from ethogram.lm.fallback import Fallback
+
+        return Fallback([*getattr(self, "models", [self]), *getattr(other, "models", [other])])
 
     @property
     def sync(self) -> Blocking:

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from ethogram.errors import CapabilityError, LMError, OptionError
@@ -37,7 +38,8 @@ class Scripted:
 
     lanes = 1_000
 
-    def __init__(self, rule: Rule, rater: Rater | None = None, name: str = "rule", seed: int = 0):
+    def __init__(self, rule: Rule, rater: Rater | None = None, name: str = "", seed: int = 0):
+        name = name or _content(rule)
         self.identity = f"scripted:{name}"
         self.asked: list[tuple[Message, ...]] = []
         self._rule, self._rater, self._name, self._seed = _policy(rule), rater, name, seed
@@ -138,6 +140,21 @@ def _object(text: Any) -> bool:
     return isinstance(text, str) and text.lstrip().startswith("{")
 
 
+def _content(rule: Rule) -> str:
+    if isinstance(rule, str) or not callable(rule):
+        told = repr(rule if isinstance(rule, str) else sorted((k, repr(v)) for k, v in rule.items()))
+    else:
+        code = getattr(rule, "__code__", None)
+        told = repr(_code(code)) if code else repr(type(rule))
+    return blake2b(told.encode(), digest_size=6).hexdigest()
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    """What a function does, without where it stands."""
+    constants = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return code.co_code, constants, code.co_names, code.co_varnames
+
+
 def _policy(rule: Rule) -> Policy:
     if isinstance(rule, str):
         return lambda messages, rng: rule
@@ -163,7 +180,8 @@ class ScriptedLM(LM):
     ----------
     rule : a text, {pattern: reply} (the first pattern found in the last message), or a `Policy`.
     rater : log-probabilities of continuations, for `logprob` and `choose`.
-    name : the model is ``scripted:NAME``. seed : of the policy's random numbers.
+    name : the model is ``scripted:NAME``; without one, a hash of the rule (of a function: of its code, not of what it
+        closes over, so name functions that differ only there). seed : of the policy's random numbers.
     broker : None keeps nothing on disk.
 
     >>> ScriptedLM({"colour": "blue"}).sync.chat("Which colour?").text

@@ -1,0 +1,176 @@
+"""The CPU of one call to a language model: 5,000 chats, 1,000 at once, against a local server that echoes.
+
+The same calls with the broker (limits, budget, coalescing, cache and transcript on disk before the caller sees the
+answer, ledger) and without it (the body built, sent and read by the same transport); a peer's client where it is
+installed, and aiohttp used by hand. The server is another process; its CPU is not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import importlib.util
+import itertools
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Case, Figure, Target
+
+CALLS, AT_ONCE = 5_000, 1_000
+OURS, WITHOUT, BY_HAND, CLIENT = "ethogram", "ethogram, no broker", "aiohttp, by hand", "openai client"
+QUESTION = (
+    "Customer {} bought bread on Monday and milk on Tuesday. What comes next, and why? " + "Say it briefly. " * 20
+)
+
+
+@dataclass
+class Problem:
+    """The server's address, a folder for what is kept, one event loop, and numbers that make each call a new one."""
+
+    url: str
+    folder: Path
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    numbers: Any = field(default_factory=lambda: itertools.count(0, CALLS))
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def questions(self) -> list[str]:
+        start = next(self.numbers)
+        return [QUESTION.format(start + i) for i in range(CALLS)]
+
+
+def setup() -> Problem:
+    """The server started, as a child that ends with this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8_192)), hard))
+    child = subprocess.Popen([sys.executable, "-m", "benchmarks.echo_server"], stdout=subprocess.PIPE, text=True)
+    atexit.register(child.kill)
+    assert child.stdout is not None
+    port = json.loads(child.stdout.readline())["port"]
+    folder = Path(tempfile.mkdtemp(prefix="ethogram-broker-"))
+    atexit.register(shutil.rmtree, folder, True)
+    return Problem(f"http://127.0.0.1:{port}/v1", folder)
+
+
+def _run(p: Problem, ask: Callable[[str], Awaitable[str]]) -> tuple[list[str], list[str]]:
+    questions = p.questions()
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(question: str) -> str:
+        async with turns:
+            return await ask(question)
+
+    async def every() -> list[str]:
+        return await asyncio.gather(*map(one, questions))
+
+    return questions, p.loop.run_until_complete(every())
+
+
+def ours(p: Problem) -> tuple[list[str], list[str]]:
+    """`LM.chat`, everything kept."""
+    from ethogram.lm import LM, Broker, Limits
+    from ethogram.lm.cache import AnswerCache
+
+    if OURS not in p.made:
+        broker = Broker(run=p.folder / "bench.lmrun", cache=AnswerCache(p.folder / "c.sqlite"), limits=Limits(AT_ONCE))
+        p.made[OURS] = LM.connect(p.url, model="echo", broker=broker)
+    lm = p.made[OURS]
+
+    async def ask(question: str) -> str:
+        return str((await lm.chat(question, purpose="bench")).text)
+
+    return _run(p, ask)
+
+
+def without(p: Problem) -> tuple[list[str], list[str]]:
+    """The same calls through the same transport, nothing between."""
+    from ethogram.lm import Sampling, protocol
+    from ethogram.lm.endpoint import Endpoint
+    from ethogram.lm.messages import conversation
+    from ethogram.lm.wire import CHAT
+
+    wire = p.made.setdefault(WITHOUT, Endpoint(p.url, "echo"))
+    sampling = Sampling()
+
+    async def ask(question: str) -> str:
+        body = protocol.body("echo", conversation(question), sampling)
+        return protocol.reply(await wire.send(CHAT, body, 300.0), wire.identity, "live", 0.0, 1).text
+
+    return _run(p, ask)
+
+
+def by_hand(p: Problem) -> tuple[list[str], list[str]]:
+    """aiohttp as its manual shows it."""
+    import aiohttp
+
+    async def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+    if BY_HAND not in p.made:
+        p.made[BY_HAND] = p.loop.run_until_complete(make())
+    session = p.made[BY_HAND]
+
+    async def ask(question: str) -> str:
+        body = {"model": "echo", "messages": [{"role": "user", "content": question}], "temperature": 0}
+        async with session.post(p.url + "/chat/completions", json=body) as response:
+            return str((await response.json())["choices"][0]["message"]["content"])
+
+    return _run(p, ask)
+
+
+def client(p: Problem) -> tuple[list[str], list[str]]:
+    """The client that most programs use."""
+    import openai
+
+    if CLIENT not in p.made:
+        p.made[CLIENT] = openai.AsyncOpenAI(base_url=p.url, api_key="none", max_retries=0)
+
+    async def ask(question: str) -> str:
+        messages = [{"role": "user", "content": question}]
+        told = await p.made[CLIENT].chat.completions.create(model="echo", messages=messages, temperature=0)
+        return str(told.choices[0].message.content)
+
+    return _run(p, ask)
+
+
+run: Mapping[str, Callable[[Problem], Any]] = {OURS: ours, WITHOUT: without, BY_HAND: by_hand, CLIENT: client}
+
+
+def check(p: Problem, answers: Mapping[str, tuple[list[str], list[str]]]) -> None:
+    """Every contestant got every question's own text back.
+
+    Raises
+    ------
+    AssertionError
+        An answer is another question's, or was lost.
+    """
+    for name, (questions, told) in answers.items():
+        assert questions == told, name
+
+
+def _ms(figure: Figure) -> float:
+    return 1e3 * figure.cpu / CALLS
+
+
+def cases() -> Iterable[Case]:
+    """The harness's form."""
+    yield Case(
+        "lm_broker",
+        f"{CALLS:,} chats, {AT_ONCE:,} at once, local echo server, one thread",
+        setup,
+        run,
+        check,
+        [
+            Target("broker, ms CPU a call", lambda f: _ms(f[OURS]) - _ms(f[WITHOUT]), most=0.3),
+            Target("whole path, ms CPU a call", lambda f: _ms(f[OURS]), most=0.6),
+        ],
+        notes="seconds are of 5,000 calls; with the broker every answer is on disk before the caller sees it",
+        available=lambda p: {CLIENT: importlib.util.find_spec("openai") is not None},
+    )
