@@ -91,6 +91,10 @@ def test_batched_interest_equals_the_definition_with_gradients(normalise, cells,
     expected = plain(keys, hashed.hash.codes(keys), hashed.hash.codes(queries), normalise)
     torch.testing.assert_close(got, expected)
     assert got[3:5].eq(0).all()  # no history
+    with torch.no_grad():
+        for dtype in (torch.float64, torch.float32):
+            answered = hashed(keys.to(dtype), KEYS, queries.to(dtype), QUERIES)
+            torch.testing.assert_close(answered, got.to(dtype), rtol=1e-5, atol=1e-6)
     up = torch.randn(got.shape, dtype=got.dtype, generator=g)
     (a,) = torch.autograd.grad((got * up).sum(), keys, retain_graph=True)
     (b,) = torch.autograd.grad((expected * up).sum(), keys)

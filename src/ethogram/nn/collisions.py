@@ -39,6 +39,11 @@ def bucket_interest(
     key_offsets, query_offsets : int64[n + 1]. buckets : values of a code.
     normalise : divide each bucket's sum by its l2 norm.
     """
+    if _compiled(keys) and not (torch.is_grad_enabled() and keys.requires_grad):
+        out = keys.new_empty(len(query_codes), keys.shape[1])
+        left, right = (key_codes.numpy(), key_offsets.numpy()), (query_codes.numpy(), query_offsets.numpy())
+        _interest(out.numpy(), keys.detach().contiguous().numpy(), *left, *right, buckets, normalise)
+        return out
     n, groups, dim = len(key_offsets) - 1, key_codes.shape[1], keys.shape[1]
     step = max(1, CELLS // (groups * buckets * dim))
     if n > step:
@@ -114,6 +119,41 @@ def _index(codes: Tensor, offsets: Tensor, buckets: int) -> Tensor:
     groups = codes.shape[1]
     base = segments(offsets, codes.device).unsqueeze(1) * groups + torch.arange(groups, device=codes.device)
     return base * buckets + codes
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _interest(
+    out: np.ndarray, keys: np.ndarray, key_codes: np.ndarray, key_offsets: np.ndarray, query_codes: np.ndarray,
+    query_offsets: np.ndarray, buckets: int, normalise: bool,
+) -> None:  # fmt: skip
+    """The whole interest in one pass, where nobody asks for a gradient: only one question's buckets are held."""
+    groups, dim = key_codes.shape[1], keys.shape[1]
+    rows = np.empty((groups * buckets, dim), keys.dtype)
+    share = keys.dtype.type(1) / keys.dtype.type(groups)
+    for q in range(len(key_offsets) - 1):
+        rows[:] = 0
+        for i in range(key_offsets[q], key_offsets[q + 1]):
+            for g in range(groups):
+                row = g * buckets + key_codes[i, g]
+                for k in range(dim):
+                    rows[row, k] += keys[i, k]
+        for row in range(groups * buckets):
+            scale = share
+            if normalise:
+                square = keys.dtype.type(0)
+                for k in range(dim):
+                    square += rows[row, k] * rows[row, k]
+                if square > 0:
+                    scale = share / np.sqrt(square)
+            for k in range(dim):
+                rows[row, k] *= scale
+        for i in range(query_offsets[q], query_offsets[q + 1]):
+            for k in range(dim):
+                out[i, k] = 0
+            for g in range(groups):
+                row = g * buckets + query_codes[i, g]
+                for k in range(dim):
+                    out[i, k] += rows[row, k]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
