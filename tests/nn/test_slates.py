@@ -3,7 +3,7 @@ import pytest
 import torch
 from tests.nn.slate_log import DAY, catalogue, log, random_log
 
-from ethogram.errors import OptionError
+from ethogram.errors import OptionError, StepError
 from ethogram.evaluate.calibration import ece
 from ethogram.log import Log
 from ethogram.nn.interest import Pooled
@@ -168,6 +168,23 @@ def test_nothing_to_learn_from_is_said():
     features = made.features()
     with pytest.raises(OptionError, match="asks no question"):
         fit(network(features), features, made.questions("slates")[slice(0, 0)], Learning())
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights", "told"),
+    [
+        ([0, 1, 2], [1, 1, 1], "a label is 2; a ranker learns from answers that are 0 or 1"),
+        ([0.5, 1, 0], [1, 1, 1], "a label is 0.5"),
+        ([1, 1, 1], [1, 1, 1], "all 3 labels of the training slates are equal"),
+        ([0, 1, 0], [0, 0, 0], "have no weight"),
+        ([0, 1, 0], [0, 1, 0], "have no weight"),
+    ],
+)
+def test_answers_that_teach_nothing_are_refused(labels, weights, told):
+    made = log([("a", i, i, float(y), i, float(w)) for i, (y, w) in enumerate(zip(labels, weights, strict=True))])
+    features = made.features()
+    with pytest.raises(StepError, match=told):
+        fit(network(features), features, made.questions("slates"), Learning())
 
 
 def test_one_question_with_empty_history_can_be_learned_with_attention():

@@ -102,13 +102,7 @@ def gather_rows(values: Tensor, index: Tensor) -> Tensor:
     return _Gather.apply(values, index)
 
 
-class _Take(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        ctx.rows = len(values)
-        return values.index_select(0, index)
-
+class _Take(_Gather):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         return place_rows(grads[0], ctx.saved_tensors[0], ctx.rows), None

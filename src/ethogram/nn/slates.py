@@ -34,6 +34,7 @@ from ethogram.nn.optimise import RowAdam
 from ethogram.nn.prior import Prior
 from ethogram.nn.ragged import Ragged, bucket_batches, segments
 from ethogram.nn.train import Trained, train
+from ethogram.numeric.slates import both_answers
 
 NUMBERS = 2
 """Numbers that every tower is given: length of the history and popularity of the candidate, brought to about 1."""
@@ -255,9 +256,15 @@ def fit(
     """Train on slates; with `valid`, keep the epoch of the least weighted log-loss there.
 
     `popular` tells how popular the candidates are; without it nothing is known of that.
+
+    Raises
+    ------
+    OptionError, StepError
+        No question; labels that are not 0 or 1, all equal, or of which one kind has no weight.
     """
     if not len(asked):
         raise OptionError("fit: the training log asks no question.")
+    both_answers(asked.label, asked.weight)
     whole = features.encode(asked)
     assert whole.label is not None
     if popular is not None:

@@ -95,12 +95,25 @@ def answered(part: Log, features: Features, max_questions: int | None = None, *,
         chosen = np.sort(np.random.default_rng(seed).choice(len(batch), max_questions, replace=False))
         batch, histories = batch[chosen], histories[chosen]
     slates = Slates.of(batch)
-    label = questions.label[slates.place]
+    label, weight = questions.label[slates.place], questions.weight[slates.place].astype(np.float64)
+    both_answers(label, weight)
+    return Answered(slates, label > 0, weight, histories)
+
+
+def both_answers(label: np.ndarray, weight: np.ndarray) -> None:
+    """Refuse answers that teach nothing.
+
+    Raises
+    ------
+    StepError
+        A label is neither 0 nor 1, all are equal, or one of the two answers has no weight.
+    """
     if wrong := label[(label != 0) & (label != 1)].tolist():
         raise StepError(f"a label is {wrong[0]:g}; a ranker learns from answers that are 0 or 1.")
     if len(label) == 0 or label.min() == label.max():
         raise StepError(f"all {len(label)} labels of the training slates are equal; a ranker needs both answers.")
-    return Answered(slates, label > 0, questions.weight[slates.place].astype(np.float64), histories)
+    if min(weight[label == k].sum() for k in (0, 1)) <= 0:
+        raise StepError("the positive or the negative labels have no weight; a ranker needs both answers.")
 
 
 def score(
