@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ import pyarrow as pa
 from ethogram.log.roles import Roles
 from ethogram.log.sequences import Sequences
 from ethogram.log.vocabulary import UNKNOWN, Vocabulary
+
+if TYPE_CHECKING:
+    from ethogram.log.engine import Engine
 
 TIME = pa.timestamp("us", "UTC")
 CODED = ("user", "item")
@@ -55,6 +59,8 @@ class Events:
     said: Mapping[str, str] = field(default_factory=dict)
     payload: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tz: str | None = None
+    distributed = False
+    "Whether the events lie in an engine of their own (`ethogram.log.distributed`)."
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -91,6 +97,10 @@ class Events:
     def parquet(self) -> list[Path]:
         """Block files of a stored log, for engines to scan; empty for events in memory."""
         return list(self.blocks)
+
+    def frame(self, engine: Engine) -> Any:
+        """A narwhals LazyFrame of `table()`."""
+        return engine.scan(self.parquet() or self.table())
 
     def table(self) -> pa.Table:
         """All events with their ids, columns named by role, rows as in `sequences`.

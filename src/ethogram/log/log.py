@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from ethogram.errors import LogFormatError, OptionError, StepError
 from ethogram.log import condition, steps
-from ethogram.log.engine import ENGINES, Engine, engine
+from ethogram.log.distributed import Distributed
+from ethogram.log.engine import ENGINES, Engine, engine, owner
 from ethogram.log.events import Events
 from ethogram.log.histories import Histories, Questions
 from ethogram.log.opened import Source, held, opened
@@ -67,8 +68,8 @@ class Log:
         ----------
         source : path of a log directory, CSV, TSV, JSONL, Parquet, RecBole atomic file or ``user item item ...``
             list, of a folder of such files or a pattern (``part-*.csv.gz``); or a pandas, polars or Arrow table, or
-            any frame that narwhals knows.
-        engine : ``duckdb`` or ``polars``, the program that runs relational steps.
+            any frame that narwhals knows. The rows of a Spark table stay where they are (see docs/guides/spark.md).
+        engine : ``duckdb``, ``polars`` or ``spark``, the program that runs relational steps.
         items, users : side tables (path or table), one row per id, the id first or under the role's common name.
         strict : quarantined rows are an error.
         header : False for a text file without column names; roles then name columns by number: ``user="1"``.
@@ -93,7 +94,7 @@ class Log:
             options["header"] = False
         if tz is not None:
             options["tz"] = tz
-        return cls(opened(source, options), (), engine)
+        return cls(opened(source, options), (), owner(source) or engine)
 
     def write(self, path: str | Path) -> Log:
         """Write the log (steps applied) as a directory in Ethogram's own format, and open it from there."""
@@ -103,7 +104,7 @@ class Log:
         if (target / "log.toml").exists():
             raise LogFormatError(f"{target} is a log already; append to it, or write to a new folder.")
         write(self.materialise().events, target)
-        return Log.open(target, self.engine)
+        return Log.open(target, "duckdb" if self.events.distributed else self.engine)
 
     def append(
         self, source: Any, /, *, strict: bool = False, header: bool = True, tz: str | None = None, **roles: str | None
@@ -157,7 +158,7 @@ class Log:
         """Train, validation and test parts; temporal where there is a clock, else leave-last-out."""
         return split(
             self,
-            protocol or ("temporal" if "time" in self.sequences().columns else "leave-last-out"),
+            protocol or ("temporal" if "time" in self.events.schema else "leave-last-out"),
             **options,
         )
 
@@ -177,7 +178,7 @@ class Log:
 
     def frame(self) -> Any:
         """A narwhals LazyFrame of the events on the calling thread's own connection."""
-        made = self.engine_().scan(self.events.parquet() or self.events.table())
+        made = self.events.frame(self.engine_())
         for step in self.steps:
             made = step.frame(made, self.engine_())
         return made
@@ -191,11 +192,13 @@ class Log:
         return found.sort_by([(k, "ascending") for k in keys])
 
     def rows(self) -> Sequences:
-        """The events in memory in stored order, all steps applied by kernels."""
+        """The events in memory in stored order, all steps applied (by kernels, where the events lie here)."""
 
         def build() -> Sequences:
             if not self.steps:
                 return self.events.sequences
+            if isinstance(self.events, Distributed):
+                return self.events.gathered(self.frame(), steps.numbered(self.steps))[0]
             before = Log(self.source, self.steps[:-1], self.engine)
             return self.steps[-1].rows(before.rows(), before)
 
@@ -225,7 +228,7 @@ class Log:
 
     def materialise(self) -> Log:
         """The same events in memory, steps applied, with vocabularies of what is left."""
-        if not self.steps:
+        if not self.steps and not self.events.distributed:
             return self
         from ethogram.log.casting import CODES
         from ethogram.log.importer import read
@@ -238,7 +241,7 @@ class Log:
         # the source's own names for its columns: more of the same source may be appended
         names: dict[str, Any] = {r: c for r, c in self.roles.named().items() if getattr(made.roles, r)}
         made = replace(made, roles=replace(made.roles, **names), tz=self.events.tz)
-        return Log(held(made), (), self.engine)
+        return Log(held(made), (), "duckdb" if self.events.distributed else self.engine)
 
     @property
     def roles(self) -> Roles:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ethogram.errors import OptionError, SourceError
 from ethogram.log import finding
+from ethogram.log.engine import owner
 from ethogram.log.events import Events
 
 _OPENED: dict[tuple[Any, ...], Events] = {}
@@ -101,6 +102,10 @@ def _read(source: Any, options: Mapping[str, Any]) -> Events:
         if roles:
             raise OptionError(f"{source} is a log: its roles are fixed, so {', '.join(roles)} cannot be given again.")
         return open_stored(Path(source).expanduser())
+    if owner(source) is not None:
+        from ethogram.log.cluster import read as read_there
+
+        return read_there(source, **options)
     from ethogram.log.importer import read
 
     return read(source, **options)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ethogram.errors import OptionError, StepError, nearest
 from ethogram.log import condition, kernels
+from ethogram.log.distributed import Instants
 from ethogram.log.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -170,12 +171,12 @@ def split(
     if protocol == "by-user":
         part = {name: cut(Users(name, valid, test, seed)) for name in NAMES}
         return Split(part["train"], part["valid"], part["test"], log, protocol)
-    sequences = log.sequences()
-    if "time" not in sequences.columns:
+    if "time" not in log.events.schema:
         raise StepError(
             "split: the log has no time, so nothing is earlier for everybody; use leave-last-out or by-user."
         )
-    first, second = _cuts(np.asarray(sequences.columns["time"]), valid, test, valid_from, test_from)
+    clock = Instants(log.frame(), log.engine_()) if log.events.distributed else _Clock(log.sequences())
+    first, second = _cuts(clock, valid, test, valid_from, test_from)
     return Split(
         cut(Window("train", None, first)),
         cut(Window("valid", first, second)),
@@ -185,22 +186,36 @@ def split(
     )
 
 
-def _cuts(time: np.ndarray, valid: float, test: float, valid_from: Any, test_from: Any) -> tuple[int, int]:
-    n = len(time)
+class _Clock:
+    """Times of the events in memory by their rank; what `Instants` is for those on a cluster."""
+
+    def __init__(self, sequences: Sequences):
+        self._time = np.asarray(sequences.columns["time"])
+
+    def __len__(self) -> int:
+        return len(self._time)
+
+    def before(self, instant: int) -> int:
+        return int(np.count_nonzero(self._time < instant))
+
+    def at(self, place: int) -> int:
+        return int(np.partition(self._time, place)[place])
+
+
+def _cuts(clock: _Clock | Instants, valid: float, test: float, valid_from: Any, test_from: Any) -> tuple[int, int]:
+    n = len(clock)
     if n == 0:
         raise StepError("split: the log holds no events.")
-    places = [min(int(n * (1 - valid - test)), n - 1), min(int(n * (1 - test)), n - 1)]
-    first, second = (int(t) for t in np.partition(time, places)[places])
     if test_from is not None:
         second = condition.micros(test_from)
-        if valid_from is None:
-            earlier = time[time < second]
-            if len(earlier) == 0:
-                raise StepError(f"split: no event before test_from={test_from}.")
-            place = min(int(len(earlier) * (1 - valid)), len(earlier) - 1)
-            first = int(np.partition(earlier, place)[place])
-    if valid_from is not None:
-        first = condition.micros(valid_from)
+        earlier = clock.before(second)
+        if valid_from is None and not earlier:
+            raise StepError(f"split: no event before test_from={test_from}.")
+        place = int(earlier * (1 - valid))
+    else:
+        second, earlier = clock.at(min(int(n * (1 - test)), n - 1)), n
+        place = int(n * (1 - valid - test))
+    first = clock.at(min(place, earlier - 1)) if valid_from is None else condition.micros(valid_from)
     if first > second:
         raise StepError(
             f"split: validation starts ({condition.instant(first)}) after the test ({condition.instant(second)})."

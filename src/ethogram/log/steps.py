@@ -200,6 +200,12 @@ class StoredOrder:
         return sequences.with_column("order", number)
 
 
+def numbered(made: tuple[Step, ...]) -> tuple[str, ...]:
+    """Columns that these steps add."""
+    added = {Sessions: "session", Fold: "fold", StoredOrder: "order"}
+    return tuple({added[type(s)] for s in made if type(s) in added})
+
+
 def need(names: Any, column: str, step: str) -> None:
     """Raise StepError if a step's column is missing."""
     if column not in names:

@@ -1,4 +1,4 @@
-"""Engines: the one file that knows which program runs the relational steps.
+"""Engines: the one place that knows which program runs the relational steps.
 
 A step is written once against narwhals; what narwhals cannot say on every engine is one method here, in one
 small class per engine. Connections belong to the calling thread and to nothing else, so that logs stay
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ethogram.errors import MissingExtra, OptionError, nearest
 
-ENGINES = ("duckdb", "polars")
+ENGINES = ("duckdb", "polars", "spark")
 
 
 class Engine(Protocol):
@@ -132,7 +132,17 @@ def engine(name: str) -> Engine:
     """
     if name not in ENGINES:
         raise OptionError(f"unknown engine '{name}'.{nearest(name, ENGINES)} Engines: {', '.join(ENGINES)}.")
+    if name == "spark":
+        from ethogram.log.engine.spark import Spark
+
+        return Spark()
     return DuckDB() if name == "duckdb" else Polars()
+
+
+def owner(source: Any) -> str | None:
+    """The engine in which a frame lies; None for what this process can read itself."""
+    native = source.to_native() if hasattr(source, "to_native") else source
+    return "spark" if type(native).__module__.startswith("pyspark.") else None
 
 
 def json_kinds(lines: pa.Array) -> np.ndarray:
