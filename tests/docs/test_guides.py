@@ -13,7 +13,11 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^(?P<skip><!-- not run[^\n]*-->\n+)?```(?P<kind>python|console)\n(?P<text>.*?)^```$", re.M | re.S)
-GUIDES = sorted(p for p in (DOCS / "guides").glob("*.md") if BLOCK.search(p.read_text("utf-8")))
+ELSEWHERE = ("spark",)
+"""Guides that another test runs, beside what it has started."""
+GUIDES = sorted(
+    p for p in (DOCS / "guides").glob("*.md") if BLOCK.search(p.read_text("utf-8")) and p.stem not in ELSEWHERE
+)
 
 
 @pytest.fixture

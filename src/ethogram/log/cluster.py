@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import RolesError, SourceError, StrictError
+from ethogram.errors import OptionError, RolesError, SourceError, StrictError
 from ethogram.log import times
 from ethogram.log.casting import LOOKED_AT, ROW, cast
 from ethogram.log.distributed import Distributed
@@ -46,13 +46,14 @@ def read(
     items: Any = None,
     users: Any = None,
     header: bool = True,
+    tz: str | None = None,
     **given: str | None,
 ) -> Distributed:
     """Import a frame that lies in an engine of its own; parameters as `importer.read`.
 
     Raises
     ------
-    RolesError, SourceError, StrictError
+    RolesError, SourceError, StrictError, OptionError
     """
     import narwhals as nw
 
@@ -60,7 +61,10 @@ def read(
     assert name is not None
     runs, frame = engine(name), source if hasattr(source, "to_native") else nw.from_native(source)
     called = f"{name} {type(frame.to_native()).__name__}"
-    roles, sample = _roles(frame, runs, called, given)
+    if tz is not None:
+        raise OptionError(f"{called}: tz is not read on a cluster; make instants there, with convert_timezone.")
+    roles = _roles(frame, runs, called, given)
+    names = frame.collect_schema().names()
     frame, said = _instants(frame, roles, runs)
     columns = {role: _role(frame, role, column, roles) for role, column in roles.named().items()}
     extra = {free(c): c for c in roles.extra}
@@ -68,7 +72,7 @@ def read(
     reason = nw.lit(None).cast(nw.Int32)
     for place, (wrong, _) in reversed(list(enumerate(rejects))):  # the first reason found stays
         reason = nw.when(wrong).then(nw.lit(place)).otherwise(reason)
-    raw = {f"_raw_{i}": nw.col(c) for i, c in enumerate(frame.collect_schema().names())} if rejects else {}
+    raw = {f"_raw_{i}": nw.col(c) for i, c in enumerate(names)} if rejects else {}
     judged = runs.persist(
         frame.select(
             **{role: c.values for role, c in columns.items()},
@@ -78,7 +82,7 @@ def read(
         )
     )
     counts = _counts(judged, runs, [r for _, r in rejects])
-    quarantine = _aside(judged, runs, [r for _, r in rejects], sample.column_names, called)
+    quarantine = _aside(judged, runs, [r for _, r in rejects], names, called) if counts else None
     kept = judged.filter(nw.col("_reason").is_null()).drop("_reason", *raw)
     kept, again, twice = _once(kept, runs, list(extra)) if roles.event else (kept, 0, 0)
     counts |= {TWICE: twice} if twice else {}
@@ -88,7 +92,7 @@ def read(
     made = _coded(kept, runs, roles, extra)
     tables = {} if quarantine is None else {"quarantine": quarantine}
     events = Distributed(
-        roles=Roles(**{r: c for r, c in roles.named().items()}, extra=tuple(extra)),
+        roles=Roles(**dict(roles.named()), extra=tuple(extra)),
         frame=made.frame, engine=runs, schema=made.schema, ids=made.ids,
         quarantined=counts, repeated=again, tables=tables, said={"time": said} if said else {},
     )  # fmt: skip
@@ -101,7 +105,7 @@ def read(
     return events
 
 
-def _roles(frame: Any, runs: Engine, called: str, given: dict[str, str | None]) -> tuple[Roles, pa.Table]:
+def _roles(frame: Any, runs: Engine, called: str, given: dict[str, str | None]) -> Roles:
     if given.get("order") == ROW:
         raise RolesError(f"{called}: rows on a cluster stand in no order; name a column, order='...' or time='...'.")
     sample = _named(runs.collect(frame.head(LOOKED_AT)), called)
@@ -110,11 +114,11 @@ def _roles(frame: Any, runs: Engine, called: str, given: dict[str, str | None]) 
     _, roles = cast(Raw(called, sample, lambda rows: ([called] * len(rows), rows + 1)), given)
     if roles.payload:
         raise RolesError(f"{called}: payloads are not read on a cluster; write the table as Parquet and import that.")
-    return roles, sample
+    return roles
 
 
 def _instants(frame: Any, roles: Roles, runs: Any) -> tuple[Any, str]:
-    """(the frame with the column of time as instants, what it was taken for)."""
+    """(the frame with a column `_time` of instants, what it was taken for)."""
     import narwhals as nw
 
     if roles.time is None:
@@ -130,12 +134,12 @@ def _instants(frame: Any, roles: Roles, runs: Any) -> tuple[Any, str]:
         said = f"unix {times.UNITS[unit]}"
         low, high = ((0.0, *times._FROM)[unit], (*times._FROM, float("inf"))[unit])
         size = nw.col(roles.time).cast(nw.Float64).abs()
-        frame = frame.with_columns(_other=(size < low) | (size >= high))
+        frame = frame.with_columns(_other=((size < low) | (size >= high)).fill_null(False))
         at = nw.when(nw.col("_other")).then(None).otherwise(nw.col(roles.time))
-        frame = frame.with_columns(at.alias(roles.time))
+        frame = frame.with_columns(_time=at)
     else:
-        frame = frame.with_columns(_other=nw.lit(False))
-    return runs.instants(frame, roles.time, unit), said
+        frame = frame.with_columns(_other=nw.lit(False), _time=nw.col(roles.time))
+    return runs.instants(frame, "_time", unit, roles.time), said
 
 
 def _role(frame: Any, role: str, name: str, roles: Roles) -> _Column:
@@ -144,7 +148,7 @@ def _role(frame: Any, role: str, name: str, roles: Roles) -> _Column:
 
     kind, at = frame.collect_schema()[name], nw.col(name)
     if role == "time":
-        other = nw.col("_other")
+        at, other = nw.col("_time"), nw.col("_other")
         return _Column(at, [(at.is_null() & ~other, "missing time"), (other, "time in another unit")])
     if role in NUMBERS:
         if not (kind.is_numeric() or kind == nw.Boolean):
@@ -188,14 +192,10 @@ def _counts(judged: Any, runs: Engine, reasons: list[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda c: -c[1]))
 
 
-def _aside(judged: Any, runs: Engine, reasons: list[str], names: list[str], called: str) -> pa.Table | None:
+def _aside(judged: Any, runs: Engine, reasons: list[str], names: list[str], called: str) -> pa.Table:
     import narwhals as nw
 
-    if not reasons:
-        return None
     table = runs.collect(judged.filter(~nw.col("_reason").is_null()).head(SHOWN))
-    if not len(table):
-        return None
     raw = table.select([c for c in table.column_names if c.startswith("_raw_")])
     said = [reasons[r] for r in table.column("_reason").to_pylist()]
     line = pa.nulls(len(table), pa.int64())

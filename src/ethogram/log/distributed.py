@@ -52,6 +52,8 @@ class Distributed(Events):
     """Events of a frame that lies in an engine of its own (see `cluster.read`); arrays come here when asked for."""
 
     distributed = True
+    _frame: Any
+    _engine: Engine
 
     def __init__(
         self, *, roles: Roles, frame: Any, engine: Engine, schema: Mapping[str, pa.DataType], ids: Mapping[str, Any],
@@ -80,11 +82,11 @@ class Distributed(Events):
         return self.gathered(self._frame)
 
     @cached_property
-    def sequences(self) -> Sequences:  # type: ignore[override]
+    def sequences(self) -> Sequences:
         return self._here[0]
 
     @cached_property
-    def apart(self) -> pa.Table | None:  # type: ignore[override]
+    def apart(self) -> pa.Table | None:
         return self._here[1]
 
     def frame(self, engine: Engine) -> Any:

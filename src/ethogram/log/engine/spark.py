@@ -18,6 +18,8 @@ class Spark:
     """The Spark session that the caller made; where there is none, one of Spark's own settings is started."""
 
     name = "spark"
+    few = 500_000
+    "Rows that one worker may number."
 
     def session(self) -> Any:
         try:
@@ -61,14 +63,20 @@ class Spark:
     # -- what only a log on a cluster asks for ------------------------------------------------------------------
 
     def number(self, frame: Any, by: list[str], into: str) -> Any:
-        """Add int64 column `into`: the rows' places in the order of `by`, from 0, without bringing them to one worker.
+        """Add int64 column `into`: the rows' places in the order of `by`, from 0, without bringing many to one worker.
 
         Spark sorts into ranges, each range numbers its own rows, and only the sizes of the ranges come here.
         """
         import narwhals as nw
+        from pyspark.sql import Window
         from pyspark.sql import functions as F
 
-        ordered = frame.to_native().orderBy(*by)
+        native = self.persist(frame).to_native()
+        if native.count() <= self.few:
+            return nw.from_native(
+                native.withColumn(into, F.row_number().over(Window.orderBy(*by)).cast("long") - F.lit(1))
+            )
+        ordered = native.orderBy(*by)
         parts = ordered.withColumn("_part", F.spark_partition_id()).withColumn("_row", F.monotonically_increasing_id())
         held = self.persist(nw.from_native(parts)).to_native()
         sizes = sorted((r["_part"], r["count"]) for r in held.groupBy("_part").count().collect())
@@ -79,9 +87,9 @@ class Spark:
         numbered = held.join(F.broadcast(table), "_part").withColumn(into, F.col("_row") + F.col("_start"))
         return nw.from_native(numbered.drop("_part", "_row", "_start"))
 
-    def instants(self, frame: Any, column: str, unit: int | None) -> Any:
+    def instants(self, frame: Any, column: str, unit: int | None, called: str) -> Any:
         """The column as instants: timestamps (without a zone: UTC) and dates, or counts of a unit (place in
-        `times.UNITS`; None for what is no count)."""
+        `times.UNITS`; None for what is no count). `called` is its name in errors."""
         import narwhals as nw
         from pyspark.sql import functions as F
 
@@ -90,18 +98,21 @@ class Spark:
         if kind == "timestamp":
             made = at
         elif kind == "timestamp_ntz":
-            # a cast would take them for times of the session's zone
-            made = F.timestamp_micros(F.expr(f"timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', `{column}`)"))
+            # a cast would take them for times of the session's zone, where an hour of the year does not exist
+            second = (F.extract(F.lit("SECOND"), at) * F.lit(1_000_000)).cast("long")
+            day = F.unix_date(at.cast("date")).cast("long") * F.lit(86_400_000_000)
+            minutes = (F.hour(at) * F.lit(60) + F.minute(at)).cast("long")
+            made = F.timestamp_micros(day + minutes * F.lit(60_000_000) + second)
         elif kind == "date":
-            made = F.timestamp_micros(F.unix_date(at) * F.lit(86_400_000_000))
+            made = F.timestamp_micros(F.unix_date(at).cast("long") * F.lit(86_400_000_000))
         elif unit is None:
-            raise RolesError(f"Spark table: time '{column}' is {kind}; cast it to a timestamp, for example with to_timestamp.")
+            raise RolesError(f"Spark table: time '{called}' is {kind}; cast it, for example with to_timestamp.")
         elif kind in ("float", "double"):
             made = F.timestamp_micros(F.rint(at * F.lit((1e6, 1e3, 1.0, 1e-3)[unit])).cast("long"))
         elif unit < len(UNITS):
             made = F.timestamp_micros(at.cast("long") * F.lit(UNITS[unit]))
         else:
-            made = F.timestamp_micros(F.floor(at.cast("long") / F.lit(1000)))
+            made = F.timestamp_micros(F.expr(f"(`{column}` - pmod(`{column}`, 1000)) div 1000"))
         return nw.from_native(native.withColumn(column, made))
 
     def words(self, frame: Any, columns: list[str]) -> dict[str, tuple[int, float]]:
