@@ -12,7 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from itertools import pairwise
 from numbers import Integral, Real
@@ -34,6 +34,43 @@ class Option:
     doc: str = ""
     required: bool = False
     choices: tuple[Any, ...] = ()
+    space: Mapping[str, Any] | None = None
+    "Where tuning looks: ``{'low', 'high', 'log'}`` or ``{'among'}``; None: it leaves the option as it is."
+
+
+def searched(
+    default: Any, low: float | None = None, high: float | None = None, *, log: bool = False, among: Any = None
+) -> Any:
+    """An option's default with the space that tuning searches: from `low` to `high`, or `among` a few values.
+
+    Parameters
+    ----------
+    log : equal ratios are equally far apart.
+
+    Examples
+    --------
+    >>> @dataclass(kw_only=True)
+    ... class Smoothed:
+    ...     strength: float = searched(10.0, 0.1, 1_000.0, log=True)
+    ...     window: int | None = searched(None, among=(None, 30, 90))
+    >>> Smoothed().strength, spaces(Smoothed)["window"]
+    (10.0, {'among': [None, 30, 90]})
+    """
+    if (among is None) == (low is None or high is None):
+        raise OptionError("searched: give low and high, or among.")
+    space = {"among": list(among)} if among is not None else {"low": low, "high": high, "log": log}
+    return field(default=default, metadata={"space": space})
+
+
+def spaces(cls: type) -> dict[str, Mapping[str, Any]]:
+    """Option -> space, for the options that tuning searches; a field that only moves a default keeps its space."""
+    found = {}
+    for name in (f.name for f in fields(cls) if f.init):
+        owners = (vars(c).get("__dataclass_fields__", {}) for c in cls.__mro__)
+        declared = (o[name].metadata.get("space") for o in owners if name in o)
+        if (space := next((s for s in declared if s is not None), None)) is not None:
+            found[name] = space
+    return found
 
 
 @cache
@@ -212,7 +249,7 @@ def _read(kind: Any, text: str) -> Any:
 
 def table(cls: type) -> tuple[Option, ...]:
     """Every option with its type as written, its default and the text below the field; inherited ones come last."""
-    docs, own = field_docs(cls), inspect.get_annotations(cls)
+    docs, own, searching = field_docs(cls), inspect.get_annotations(cls), spaces(cls)
     rows = []
     for f in sorted(fields(cls), key=lambda f: f.name not in own):
         if f.init:
@@ -221,7 +258,8 @@ def table(cls: type) -> tuple[Option, ...]:
             annotation = hints(cls)[f.name]
             written = f.type if isinstance(f.type, str) else inspect.formatannotation(f.type)
             doc, choices = docs.get(f.name, ""), _choices(annotation)
-            rows.append(Option(f.name, written, None if required else default, doc, required, choices))
+            space = searching.get(f.name)
+            rows.append(Option(f.name, written, None if required else default, doc, required, choices, space))
     return tuple(rows)
 
 

@@ -115,6 +115,8 @@ def _option(key: str, option: options.Option) -> dict[str, Any]:
         made["default"] = list(option.default) if isinstance(option.default, tuple) else option.default
     if option.choices:
         made["choices"] = list(option.choices)
+    if option.space is not None:
+        made["space"] = dict(option.space)
     made["doc"] = option.doc
     try:
         return dict(json.loads(json.dumps(made)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from ethogram.errors import OptionError
+from ethogram.options import searched
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
@@ -28,27 +29,27 @@ LAYERS = ("hidden", "attention")
 class SlateSystem(ABC):
     """A slate network as a system; its fitted state is a `SlateRanker`."""
 
-    dim: int = 32
+    dim: int = searched(32, among=(16, 32, 64))
     "Width of the item identity's embedding."
     side: int = 8
     "Width of the embeddings of all other columns."
-    last: int | None = 50
+    last: int | None = searched(50, among=(20, 50, 100))
     "Events of the history that are read, from the end; none reads all."
-    activation: Literal["prelu", "dice", "relu"] = "dice"
+    activation: Literal["prelu", "dice", "relu"] = searched("dice", among=("prelu", "dice", "relu"))
     "Activation of attention and tower."
     hidden: tuple[int, ...] = (128, 64)
     "Hidden layers of the tower."
-    dropout: float = 0.1
+    dropout: float = searched(0.1, 0.0, 0.5)
     "Share of hidden values of the tower that are dropped in training."
-    decay: float = 0.01
+    decay: float = searched(0.01, 1e-4, 1.0, log=True)
     "Weight of the mini-batch aware L2 penalty on embeddings; 0 switches it off."
-    lr: float = 1e-3
+    lr: float = searched(1e-3, 2e-4, 1e-2, log=True)
     "Step size of Adam."
     epochs: int = 4
     "Passes over the questions, at most."
     patience: int = 1
     "Epochs without a better validation log-loss before training stops."
-    batch: int = 2_048
+    batch: int = searched(2_048, among=(1_024, 2_048, 4_096))
     "Candidates per step."
     questions: int | None = None
     "Questions per epoch, drawn anew each epoch; none takes all."

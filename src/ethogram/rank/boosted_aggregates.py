@@ -27,6 +27,7 @@ from ethogram.numeric.past import read_by_past
 from ethogram.numeric.popular import Popular
 from ethogram.numeric.slates import Slates, answered, score
 from ethogram.numeric.trees import Trees
+from ethogram.options import searched
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -51,17 +52,17 @@ class Boosted(NamedTuple):
 class BoostedAggregates:
     """Gradient boosting on aggregates of history and candidate."""
 
-    last: int | None = None
+    last: int | None = searched(None, among=(None, 50, 200))
     "Events of the history that are read, from the end; none reads all."
     steps: int = 200
     "Boosting steps, one tree each, at most; a validation log decides how many are used."
-    learning_rate: float = 0.1
+    learning_rate: float = searched(0.1, 0.02, 0.3, log=True)
     "Share of each tree that is added."
-    leaves: int = 31
+    leaves: int = searched(31, 7, 127, log=True)
     "Leaves per tree."
-    min_leaf: int = 50
+    min_leaf: int = searched(50, 10, 500, log=True)
     "Training rows per leaf, at least."
-    column_share: float = 0.3
+    column_share: float = searched(0.3, 0.1, 1.0)
     "Share of the columns that each split may choose from."
     statistics: Literal["auto", "people", "past"] = "auto"
     "What a training question may know of everybody: other people, days before, or (auto) as `train` was cut off."

@@ -33,6 +33,7 @@ import numpy as np
 
 from ethogram.errors import NotFitted, OptionError
 from ethogram.nn.slate_system import SlateSystem
+from ethogram.options import searched
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Table
 
@@ -54,7 +55,7 @@ class SDIM(SlateSystem):
 
     hashes: int = 48
     "Number of hash functions m; a multiple of `width`."
-    width: int = 3
+    width: int = searched(3, among=(2, 3, 4))
     "Bits per signature tau: the sharpness of the attention."
     long: Literal["hash", "attention", "dot", "mean", "none", "category", "nearest"] = "hash"
     "How the whole history is read: hash buckets, DIN or dot attention, mean, not at all, or retrieve-then-attend."
@@ -66,7 +67,7 @@ class SDIM(SlateSystem):
     "Last events that the short attention reads; 0 leaves it out."
     memory: float | None = None
     "Days after which an event weighs 1/e in its hash buckets; none lets all weigh alike."
-    last: int | None = None
+    last: int | None = searched(None, among=(None, 200, 1_000))
     "Events of the history that are read at all; none reads all."
     attention: tuple[int, ...] = (36,)
     "Hidden layers of the attention's network."

@@ -25,6 +25,7 @@ from ethogram.numeric.affinity import POPULARITY, Affinity
 from ethogram.numeric.known import Known
 from ethogram.numeric.neighbours import similar
 from ethogram.numeric.traces import check_decay
+from ethogram.options import searched
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -41,7 +42,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 class ItemKNN:
     """Items that share their users with those of the history."""
 
-    neighbours: int | None = None
+    neighbours: int | None = searched(None, among=(None, 50, 200, 800))
     "Neighbours kept per item, those of largest cosine; none keeps all."
     memory: int = 1024
     "MiB that the neighbours may take; where all could need more, scores are summed through users instead."

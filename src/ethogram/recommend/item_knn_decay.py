@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from ethogram.options import searched
 from ethogram.recommend.item_knn import ItemKNN, neighbourhood
 from ethogram.system import system
 from ethogram.verbs import Log, Watch
@@ -31,7 +32,7 @@ from ethogram.verbs import Log, Watch
 class ItemKNNDecay(ItemKNN):
     """Items that share their users with those of the late history."""
 
-    decay: float = 0.8
+    decay: float = searched(0.8, 0.3, 1.0)
     "Factor by which an event weighs less for each later group of equal times of the user."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:

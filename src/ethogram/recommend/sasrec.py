@@ -24,6 +24,7 @@ import numpy as np
 
 from ethogram.nn.nextfit import NextItemFit, NextItemNetwork
 from ethogram.nn.transformer import CausalTransformer
+from ethogram.options import searched
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -41,17 +42,17 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 class SASRec:
     """A causal transformer over the history, trained at all positions."""
 
-    dim: int = 64
+    dim: int = searched(64, among=(32, 64, 128))
     "Width of item vectors and states."
-    layers: int = 2
+    layers: int = searched(2, 1, 3)
     "Blocks of attention and feed-forward."
     heads: int = 2
     "Heads of attention; they divide `dim`."
     hidden: int | None = None
     "Width of the feed-forward layer; none is `dim`, as in the paper."
-    length: int = 50
+    length: int = searched(50, among=(20, 50, 100))
     "Events that are read: of a window in training, from the end of the history in use."
-    dropout: float = 0.2
+    dropout: float = searched(0.2, 0.0, 0.6)
     "Share of inputs, attention weights and branches that is dropped in training."
     norm: Literal["pre", "post"] = "pre"
     "Normalise before each branch, or after each sum as in the paper."
@@ -61,13 +62,13 @@ class SASRec:
     "Samples that a batch shares, where the loss is sampled."
     proposal: Literal["popularity", "mixture"] = "popularity"
     "Samples are drawn by count^0.75, or half so and half uniformly."
-    lr: float = 1e-3
+    lr: float = searched(1e-3, 2e-4, 5e-3, log=True)
     "Step size of Adam."
     epochs: int = 30
     "Passes over the windows, at most."
     patience: int = 3
     "Epochs without a better validation NDCG@10 before training stops."
-    batch: int = 1_024
+    batch: int = searched(1_024, among=(512, 1_024, 2_048, 4_096))
     "Events per step."
     windows: int | None = None
     "Windows per epoch, drawn anew each epoch; none takes all."

@@ -26,6 +26,7 @@ from ethogram.numeric.affinity import POPULARITY, Affinity
 from ethogram.numeric.known import Known
 from ethogram.numeric.neighbours import transitions
 from ethogram.numeric.traces import check_decay
+from ethogram.options import searched
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -42,13 +43,13 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 class TransitionKernel:
     """What tends to follow, within a few steps, what the history ends with."""
 
-    gap: int = 3
+    gap: int = searched(3, 1, 10)
     "Longest distance, in groups of equal times, at which an event counts as following another."
-    reverse: float = 0.5
+    reverse: float = searched(0.5, 0.0, 1.0)
     "Weight of the reverse direction: how much b before a speaks for b after a."
-    decay: float = 0.8
+    decay: float = searched(0.8, 0.3, 1.0)
     "Factor by which an event of the history weighs less for each later group of equal times."
-    neighbours: int | None = None
+    neighbours: int | None = searched(None, among=(None, 50, 200, 800))
     "Followers kept per item, those of largest weight; none keeps all."
     memory: int = 1024
     "MiB that the followers may take; longer rows are cut until they fit."
