@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ethogram.evaluate import compare, run
     from ethogram.log import Candidates, Features, Histories, Log, Roles
     from ethogram.system import load, save, system, systems
+    from ethogram.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOMES = {
     "save": "ethogram.system",
     "system": "ethogram.system",
     "systems": "ethogram.system",
+    "tune": "ethogram.tuning",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "save",
     "system",
     "systems",
+    "tune",
 ]
 
 

@@ -101,7 +101,7 @@ def test_a_log_from_here_runs_its_steps_in_spark(spark):
     assert found["item"].to_pylist() == histories["item"].to_pylist()
 
 
-HOUSEHOLDS = int(os.environ.get("ETHOGRAM_SPARK_HOUSEHOLDS", "150"))
+HOUSEHOLDS = int(os.environ.get("ETHOGRAM_SPARK_HOUSEHOLDS", "100"))
 """How many of the 2,469 households; all of them take minutes."""
 
 

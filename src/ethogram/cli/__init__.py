@@ -23,6 +23,7 @@ COMMANDS = {
     "assess": "Judge the behaviour in a log, with reasons.",
     "audit": "Put an audit's cases to a language model, and report.",
     "compare": "Systems or records side by side, with paired intervals.",
+    "tune": "Search the options of a system that do best on validation.",
     "run": "Run a record's saved configuration again, changed if you like.",
     "reproduce": "Measure the claims of systems on this machine.",
     "report": "Write records as one HTML page that opens offline.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ethogram.cli.evaluate import Store, as_json, judge, name_of, tell
 from ethogram.cli.opening import LogName, Reading, open_log
@@ -24,6 +24,7 @@ def run(
     *,
     sets: Set = (),
     seed: int | None = None,
+    part: Literal["valid", "test"] | None = None,
     log: LogName | None = None,
     store: Store = None,
     json: Json = None,
@@ -37,6 +38,8 @@ def run(
         Folder of a record, or a record.json.
     seed
         Another seed of the training.
+    part
+        Another part that judges: test, once, for what `ethogram tune` chose on valid.
     log
         Where the log lies now, if it has moved; it must be the same log.
     """
@@ -51,6 +54,8 @@ def run(
     how: dict[str, Any] = {
         n: asked[n] for n in ("task", "part", "bootstrap", "split", "exclude_seen", "which") if n in asked
     }
+    if part is not None:
+        how["part"] = part
     if asked.get("ks"):
         how["ks"] = tuple(asked["ks"])
     again = judge(
@@ -61,7 +66,8 @@ def run(
     tell(again, out)
     same = [m for m in kept.metrics if m in again.metrics]
     moved = [m for m in same if abs(again.metrics[m] - kept.metrics[m]) > 1e-12]
-    out.line(f"{len(same) - len(moved)} of {len(same)} metrics equal those of the record")
+    if part in (None, kept.protocol.get("part")):
+        out.line(f"{len(same) - len(moved)} of {len(same)} metrics equal those of the record")
     out.result({**as_json(again), "before": kept.metrics})
 
 
