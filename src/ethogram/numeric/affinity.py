@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from ethogram.log import Candidates, Histories
-from ethogram.numeric.known import Known, times
+from ethogram.numeric.known import Known
 from ethogram.numeric.neighbours import Neighbours, ThroughUsers, from_arrays
+from ethogram.numeric.reasons import reasons
 from ethogram.numeric.recommend import recommend
 from ethogram.numeric.traces import decayed
 from ethogram.verbs import State, Table
@@ -23,7 +23,6 @@ from ethogram.verbs import State, Table
 POPULARITY = 1e-9
 """Weight of popularity beside personal evidence: it only orders what nothing personal speaks for."""
 DENSE = 2**22
-PAIRS = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,40 +83,14 @@ class Affinity:
         `share` is the event's part of that sum (the prior left aside). Ties go to the later event; candidates for
         which no event speaks have no row.
         """
-        codes, offsets = candidates.flat(len(histories))
-        own = candidates.vocabulary.codes_in(self.known.items)
+        own = np.append(candidates.vocabulary.codes_in(self.known.items), -1)
         t = decayed(histories, self.known.items, self.decay)
-        found: list[tuple[np.ndarray, ...]] = []
-        for q in range(len(histories)):
-            past = slice(t.offsets[q], t.offsets[q + 1])
-            width = max(past.stop - past.start, 1)
-            for a in range(offsets[q], offsets[q + 1], max(1, PAIRS // width)):
-                part = codes[a : min(a + max(1, PAIRS // width), offsets[q + 1])]
-                place, event, share, rank = self._reasons(_mapped(own, part), t.items[past], t.weights[past], k)
-                found.append((np.full(len(place), q), part[place], t.rows[past][event], share, rank))
-        empty = (np.empty(0, np.int64),) * 3 + (np.empty(0), np.empty(0, np.int64))
-        question, candidate, row, share, rank = (np.concatenate(c) for c in zip(empty, *found, strict=True))
-        return pa.table(
-            {
-                "question": question.astype(np.int64),
-                "candidate": candidates.vocabulary.decode(candidate),
-                "item": histories.vocabularies["item"].decode(np.asarray(histories.item)[row]),
-                "time": times(histories, row),
-                "share": share,
-                "rank": rank.astype(np.int64),
-            }
-        )
 
-    def _reasons(self, codes: np.ndarray, items: np.ndarray, weights: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
-        """(candidate, event, share, rank) of the k largest terms of each candidate's sum."""
-        a, b = np.tile(items, len(codes)), np.repeat(codes, len(items))
-        terms = (self.rows.between(a, b) * np.tile(weights, len(codes))).reshape(len(codes), len(items))
-        latest_first = np.argsort(-terms[:, ::-1], axis=1, kind="stable")[:, :k]
-        event = len(items) - 1 - latest_first
-        largest = np.take_along_axis(terms, event, 1)
-        candidate, rank = np.nonzero(largest > 0)
-        share = largest[candidate, rank] / terms.sum(1)[candidate]
-        return candidate, event[candidate, rank], share, rank + 1
+        def terms(question: int, codes: np.ndarray, past: slice) -> np.ndarray:
+            a, b = np.tile(t.items[past], len(codes)), np.repeat(own[codes], past.stop - past.start)
+            return self.rows.between(a, b).reshape(len(codes), -1) * t.weights[past]
+
+        return reasons(histories, candidates, terms, k)
 
     def state(self) -> State:
         arrays = {**self.rows.arrays(), "prior": self.prior}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -54,12 +55,29 @@ class Known:
         """Whether seen items are left out: as asked, else by the training log's repeat ratio."""
         return self.repeats < REPEATS if exclude_seen is None else exclude_seen
 
+    @property
+    def trained(self) -> int:
+        """How many items training met."""
+        return int(np.count_nonzero(self.counts))
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Place of each item code among the items that training met, -1 for the others; a last -1 answers for -1."""
+        met = self.counts > 0
+        return np.append(np.where(met, np.cumsum(met) - 1, -1), -1)
+
+    def rows_in(self, vocabulary: Vocabulary) -> np.ndarray:
+        """The same for the codes of another vocabulary."""
+        return np.append(self.rows[vocabulary.codes_in(self.items)], -1)
+
+    def users_of(self, histories: Histories) -> np.ndarray:
+        """Code in `users` of whoever asks each question, -1 for strangers; int32[n]."""
+        own = np.append(histories.vocabularies["user"].codes_in(self.users), np.int32(-1))
+        return own[histories.users]
+
     def status(self, histories: Histories) -> pa.Array:
         """Per question `hot` (a user of the training log), `warm` (a stranger with a history) or `cold` (neither)."""
-        known = histories.vocabularies["user"].codes_in(self.users)
-        hot = np.zeros(len(histories), bool)
-        named = histories.users >= 0
-        hot[named] = known[histories.users[named]] >= 0
+        hot = self.users_of(histories) >= 0
         place = np.where(hot, 0, np.where(histories.lengths > 0, 1, 2)).astype(np.int8)
         return pa.DictionaryArray.from_arrays(pa.array(place), ["hot", "warm", "cold"]).cast(pa.string())
 

@@ -14,6 +14,7 @@ import numpy as np
 from ethogram.errors import OptionError
 from ethogram.log import Histories
 from ethogram.numeric import walks
+from ethogram.numeric.interactions import Interactions
 
 ENTRY = 8
 """Bytes of one neighbour: int32 code and float32 weight."""
@@ -60,15 +61,10 @@ class Baskets:
     @classmethod
     def of(cls, histories: Histories) -> Baskets:
         """From whole histories, one per user."""
-        rows, offsets = histories.flat()
-        item = np.asarray(histories.item)[rows]
-        user = np.repeat(np.arange(len(histories), dtype=np.int32), np.diff(offsets))[item >= 0]
-        item = item[item >= 0]
         size = len(histories.vocabularies["item"])
-        pair = np.unique(user.astype(np.int64) * size + item)
-        user, item = (pair // max(size, 1)).astype(np.int32), (pair % max(size, 1)).astype(np.int32)
-        by_item = np.argsort(item, kind="stable")
-        return cls(_ends(user, len(histories)), item, _ends(item, size), user[by_item])
+        met = Interactions.of(histories, np.append(np.arange(size), -1), size)
+        turned = met.transposed()
+        return cls(met.offsets, met.items, turned.offsets, turned.items)
 
     def pairs(self) -> int:
         """Upper bound of the entries of the matrix of items that share a user."""
@@ -199,10 +195,6 @@ def longest(sizes: np.ndarray, entries: int) -> int:
 
 def _told(sizes: np.ndarray, cap: int | None) -> int | None:
     return cap if cap is not None and (sizes > cap).any() else None
-
-
-def _ends(codes: np.ndarray, size: int) -> np.ndarray:
-    return _ends_of(np.bincount(codes, minlength=size))
 
 
 def _ends_of(sizes: np.ndarray) -> np.ndarray:

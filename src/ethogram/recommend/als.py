@@ -1,0 +1,165 @@
+"""Recommends by the tastes that explain who took what how often: a vector per person and per item, nothing sampled.
+
+    min  sum over all u, i of c_ui (p_ui - x_u . y_i)^2 + lambda (sum |x_u|^2 + sum |y_i|^2)
+    p_ui = 1 if u ever took i, else 0;     c_ui = 1 + alpha r_ui   or   1 + alpha log(1 + r_ui / epsilon)
+
+r_ui counts u's events with i. Users and items are solved for in turn, each exactly given the other (or by some steps
+of conjugate gradients); the last half-step is the users', so that a trained vector is the one that `fold_in` finds for
+the user's training history. A score is a sum over that history, which `explain` takes apart:
+
+    x_u . y_i = sum over items j of u of c_uj y_i' (Y'Y + Y'(C_u - I)Y + lambda I)^-1 y_j
+
+Reference: Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Datasets. ICDM 2008.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from ethogram.errors import OptionError
+from ethogram.numeric import leastsquares
+from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.interactions import Interactions
+from ethogram.numeric.known import Known
+from ethogram.system import system
+from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+
+START = 0.01
+"""Deviation of the items' vectors before the first half-step."""
+
+
+@system(
+    "als",
+    paper="Collaborative Filtering for Implicit Feedback Datasets",
+    year=2008,
+    area="recommend",
+    verbs=("score", "recommend", "explain"),
+    baseline=True,
+)
+@dataclass(kw_only=True)
+class ALS:
+    """Implicit matrix factorisation by alternating least squares."""
+
+    factors: int = 64
+    "Width of the vectors."
+    alpha: float = 40.0
+    "Confidence that an event adds to the 1 that every pair has."
+    confidence: Literal["linear", "log"] = "linear"
+    "Confidence grows with the count of a pair, or with log(1 + count / epsilon)."
+    epsilon: float = 1.0
+    "Scale of the count in the logarithm."
+    regularisation: float = 0.01
+    "Weight lambda of the squared lengths of all vectors."
+    iterations: int = 15
+    "Times that users and items are solved for."
+    solver: Literal["cholesky", "cg"] = "cholesky"
+    "Exact, or conjugate gradients from the iteration before; whoever is folded in is always solved exactly."
+    cg_steps: int = 3
+    "Steps of conjugate gradients."
+    fold_in: FoldIn = "strangers"
+    "Whose vector is solved from the history asked about: of strangers, or always, so that newest events count."
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Factorise; `valid` has nothing to do.
+
+        Raises
+        ------
+        OptionError
+            A width or number of iterations below 1, or a weight that is negative.
+        """
+        self._check()
+        known = Known.of(train)
+        pairs = matrix(train.histories(), known)
+        rng = np.random.default_rng(seed)
+        items = START * rng.standard_normal((pairs.width, self.factors), np.float32)
+        users = np.zeros((len(pairs), self.factors), np.float32)
+        self.fitted = self._alternated(known, pairs, users, items, self.iterations, watch)
+        return self
+
+    def _check(self) -> None:
+        for name, least in (("factors", 1), ("iterations", 1), ("cg_steps", 1), ("alpha", 0), ("regularisation", 0)):
+            if getattr(self, name) < least:
+                raise OptionError(f"als: {name} = {getattr(self, name)}; give {least} or more.")
+        if self.epsilon <= 0:
+            raise OptionError(f"als: epsilon = {self.epsilon} is not a scale; give a number above 0.")
+
+    def _alternated(
+        self, known: Known, pairs: Interactions, users: np.ndarray, items: np.ndarray, times: int, watch: Watch | None
+    ) -> _Fitted:
+        turned = pairs.transposed()
+        extra, extra_turned = self._extra(pairs.counts), self._extra(turned.counts)
+        for i in range(times):
+            users = self._half(pairs, extra, items, users)
+            items = self._half(turned, extra_turned, users, items)
+            if watch is not None:
+                watch({"epoch": i + 1, "epochs": times, "step": None, "loss": None, "valid": None})
+        users = leastsquares.solve(pairs, extra, items, self._fixed(items))
+        return self._fitted(known, users, items, pairs)
+
+    def _half(self, pairs: Interactions, extra: np.ndarray, given: np.ndarray, before: np.ndarray) -> np.ndarray:
+        how = {"solver": self.solver, "steps": self.cg_steps}
+        return leastsquares.solve(pairs, extra, given, self._fixed(given), start=before, **how)  # type: ignore[arg-type]
+
+    def _extra(self, counts: np.ndarray) -> np.ndarray:
+        """Confidence above 1 of counts, float32."""
+        grown = counts if self.confidence == "linear" else np.log1p(counts / np.float32(self.epsilon))
+        return np.float32(self.alpha) * grown
+
+    def _fixed(self, vectors: np.ndarray) -> np.ndarray:
+        # a vanishing penalty keeps every system solvable where vectors outnumber what they are learned from
+        return leastsquares.gram(vectors, max(self.regularisation, 1e-6))
+
+    def _fitted(self, known: Known, users: np.ndarray, items: np.ndarray, pairs: Interactions) -> _Fitted:
+        fixed = self._fixed(items)
+
+        def fold(asked: Interactions) -> np.ndarray:
+            return leastsquares.solve(asked, self._extra(asked.counts), items, fixed)
+
+        return _Fitted(Factors(known, users, items, fold, self.fold_in == "always"), pairs, fixed)
+
+    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
+        """Products of vectors, about 1 for what the person would take; see `ethogram.numeric.vectors`."""
+        return self.fitted.model.score(histories, candidates)
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """The best items (see `ethogram.numeric.recommend`)."""
+        return self.fitted.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
+        """The part of each past event in the score of the folded-in history: exact, the parts add up to the score.
+
+        Events with the same item share its part equally.
+        """
+        fitted = self.fitted
+        items = fitted.model.vectors.astype(np.float64)
+
+        def parts(taken: np.ndarray, counts: np.ndarray) -> np.ndarray:
+            extra, y = self._extra(counts.astype(np.float32)).astype(np.float64), items[taken]
+            return np.asarray(np.linalg.solve(fitted.fixed + y.T @ (extra[:, None] * y), y.T * (1 + extra)))
+
+        return fitted.model.explain(histories, candidates, k, parts)
+
+    def state(self) -> State:
+        model, pairs = self.fitted.model, self.fitted.pairs
+        arrays = {"users": model.users, "items": model.vectors, "offsets": pairs.offsets, "pairs": pairs.items}
+        return State({**arrays, "counts": pairs.counts}, {}, {}, {"known": model.known.state()})
+
+    def restore(self, state: State) -> Self:
+        held = {name: np.asarray(a) for name, a in state.arrays.items()}
+        pairs = Interactions(held["offsets"], held["pairs"], held["counts"], len(held["items"]))
+        self.fitted = self._fitted(Known.restore(state.parts["known"]), held["users"], held["items"], pairs)
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """`pairs` of training, for a later `update`; `fixed` is Y'Y + lambda I."""
+
+    model: Factors
+    pairs: Interactions
+    fixed: np.ndarray

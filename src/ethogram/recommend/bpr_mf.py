@@ -1,0 +1,149 @@
+"""Recommends by tastes learned from comparisons: what a person took should score above what they did not.
+
+    loss = - ln sigmoid(x_ui - x_uj) + lambda / 2 (|p_u|^2 + |q_i|^2 + |q_j|^2),     x_ui = p_u . q_i
+
+for draws of a user u, an item i that u took and an item j that u never took; an epoch has as many draws as there are
+distinct pairs. `sgd` takes a step after every draw (the paper's LearnBPR), `adam` after every `batch` of them.
+A stranger gets the vector that minimises the same loss for their history while the items stay as they are
+(`ethogram.numeric.folding`).
+
+Deviation: one lambda for users and items, and no bias of the item.
+
+Reference: S. Rendle, C. Freudenthaler, Z. Gantner, L. Schmidt-Thieme: BPR: Bayesian Personalized Ranking from Implicit
+Feedback. UAI 2009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from ethogram.errors import OptionError
+from ethogram.numeric import course, folding
+from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.known import Known
+from ethogram.numeric.pairwise import Adam, Draws, gradient, shrink
+from ethogram.numeric.vectors import Judge
+from ethogram.system import system
+from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+
+START = 0.1
+"""Deviation of all vectors before the first step."""
+
+
+@system(
+    "bpr_mf",
+    paper="BPR: Bayesian Personalized Ranking from Implicit Feedback",
+    year=2009,
+    area="recommend",
+    verbs=("score", "recommend"),
+    baseline=True,
+)
+@dataclass(kw_only=True)
+class BPRMF:
+    """Matrix factorisation that learns to rank from pairs of items."""
+
+    factors: int = 64
+    "Width of the vectors."
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    "A plain step after every draw, or Adam after every batch."
+    lr: float = 0.05
+    "Step size; for Adam rather 0.001."
+    regularisation: float = 0.01
+    "Weight lambda of the squared lengths of a draw's three vectors."
+    epochs: int = 100
+    "Passes over as many draws as there are distinct pairs, at most."
+    batch: int = 2_048
+    "Draws per step of Adam."
+    patience: int = 10
+    "Epochs without a better NDCG@10 on validation before it stops."
+    questions: int | None = 4_096
+    "Validation questions that decide when to stop, drawn once; none takes all."
+    fold_in: FoldIn = "strangers"
+    "Whose vector is made from the history asked about: of strangers, or always, so that newest events count."
+    fold_steps: int = 20
+    "Steps of the folding-in."
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Learn from draws; `valid` decides when to stop, by the trained vectors whatever `fold_in` says.
+
+        Raises
+        ------
+        OptionError
+            A width, number of steps, batch or step size that is not positive, or a negative weight.
+        StateError
+            The loss is not finite.
+        """
+        self._check()
+        known = Known.of(train)
+        pairs = matrix(train.histories(), known)
+        rng = np.random.default_rng(seed)
+        users, items = (START * rng.standard_normal((n, self.factors), np.float32) for n in (len(pairs), pairs.width))
+        draws = Draws(pairs, rng)
+        epoch = self._plain(draws, users, items) if self.optimiser == "sgd" else self._batches(draws, users, items)
+        trained = self._factors(known, users, items, always=False)
+        asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
+        judge = Judge(trained, asked, most=self.questions, seed=seed) if asked is not None else None
+        how = {"epochs": self.epochs, "patience": self.patience}
+        done = course.run(epoch, (users, items), valid=judge, watch=watch, **how)  # type: ignore[arg-type]
+        self.fitted = _Fitted(self._factors(known, users, items, self.fold_in == "always"), done)
+        return self
+
+    def _check(self) -> None:
+        for name in ("factors", "lr", "batch", "fold_steps"):
+            if getattr(self, name) <= 0:
+                raise OptionError(f"bpr_mf: {name} = {getattr(self, name)}; give a number above 0.")
+        if self.regularisation < 0:
+            raise OptionError(f"bpr_mf: regularisation = {self.regularisation}; give 0 or more.")
+
+    def _plain(self, draws: Draws, users: np.ndarray, items: np.ndarray) -> course.Epoch:
+        return lambda: draws.descend(users, items, len(draws.pairs.items), self.lr, self.regularisation)
+
+    def _batches(self, draws: Draws, users: np.ndarray, items: np.ndarray) -> course.Epoch:
+        tables = users, items
+        steps, slopes = [Adam(t, self.lr) for t in tables], (np.zeros_like(users), np.zeros_like(items))
+
+        def epoch() -> float:
+            total = 0.0
+            for triples in draws.batches(self.batch):
+                total += gradient(triples, tables, slopes) * len(triples)
+                shrink(triples, tables, slopes, self.regularisation)
+                for step, slope in zip(steps, slopes, strict=True):
+                    step.step(slope)
+            return total / len(draws.pairs.items)
+
+        return epoch
+
+    def _factors(self, known: Known, users: np.ndarray, items: np.ndarray, always: bool) -> Factors:
+        # without a penalty the best vector of a stranger can lie infinitely far
+        penalty = max(self.regularisation, 1e-4)
+        return Factors(known, users, items, lambda asked: folding.fold(asked, items, penalty, self.fold_steps), always)
+
+    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
+        """Products of vectors; see `ethogram.numeric.vectors`."""
+        return self.fitted.model.score(histories, candidates)
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """The best items (see `ethogram.numeric.recommend`)."""
+        return self.fitted.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def state(self) -> State:
+        model = self.fitted.model
+        arrays = {"users": model.users, "items": model.vectors}
+        return State(arrays, {}, {"course": asdict(self.fitted.course)}, {"known": model.known.state()})
+
+    def restore(self, state: State) -> Self:
+        users, items = np.asarray(state.arrays["users"]), np.asarray(state.arrays["items"])
+        model = self._factors(Known.restore(state.parts["known"]), users, items, self.fold_in == "always")
+        self.fitted = _Fitted(model, course.Course(**state.json["course"]))
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    model: Factors
+    course: course.Course

@@ -1,0 +1,175 @@
+"""Recommends by tastes that are averaged over the graph of who took what: neighbours' neighbours inform a vector.
+
+    x_u^(k+1) = sum over items i of u of x_i^(k) / sqrt(|N_u| |N_i|),   and the same for items over their users
+    x = 1 / (K + 1)  sum of x^(k), k = 0 ... K;          score = x_u . x_i
+    loss = - ln sigmoid(x_ui - x_uj) + lambda / 2 (|x_u^(0)|^2 + |x_i^(0)|^2 + |x_j^(0)|^2)
+
+for draws of a user u, an item i that u took and an item j that u never took; only x^(0) is learned, by Adam. A
+stranger has no x^(0): their vector is what the graph would carry to it from the items of the history,
+
+    x_u = 1 / (K + 1)  sum over items i of u of (x_i^(0) + ... + x_i^(K-1)) / sqrt(|N_u| |N_i|),
+
+which is a sum over the history that `explain` takes apart. For a user of training it is the trained vector without
+its own x_u^(0) / (K + 1).
+
+Reference: X. He, K. Deng, X. Wang, Y. Li, Y. Zhang, M. Wang: LightGCN: Simplifying and Powering Graph Convolution
+Network for Recommendation. SIGIR 2020.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+
+from ethogram.errors import OptionError
+from ethogram.numeric import course
+from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.interactions import Interactions
+from ethogram.numeric.known import Known
+from ethogram.numeric.pairwise import Adam, Draws, Pair, gradient, shrink, xavier
+from ethogram.numeric.propagation import Graph, sums
+from ethogram.numeric.vectors import Judge
+from ethogram.system import system
+from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+
+@system(
+    "lightgcn",
+    paper="LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
+    year=2020,
+    area="recommend",
+    verbs=("score", "recommend", "explain"),
+    baseline=True,
+)
+@dataclass(kw_only=True)
+class LightGCN:
+    """Graph convolution without weights, over users and items."""
+
+    factors: int = 64
+    "Width of the vectors."
+    layers: int = 3
+    "Times K that vectors are averaged over neighbours."
+    lr: float = 1e-3
+    "Step size of Adam."
+    regularisation: float = 1e-4
+    "Weight lambda of the squared lengths of a draw's three learned vectors."
+    batch: int = 2_048
+    "Draws per step; each step passes over the whole graph."
+    epochs: int = 200
+    "Passes over as many draws as there are distinct pairs, at most."
+    patience: int = 10
+    "Epochs without a better NDCG@10 on validation before it stops."
+    questions: int | None = 4_096
+    "Validation questions that decide when to stop, drawn once; none takes all."
+    fold_in: FoldIn = "strangers"
+    "Whose vector is made from the history asked about: of strangers, or always, so that newest events count."
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Learn from draws; `valid` decides when to stop, by the trained vectors whatever `fold_in` says.
+
+        Raises
+        ------
+        OptionError
+            A width, depth, batch or step size that is not positive, or a negative weight.
+        StateError
+            The loss is not finite.
+        """
+        self._check()
+        known = Known.of(train)
+        pairs = matrix(train.histories(), known)
+        rng = np.random.default_rng(seed)
+        start = xavier(rng, len(pairs), self.factors), xavier(rng, pairs.width, self.factors)
+        graph, draws = Graph(pairs), Draws(pairs, rng)
+        users, items = start[0].copy(), start[1].copy()
+        trained = self._factors(known, users, items, np.zeros_like(items), always=False)
+        learn = self._learner(graph, draws, (start[0], start[1]))
+
+        def epoch() -> float:
+            loss = learn()
+            users[:], items[:], _ = graph.convolve(*start, self.layers)
+            return loss
+
+        asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
+        judge = Judge(trained, asked, most=self.questions, seed=seed) if asked is not None else None
+        done = course.run(epoch, start, epochs=self.epochs, valid=judge, patience=self.patience, watch=watch)
+        users, items, before = graph.convolve(*start, self.layers)
+        carried = before * graph.scales[1][:, None] / np.float32(self.layers + 1)
+        model = self._factors(known, users, items, carried, self.fold_in == "always")
+        self.fitted = _Fitted(model, carried, done)
+        return self
+
+    def _check(self) -> None:
+        for name in ("factors", "layers", "lr", "batch"):
+            if getattr(self, name) <= 0:
+                raise OptionError(f"lightgcn: {name} = {getattr(self, name)}; give a number above 0.")
+        if self.regularisation < 0:
+            raise OptionError(f"lightgcn: regularisation = {self.regularisation}; give 0 or more.")
+
+    def _learner(self, graph: Graph, draws: Draws, start: Pair) -> course.Epoch:
+        steps, slopes = [Adam(t, self.lr) for t in start], (np.zeros_like(start[0]), np.zeros_like(start[1]))
+
+        def epoch() -> float:
+            total = 0.0
+            for triples in draws.batches(self.batch):
+                users, items, _ = graph.convolve(*start, self.layers)
+                total += gradient(triples, (users, items), slopes) * len(triples)
+                *back, _ = graph.convolve(*slopes, self.layers)  # the map is its own transpose
+                shrink(triples, start, (back[0], back[1]), self.regularisation)
+                for step, slope, used in zip(steps, back, slopes, strict=True):
+                    step.step(slope)
+                    used[:] = 0
+            return total / len(draws.pairs.items)
+
+        return epoch
+
+    def _factors(
+        self, known: Known, users: np.ndarray, items: np.ndarray, carried: np.ndarray, always: bool
+    ) -> Factors:
+        def fold(asked: Interactions) -> np.ndarray:
+            return sums(asked, carried) / np.sqrt(np.maximum(asked.lengths, 1)).astype(np.float32)[:, None]
+
+        return Factors(known, users, items, fold, always)
+
+    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
+        """Products of vectors; see `ethogram.numeric.vectors`."""
+        return self.fitted.model.score(histories, candidates)
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """The best items (see `ethogram.numeric.recommend`)."""
+        return self.fitted.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
+        """The part of each past event in the score of the folded-in history: exact, the parts add up to the score.
+
+        Events with the same item share its part equally.
+        """
+        carried = self.fitted.carried.astype(np.float64)
+
+        def parts(taken: np.ndarray, counts: np.ndarray) -> np.ndarray:
+            return np.asarray(carried[taken].T / np.sqrt(len(taken)))
+
+        return self.fitted.model.explain(histories, candidates, k, parts)
+
+    def state(self) -> State:
+        model = self.fitted.model
+        arrays = {"users": model.users, "items": model.vectors, "carried": self.fitted.carried}
+        return State(arrays, {}, {"course": asdict(self.fitted.course)}, {"known": model.known.state()})
+
+    def restore(self, state: State) -> Self:
+        users, items, carried = (np.asarray(state.arrays[n]) for n in ("users", "items", "carried"))
+        known = Known.restore(state.parts["known"])
+        model = self._factors(known, users, items, carried, self.fold_in == "always")
+        self.fitted = _Fitted(model, carried, course.Course(**state.json["course"]))
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """`carried` float32[M, d] is what each item adds to the vector of a stranger with one item."""
+
+    model: Factors
+    carried: np.ndarray
+    course: course.Course
