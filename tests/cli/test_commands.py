@@ -108,6 +108,16 @@ def test_evaluate_ties(call):
     assert (groups["facts"]["targets"], said.json["facts"]["targets"]) == (18, 9)
 
 
+def test_compare_takes_options_and_shows_fold_in_beside_trained(call, log):
+    arms = "als:factors=4,iterations=2", "bpr_mf:fold_in=always,factors=4,epochs=1", "popularity"
+    said = call("compare", *arms, "--log", "events.csv", "--metric", "ndcg@10", "--json", "-").json
+    found = [row["arm"] for row in said["rows"]]
+    assert found == ["als (fold_in=strangers)", "als (fold_in=always)", "bpr_mf", "popularity"]
+    wrong = call("compare", "als:factros=4", "--log", "events.csv")
+    assert wrong.code == 2
+    assert "Did you mean 'factors'" in wrong.err
+
+
 def test_records_compare_run_report(call):
     first = call("evaluate", "popularity", "--log", "events.csv", "--store", "kept", "--json", "-").json
     second = call("evaluate", "item_knn", "--log", "events.csv", "--store", "kept", "--json", "-").json

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -33,7 +34,9 @@ def compare(
     Parameters
     ----------
     arms
-        Folders of records (or of stores with records), or, with --log, systems to run now.
+        Folders of records (or of stores with records), or, with --log, systems to run now, with options after a
+        colon where wanted: als:factors=32,alpha=5. A system with a vector per user stands twice, with users as they
+        were trained and folded in from their histories, unless its option fold_in is given.
     log
         A log directory, a file or folder of events, or the name of a data set, for systems to run on.
     protocol
@@ -56,7 +59,7 @@ def compare(
     if log is None:
         records = [r for arm in arms for r in load(Path(arm))]
     else:
-        built = [scorer(key, ()) for key in arms]
+        built = [one for arm in arms for one in systems_of(arm)]
         events = open_log(log, reading, out)
         out.line(f"log: {describes(events)}")
         if ties == "order":
@@ -71,6 +74,17 @@ def compare(
     for note in found.notes:
         out.line(note)
     out.result({"reference": found.reference, "rows": found.table.to_pylist(), "notes": found.notes})
+
+
+def systems_of(arm: str) -> list[Any]:
+    """The systems that an arm such as ``als:factors=32,alpha=5`` names."""
+    key, _, told = arm.partition(":")
+    # a comma that no option's name follows belongs to a value: hidden=128,64
+    sets = re.split(r",(?=\w+=)", told) if told else []
+    built = scorer(key, sets)
+    if getattr(built, "fold_in", "always") == "always" or any(s.startswith("fold_in=") for s in sets):
+        return [built]
+    return [built, scorer(key, [*sets, "fold_in=always"])]
 
 
 def load(path: Path) -> list[Record]:

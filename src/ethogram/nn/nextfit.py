@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ethogram.errors import OptionError
 from ethogram.nn.embedding import Table as Embeddings
 from ethogram.nn.losses import full_softmax, sampled_softmax
-from ethogram.nn.nextitem import Judge, NextItem
+from ethogram.nn.nextitem import NextItem
 from ethogram.nn.optimise import RowAdam
 from ethogram.nn.rows import gather_rows
 from ethogram.nn.slates import arrays, restore
@@ -28,6 +28,7 @@ from ethogram.nn.train import Trained, train
 from ethogram.nn.windows import Batch, Windows
 from ethogram.numeric import recommend as numeric
 from ethogram.numeric.known import Known
+from ethogram.numeric.vectors import Judge
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 CATALOGUE = 20_000

@@ -21,7 +21,6 @@ from ethogram.log.kernels import ragged_rows
 from ethogram.nn.ragged import bucket_batches
 from ethogram.nn.transformer import last_states
 from ethogram.numeric.known import Known
-from ethogram.numeric.vectors import Judge as Judge
 from ethogram.numeric.vectors import score
 
 TOKENS = 8_192

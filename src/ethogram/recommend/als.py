@@ -9,6 +9,9 @@ the user's training history. A score is a sum over that history, which `explain`
 
     x_u . y_i = sum over items j of u of c_uj y_i' (Y'Y + Y'(C_u - I)Y + lambda I)^-1 y_j
 
+Defaults were chosen on the validation parts of two logs (film ratings, groceries); the paper's alpha of 40 was for
+hours of television.
+
 Reference: Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Datasets. ICDM 2008.
 """
 
@@ -45,18 +48,18 @@ class ALS:
 
     factors: int = 64
     "Width of the vectors."
-    alpha: float = 40.0
+    alpha: float = 1.0
     "Confidence that an event adds to the 1 that every pair has."
     confidence: Literal["linear", "log"] = "linear"
     "Confidence grows with the count of a pair, or with log(1 + count / epsilon)."
     epsilon: float = 1.0
     "Scale of the count in the logarithm."
-    regularisation: float = 0.01
+    regularisation: float = 10.0
     "Weight lambda of the squared lengths of all vectors."
     iterations: int = 15
     "Times that users and items are solved for."
-    solver: Literal["cholesky", "cg"] = "cholesky"
-    "Exact, or conjugate gradients from the iteration before; whoever is folded in is always solved exactly."
+    solver: Literal["cholesky", "cg"] = "cg"
+    "Exact, or conjugate gradients from the iteration before; the last half-step and folding in are always exact."
     cg_steps: int = 3
     "Steps of conjugate gradients."
     fold_in: FoldIn = "strangers"

@@ -29,7 +29,7 @@ from ethogram.numeric.vectors import Judge
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
-START = 0.1
+START = 0.05
 """Deviation of all vectors before the first step."""
 
 
@@ -49,9 +49,9 @@ class BPRMF:
     "Width of the vectors."
     optimiser: Literal["sgd", "adam"] = "sgd"
     "A plain step after every draw, or Adam after every batch."
-    lr: float = 0.05
+    lr: float = 0.1
     "Step size; for Adam rather 0.001."
-    regularisation: float = 0.01
+    regularisation: float = 0.005
     "Weight lambda of the squared lengths of a draw's three vectors."
     epochs: int = 100
     "Passes over as many draws as there are distinct pairs, at most."

@@ -34,6 +34,7 @@ from ethogram.numeric.vectors import Judge
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
+
 @system(
     "lightgcn",
     paper="LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
