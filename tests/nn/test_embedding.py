@@ -8,6 +8,7 @@ import torch
 from ethogram.log import Histories, Log
 from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Table, Tables
 from ethogram.nn.optimise import RowAdam
+from ethogram.nn.rows import fresh_rows
 
 
 def test_row_adam_equals_dense_adam_when_all_rows_are_touched():
@@ -103,3 +104,14 @@ def test_columns_of_events():
     assert got.shape == (2, 3)
     torch.testing.assert_close(got, tables["event.kind"].weight[[2, 3]])
     assert ColumnEncoder({}, tables)({}) is None
+
+
+def test_rows_begin_at_cache_lines_and_the_drawn_values_are_torchs():
+    for shape in ((7, 16), (1_000, 3), (5,)):
+        made = fresh_rows(*shape)
+        assert made.shape == shape
+        assert made.eq(0).all()
+        assert made.data_ptr() % 64 == 0
+    drawn = torch.empty(200, 16).normal_(0.0, 0.05, generator=torch.Generator().manual_seed(4))
+    drawn[0] = 0
+    assert torch.equal(Table(200, 16, seed=4).weight, drawn)

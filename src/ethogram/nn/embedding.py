@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ethogram.log import Features, ItemColumn
 from ethogram.log.kernels import ragged_rows
-from ethogram.nn.rows import distinct, gather_rows
+from ethogram.nn.rows import distinct, fresh_rows, gather_rows
 
 
 class Table(nn.Module):
@@ -25,7 +25,7 @@ class Table(nn.Module):
     def __init__(self, rows: int, dim: int, *, seed: int = 0, deviation: float = 0.05) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        weight = torch.empty(rows, dim).normal_(0.0, deviation, generator=generator)
+        weight = fresh_rows(rows, dim).normal_(0.0, deviation, generator=generator)
         weight[0] = 0.0
         self.weight = nn.Parameter(weight)
 

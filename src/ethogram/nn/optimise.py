@@ -21,7 +21,7 @@ from numba import njit
 from torch import Tensor, nn
 
 from ethogram.errors import OptionError
-from ethogram.nn.rows import add_rows, distinct
+from ethogram.nn.rows import add_rows, distinct, fresh_rows
 
 
 class RowOptimiser(ABC):
@@ -95,7 +95,7 @@ class RowOptimiser(ABC):
         for p in self.parameters:
             shape = p.shape[:1] if per_row else p.shape
             if p.device.type == "cpu" and p.dtype == torch.float32:
-                made.append(torch.from_numpy(np.zeros(tuple(shape), np.float32)))  # pages come with the first write
+                made.append(fresh_rows(*shape))
             else:
                 made.append(torch.zeros(shape, dtype=p.dtype, device=p.device))
         self.held[name] = made
