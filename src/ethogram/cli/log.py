@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ethogram.cli.asking import check_ending, write
-from ethogram.cli.opening import Reading, as_flags, describes, open_log, told
+from ethogram.cli.opening import Reading, as_flags, describes, ingest, open_log, told
 from ethogram.cli.output import Json, Output
 from ethogram.errors import LogFormatError
 
 
 def import_(source: str, /, *, out: Path, json: Json = None, reading: Reading | None = None) -> None:
-    """Read a file or folder of events into a log directory.
+    """Read a file or folder of events into a log directory; what is larger than memory is sorted on disk.
 
     Parameters
     ----------
@@ -24,9 +24,8 @@ def import_(source: str, /, *, out: Path, json: Json = None, reading: Reading | 
     say = Output(json)
     if (out / "log.toml").exists():
         raise LogFormatError(f"{out} is a log already; add to it with `ethogram log append`, or choose another folder.")
-    log = open_log(source, reading, say)
-    stored = log.write(out)
-    say.line(f"{describes(log)} written to {out}")
+    stored = ingest(source, out, reading, say)
+    say.line(f"{describes(stored)} written to {out}")
     say.result({"path": str(out), **stored.describe()})
 
 

@@ -94,6 +94,21 @@ def open_log(source: str, reading: Reading | None, out: Output) -> Log:
     return log
 
 
+def ingest(source: str, target: Path, reading: Reading | None, out: Output) -> Log:
+    """Write the events of a source of any size as a log; says what was guessed and what was set aside."""
+    from ethogram.log import Log
+    from ethogram.log.finding import there
+
+    place = Path(source).expanduser()
+    if not there(place) or (place / "log.toml").exists():
+        return open_log(source, reading, out).write(target)
+    options = (reading or Reading()).given()
+    with as_flags():
+        log = Log.ingest(source, target, **options)
+    told(log, out)
+    return log
+
+
 @contextlib.contextmanager
 def as_flags() -> Iterator[None]:
     """Errors advise in Python, ``user='who'``; here that is ``--user who``, and ``header=False`` is ``--no-header``."""

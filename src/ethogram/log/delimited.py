@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -46,45 +47,93 @@ def load(path: Path, *, header: bool = True) -> Raw:
     ----------
     header : whether the first line names the columns; if not, their names are their numbers, from "1".
     """
-    data, marked = _text(path)
+    data, marked = as_utf8(path, _bytes(path))
+    return read(path, data, form(path, data, header), marked=marked, header=header)
+
+
+class Form(NamedTuple):
+    """What a text file is: ``json``, ``atomic``, ``separated``, ``spaces`` or ``lists``."""
+
+    kind: str
+    separator: str = ""
+
+
+def form(path: Path, data: pa.Buffer, header: bool) -> Form:
+    """By the name of a file and its first lines."""
     head = bytes(data[: 1 << 16]).decode("utf-8", "replace").splitlines()[:50]
     if not any(line.strip() for line in head):
         raise SourceError(f"{path}: the file has no lines.")
     if jsonlines.is_json(path, head):
         if not header:
             raise OptionError(f"{path}: header=False is for tables; lines of JSON name their columns.")
+        return Form("json")
+    named = re.search(r"\.(inter|item|user)$", unpacked(path).lower())
+    if header and (named or re.search(r":(token|float)(_seq)?(\t|$)", head[0])):
+        return Form("atomic", "\t")
+    if (separator := _separator(head)) != " ":
+        return Form("separated", separator)
+    return Form("lists" if header and _is_list(head) else "spaces", " ")
+
+
+def read(path: Path, data: pa.Buffer, found: Form, *, marked: bool, header: bool) -> Raw:
+    """The rows of a text in a known form."""
+    if found.kind == "json":
         return replace(jsonlines.read(path, data), marked=marked)
-    atomic = re.search(r"\.(inter|item|user)$", _unpacked(path).lower()) or re.search(
-        r":(token|float)(_seq)?(\t|$)", head[0]
-    )
-    if atomic and header:
-        found = _atomic(path, data, head[0])
-    elif (separator := _separator(head)) != " ":
-        found = _delimited(path, data, separator, quotes=True, header=header)
-    elif header and _is_list(head):
-        found = _lists(path, data)
-    else:
+    if found.kind == "atomic":
+        raw = _atomic(path, data)
+    elif found.kind == "lists":
+        raw = _lists(path, data)
+    elif found.kind == "spaces":
         single = re.sub(rb"[ ]+", b" ", re.sub(rb"(?m)^[ ]+|[ ]+$", b"", bytes(data)))
-        found = _delimited(path, pa.py_buffer(single), " ", quotes=True, header=header)
-    return replace(found, marked=marked, header=header)
+        raw = _delimited(path, pa.py_buffer(single), " ", quotes=True, header=header)
+    else:
+        raw = _delimited(path, data, found.separator, quotes=True, header=header)
+    return replace(raw, marked=marked, header=header)
 
 
-def _unpacked(path: Path) -> str:
+def more(path: Path, data: pa.Buffer, found: Form, begun: Raw, first: int, *, marked: bool) -> Raw | None:
+    """Further rows of a text whose begin was read; None where there are none.
+
+    Parameters
+    ----------
+    begun : what the begin of the file was read as. first : line that the data begins on.
+    """
+    if not re.search(rb"\S", data):
+        return None
+    if found.kind == "json":
+        return replace(jsonlines.read(path, data, first), marked=marked)
+    names = begun.table.column_names
+    raw = _delimited(path, data, found.separator, quotes=found.kind != "atomic", names=names, first=first)
+    return replace(begun, table=raw.table, where=raw.where, broken=raw.broken, marked=marked)
+
+
+PACKED = re.compile(r"\.(gz|bz2|zst|lz4)$", re.IGNORECASE)
+
+
+def unpacked(path: Path) -> str:
     """A file's name without the ending of its compression."""
-    return re.sub(r"\.(gz|bz2|zst|lz4)$", "", path.name, flags=re.IGNORECASE)
+    return PACKED.sub("", path.name)
 
 
-def _text(path: Path) -> tuple[pa.Buffer, bool]:
-    """(the bytes of a file as UTF-8, decompressed; whether some were not UTF-8 and are marked)."""
+def _bytes(path: Path) -> pa.Buffer:
+    """What a file holds, decompressed."""
     try:
-        if re.search(r"\.(gz|bz2|zst|lz4)$", path.name.lower()):
+        if PACKED.search(path.name):
             with pa.input_stream(str(path), compression="detect") as stream:
-                data = stream.read_buffer()
-        else:
-            with pa.memory_map(str(path)) as file:
-                data = file.read_buffer()
+                return stream.read_buffer()
+        with pa.memory_map(str(path)) as file:
+            return file.read_buffer()
     except (pa.ArrowException, OSError) as e:
-        raise SourceError(f"{path}: not readable, truncated or damaged ({_first_line(e)}).") from e
+        raise unreadable(path, e) from e
+
+
+def unreadable(path: Path, error: Exception) -> SourceError:
+    """The error for a file that cannot be read to its end."""
+    return SourceError(f"{path}: not readable, truncated or damaged ({_first_line(error)}).")
+
+
+def as_utf8(path: Path, data: pa.Buffer) -> tuple[pa.Buffer, bool]:
+    """(text as UTF-8, lines ended by line feeds; whether some bytes were no UTF-8 and are marked)."""
     head = bytes(data[:4])
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         data = pa.py_buffer(bytes(data).decode("utf-16", "ethogram-mark").encode())
@@ -93,7 +142,7 @@ def _text(path: Path) -> tuple[pa.Buffer, bool]:
     if re.search(rb"\r(?!\n)", data):
         data = pa.py_buffer(re.sub(rb"\r(?!\n)", b"\n", data))
     if b"\0" in bytes(data[: 1 << 16]):
-        raise SourceError(f"{path}: not a text file; give CSV, TSV, Parquet or a RecBole .inter file.")
+        raise SourceError(f"{path}: not a text file; give CSV, TSV, JSONL, Parquet or a RecBole .inter file.")
     try:
         _validate(data)
     except pa.ArrowInvalid:
@@ -173,13 +222,13 @@ def headless(names: Iterable[str]) -> str:
     )
 
 
-def _atomic(path: Path, data: pa.Buffer, header: str) -> Raw:
+def _atomic(path: Path, data: pa.Buffer) -> Raw:
     """RecBole's format: tabs, no quoting, ``name:type`` in the header, side tables in files beside it."""
     raw = _delimited(path, data, "\t", quotes=False)
-    pairs = [name.partition(":") for name in header.rstrip("\r\n").split("\t")]
+    pairs = [name.partition(":") for name in raw.table.column_names]
     types = {name: kind or "token" for name, _, kind in pairs}
     sides = {}
-    plain = _unpacked(path)
+    plain = unpacked(path)
     if plain.endswith(".inter"):
         for side, suffix in (("items", ".item"), ("users", ".user")):
             name = plain.removesuffix(".inter") + suffix
@@ -190,20 +239,14 @@ def _atomic(path: Path, data: pa.Buffer, header: str) -> Raw:
     return Raw(raw.name, table, raw.where, True, raw.broken, types, {}, sides)
 
 
-def _delimited(path: Path, data: pa.Buffer, separator: str, *, quotes: bool, header: bool = True) -> Raw:
-    before = re.match(rb"\s*?(?=[^\r\n])", data)
-    blank = before.end() if before else 0
-    line = 2 + bytes(data[:blank]).count(b"\n")
-    data = data[blank:]
-    end = bytes(data[: 1 << 20]).find(b"\n")
-    head = bytes(data[: end if end >= 0 else data.size]).decode().rstrip("\r")
-    names = next(csv.reader([head], delimiter=separator)) if quotes else head.split(separator)
-    names = [unmarked(n.strip()) for n in names] if header else [str(i + 1) for i in range(len(names))]
-    if len(set(names)) < len(names) and (hint := headless(names)):
-        raise SourceError(f"{path}: {hint}")
-    names = _named(pa.table([pa.nulls(0)] * len(names), names), str(path)).column_names
-    body = data if not header else data[end + 1 :] if end >= 0 else data[:0]
-    line -= not header
+def _delimited(
+    path: Path, data: pa.Buffer, separator: str, *, quotes: bool, header: bool = True, names: list[str] | None = None,
+    first: int = 1,
+) -> Raw:  # fmt: skip
+    """Rows of separated text; with `names`, the text goes on from line `first` where another ended."""
+    body, line = data, first
+    if names is None:
+        names, body, line = _begin(path, data, separator, quotes, header)
     if not re.search(rb"\S", body):
         raise SourceError(f"{path}: the file has a header and no rows.")
     quotes = quotes and re.search(b'"', body) is not None
@@ -216,3 +259,20 @@ def _delimited(path: Path, data: pa.Buffer, separator: str, *, quotes: bool, hea
             broken[broken.index(last)] = last._replace(reason=TRUNCATED)
     broken = [b._replace(text=unmarked(b.text)) for b in broken]
     return Raw(str(path), table, lambda rows: ([str(path)] * len(rows), lines[rows]), text=True, broken=broken)
+
+
+def _begin(path: Path, data: pa.Buffer, separator: str, quotes: bool, header: bool) -> tuple[list[str], pa.Buffer, int]:
+    """(names of the columns, the text behind the header, the line that it begins on)."""
+    before = re.match(rb"\s*?(?=[^\r\n])", data)
+    blank = before.end() if before else 0
+    line = 2 + bytes(data[:blank]).count(b"\n")
+    data = data[blank:]
+    end = bytes(data[: 1 << 20]).find(b"\n")
+    head = bytes(data[: end if end >= 0 else data.size]).decode().rstrip("\r")
+    names = next(csv.reader([head], delimiter=separator)) if quotes else head.split(separator)
+    names = [unmarked(n.strip()) for n in names] if header else [str(i + 1) for i in range(len(names))]
+    if len(set(names)) < len(names) and (hint := headless(names)):
+        raise SourceError(f"{path}: {hint}")
+    names = _named(pa.table([pa.nulls(0)] * len(names), names), str(path)).column_names
+    body = data if not header else data[end + 1 :] if end >= 0 else data[:0]
+    return names, body, line - (not header)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ethogram.log import condition
+from ethogram.log import condition, facts, room
 from ethogram.log.questions import behaviour
 from ethogram.log.sequences import Sequences
 
@@ -18,15 +18,7 @@ def repeats(sequences: Sequences) -> np.ndarray:
     """bool[N]: the user met the row's item in a strictly earlier group."""
     if "item" not in sequences.columns:
         return np.zeros(len(sequences), bool)
-    item = np.asarray(sequences.columns["item"])
-    order = np.lexsort((np.arange(len(item)), item, sequences.user))
-    user, item, group = sequences.user[order], item[order], sequences.group[order]
-    first = np.r_[True, (user[1:] != user[:-1]) | (item[1:] != item[:-1])] if len(item) else np.zeros(0, bool)
-    starts = np.flatnonzero(first)
-    debut = np.repeat(group[starts], np.diff(np.append(starts, len(item))))
-    out = np.empty(len(item), bool)
-    out[order] = (group > debut) & (item >= 0)
-    return out
+    return facts.met_before(sequences.offsets, sequences.starts, np.asarray(sequences.columns["item"]))[0]
 
 
 def describe(log: Log) -> dict[str, Any]:
@@ -41,11 +33,10 @@ def describe(log: Log) -> dict[str, Any]:
     sequences = log.sequences()
     done = behaviour(sequences)
     n, lengths = len(sequences), done.lengths
-    sizes = np.diff(np.append(sequences.groups, n))
     item = np.asarray(sequences.columns["item"]) if "item" in sequences.columns else np.zeros(0, np.int32)
-    items = len(np.unique(item[item >= 0]))
-    pairs = n - int(np.count_nonzero(item < 0)) - _repeated_pairs(sequences, item)
-    facts: dict[str, Any] = {
+    items = int(np.count_nonzero(facts.tally(item, int(item.max(initial=-1)) + 1)))
+    pairs = facts.pairs(sequences.offsets, sequences.starts, item) if len(item) else 0
+    found: dict[str, Any] = {
         "events": n,
         "users": len(sequences.users),
         "items": items,
@@ -59,7 +50,7 @@ def describe(log: Log) -> dict[str, Any]:
             **{k: int(np.quantile(lengths, q, method="lower")) if len(done) else 0 for k, q in _QUANTILES.items()},
         },
         "repeat_ratio": log.repeat_ratio(),
-        "tie_share": float(sizes[sizes > 1].sum() / n) if n else 0.0,
+        "tie_share": facts.tied(sequences.groups, n) / n if n else 0.0,
         "users_last_tied": _last_tied(sequences),
         "density": pairs / (len(sequences.users) * items) if items and n else 0.0,
         "kinds": _kinds(sequences),
@@ -67,21 +58,13 @@ def describe(log: Log) -> dict[str, Any]:
     }
     if "label" in sequences.columns:
         label = np.asarray(sequences.columns["label"])
-        asked = ~np.isnan(label)
-        facts["labelled"] = int(asked.sum())
-        facts["positive_rate"] = float(label[asked].mean()) if asked.any() else None
-    return facts
+        asked = room.mapped(label, bool, lambda part: ~np.isnan(part))
+        found["labelled"] = int(np.count_nonzero(asked))
+        found["positive_rate"] = float(room.taken(label, asked).mean()) if asked.any() else None
+    return found
 
 
 _QUANTILES = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
-
-
-def _repeated_pairs(sequences: Sequences, item: np.ndarray) -> int:
-    known = item >= 0
-    if not len(item):
-        return 0
-    pair = sequences.user[known].astype(np.int64) * (int(item.max()) + 1) + item[known]
-    return int(known.sum() - len(np.unique(pair)))
 
 
 def _last_tied(sequences: Sequences) -> float:
@@ -107,5 +90,5 @@ def _kinds(sequences: Sequences) -> dict[str, int]:
     if "kind" not in sequences.columns:
         return {}
     kind = np.asarray(sequences.columns["kind"])
-    counts = np.bincount(kind[kind >= 0], minlength=len(sequences.vocabularies["kind"]))
+    counts = facts.tally(kind, len(sequences.vocabularies["kind"]))
     return {str(k): int(c) for k, c in zip(sequences.vocabularies["kind"].ids.to_pylist(), counts, strict=True) if c}

@@ -118,22 +118,50 @@ class Events:
 
     def column(self, name: str) -> pa.Array | pa.ChunkedArray:
         """One column of the table form of events in memory; ids come as a dictionary of the vocabulary."""
-        columns = self.sequences.columns
+        rows = Rows(self.sequences.user, self.sequences.columns, self.apart)
+        return rows.column(name, self.schema, self.vocabularies)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some events: codes of their users, columns as `Sequences` has them, and columns that arrays cannot hold."""
+
+    user: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    apart: pa.Table | None
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def slice(self, rows: slice) -> Rows:
+        """A part of them; nothing is copied."""
+        apart = None if self.apart is None else self.apart.slice(rows.start, rows.stop - rows.start)
+        return Rows(self.user[rows], {name: c[rows] for name, c in self.columns.items()}, apart)
+
+    def table(self, schema: Mapping[str, pa.DataType], vocabularies: Mapping[str, Vocabulary]) -> pa.Table:
+        """The events as a table in plain types, one chunk a column."""
+        made = {name: plain(self.column(name, schema, vocabularies)) for name in schema}
+        return pa.table(made, pa.schema(list(schema.items()))).combine_chunks()
+
+    def column(
+        self, name: str, schema: Mapping[str, pa.DataType], vocabularies: Mapping[str, Vocabulary]
+    ) -> pa.Array | pa.ChunkedArray:
+        """One column of the table form; ids come as a dictionary of the vocabulary."""
         if name == "user":
-            return _ids(self.sequences.user, self.vocabularies["user"])
+            return _ids(self.user, vocabularies["user"])
         if name == "user_code":
-            return pa.array(self.sequences.user)
+            return pa.array(self.user)
         if name == "item_code":
-            return _nullable(columns["item"], self.schema[name])
+            return _nullable(self.columns["item"], schema[name])
         if self.apart is not None and name in self.apart.column_names:
             return self.apart[name]
-        if name in self.vocabularies:
-            return _ids(columns[name], self.vocabularies[name])
+        if name in vocabularies:
+            return _ids(self.columns[name], vocabularies[name])
         if name == "time":
-            return pa.array(np.asarray(columns[name])).cast(TIME)
+            return pa.array(np.asarray(self.columns[name])).cast(TIME)
         if name == "cause":
-            return _nullable(columns[name], self.schema[name])
-        return pa.array(np.asarray(columns[name])).cast(self.schema[name])
+            return _nullable(self.columns[name], schema[name])
+        return pa.array(np.asarray(self.columns[name])).cast(schema[name])
 
 
 def plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

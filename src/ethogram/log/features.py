@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError, nearest
+from ethogram.log import room
 from ethogram.log.batch import UNSEEN, Batch, ItemColumn, Slices
 from ethogram.log.columns import Column, split_lists
 from ethogram.log.histories import Candidates, Histories, Questions
@@ -143,22 +144,34 @@ class Features:
             tables[c.name] = None if c.type == "numeric" else c.table
         time = asked.columns.get("time")
         item = np.asarray(asked.columns["item"], np.int32)
-        return Slices(item + 1, asked.start, asked.stop, columns, tables, asked.starts, time)
+        return Slices(
+            room.mapped(item, np.int32, lambda part: part + 1),
+            asked.start,
+            asked.stop,
+            columns,
+            tables,
+            asked.starts,
+            time,
+        )
 
     def _event(self, c: Column, values: np.ndarray | None, coded: Vocabulary | None, n: int) -> np.ndarray:
         """A column of events: raw numbers, or codes of the asking log's own vocabulary."""
         if values is None:
-            return np.zeros(n, np.float32 if c.type == "numeric" else np.int32)
+            return room.zeros(n, np.float32 if c.type == "numeric" else np.int32)
         values = np.asarray(values)
         if c.type == "numeric":
-            return c.numbers(values)
+            return room.mapped(values, np.float32, c.numbers)
         known = self.vocabularies.get(c.table)
         if coded is not None:
             rows = np.append(c.rows(coded.ids, known), 0).astype(np.int32)  # code -1 reads the last: missing
-            return rows[values]
-        distinct, inverse = np.unique(values, return_inverse=True)
-        mask = np.isnan(distinct) if distinct.dtype.kind == "f" else None
-        return c.rows(pa.array(distinct, mask=mask), known)[inverse]
+            return room.mapped(values, np.int32, lambda part: rows[part])
+
+        def coded_(part: np.ndarray) -> np.ndarray:
+            distinct, inverse = np.unique(part, return_inverse=True)
+            mask = np.isnan(distinct) if distinct.dtype.kind == "f" else None
+            return c.rows(pa.array(distinct, mask=mask), known)[inverse]
+
+        return room.mapped(values, np.int32, coded_)
 
     def _context(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,37 +33,59 @@ def fingerprint(events: Events) -> str:
     return digest.hexdigest()
 
 
-def absorb(digest: hashlib.blake2b, column: pa.Array | pa.ChunkedArray) -> None:
+Chunks = Callable[[], Iterator[pa.Array]]
+"""The parts of a column in order, from the first at each call."""
+
+
+class Streamed:
+    """A column that is read in parts, for whoever hashes it."""
+
+    def __init__(self, kind: pa.DataType, chunks: Chunks):
+        self.type, self.chunks = kind, chunks
+
+
+def absorb(digest: hashlib.blake2b, column: pa.Array | pa.ChunkedArray | Streamed) -> None:
     """Feed a column to a hash: its type, where it is null, and its values, however it is chunked."""
-    if pa.types.is_dictionary(column.type):
+    if not isinstance(column, Streamed) and pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     digest.update(str(column.type).replace("large_", "").encode())
-    if pa.types.is_string(column.type):
-        column = column.cast(pa.large_string())  # one chunk may be larger than 2 GB
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    _absorb(digest, column.chunk(0) if isinstance(column, pa.ChunkedArray) else column)
-
-
-def _absorb(digest: hashlib.blake2b, chunk: pa.Array) -> None:
-    if chunk.null_count:
-        digest.update(np.flatnonzero(chunk.is_null().to_numpy(zero_copy_only=False)).tobytes())
-    if pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type):
-        digest.update(pc.fill_null(pc.list_value_length(chunk), 0).cast(pa.int64()).to_numpy().tobytes())
-        _absorb(digest, chunk.flatten())
-    elif pa.types.is_string(chunk.type) or pa.types.is_large_string(chunk.type) or pa.types.is_binary(chunk.type):
-        chunk = chunk.drop_null()
-        digest.update(pc.binary_length(chunk).cast(pa.int64()).to_numpy().tobytes())
-        large = chunk.cast(pa.large_binary())
-        if len(large):
-            bounds = np.frombuffer(large.buffers()[1], np.int64)[large.offset : large.offset + len(large) + 1]
-            digest.update(memoryview(large.buffers()[2] or b"")[bounds[0] : bounds[-1]])
-    elif pa.types.is_struct(chunk.type):
-        for part in chunk.flatten():
-            _absorb(digest, part)
-    elif pa.types.is_boolean(chunk.type):
-        digest.update(chunk.drop_null().cast(pa.int8()).to_numpy().tobytes())
-    elif pa.types.is_primitive(chunk.type):
-        digest.update(np.ascontiguousarray(chunk.drop_null().to_numpy(zero_copy_only=False)).data.cast("B"))
+    if isinstance(column, Streamed):
+        chunks = column.chunks
     else:
-        digest.update(repr(chunk.to_pylist()).encode("utf-8", "surrogatepass"))
+        parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+
+        def chunks() -> Iterator[pa.Array]:
+            return iter(parts)
+
+    _absorb(digest, column.type, chunks)
+
+
+def _absorb(digest: hashlib.blake2b, kind: pa.DataType, chunks: Chunks) -> None:
+    at = 0
+    for chunk in chunks():
+        if chunk.null_count:
+            digest.update((np.flatnonzero(chunk.is_null().to_numpy(zero_copy_only=False)) + at).tobytes())
+        at += len(chunk)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        for chunk in chunks():
+            digest.update(pc.fill_null(pc.list_value_length(chunk), 0).cast(pa.int64()).to_numpy().tobytes())
+        _absorb(digest, kind.value_type, lambda: (chunk.flatten() for chunk in chunks()))
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        for chunk in chunks():
+            digest.update(pc.binary_length(chunk.drop_null()).cast(pa.int64()).to_numpy().tobytes())
+        for chunk in chunks():
+            large = chunk.drop_null().cast(pa.large_binary())
+            if len(large):
+                bounds = np.frombuffer(large.buffers()[1], np.int64)[large.offset : large.offset + len(large) + 1]
+                digest.update(memoryview(large.buffers()[2] or b"")[bounds[0] : bounds[-1]])
+    elif pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            _absorb(digest, kind.field(i).type, lambda i=i: (c.flatten()[i] for c in chunks()))  # type: ignore[misc]
+    elif pa.types.is_boolean(kind):
+        for chunk in chunks():
+            digest.update(chunk.drop_null().cast(pa.int8()).to_numpy().tobytes())
+    elif pa.types.is_primitive(kind):
+        for chunk in chunks():
+            digest.update(np.ascontiguousarray(chunk.drop_null().to_numpy(zero_copy_only=False)).data.cast("B"))
+    else:
+        digest.update(repr([v for chunk in chunks() for v in chunk.to_pylist()]).encode("utf-8", "surrogatepass"))

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
-from ethogram.log import kernels
+from ethogram.log import facts, kernels
 from ethogram.log.sequences import Sequences
 from ethogram.log.vocabulary import UNKNOWN, Vocabulary
 
@@ -144,8 +144,8 @@ class Histories:
     def only(self, rows: np.ndarray) -> Histories:
         """Histories that keep only the shared rows where `rows` (bool[N]) holds."""
         before = np.concatenate([[0], np.cumsum(rows)])
-        picked = np.flatnonzero(rows)
-        group = np.cumsum(self.starts)[picked]
+        picked = facts.places(rows)
+        group = facts.numbered(self.starts)[picked]
         starts = np.ones(len(picked), bool)
         starts[1:] = group[1:] != group[:-1]
         return replace(
@@ -155,6 +155,24 @@ class Histories:
             start=before[self.start],
             stop=before[self.stop],
         )
+
+    def tally(self) -> np.ndarray:
+        """How often each item occurs in all histories together, int64[V]; a row counts for each that holds it."""
+        size = len(self.vocabularies["item"])
+        span = self.span
+        if span is not None:
+            return facts.tally(self.item[span], size)
+        counts = np.zeros(size, np.int64)
+        for _, part in self.blocks(1 << 14):
+            counts += facts.tally(np.asarray(part.item)[part.flat()[0]], size)
+        return counts
+
+    @property
+    def span(self) -> slice | None:
+        """The shared rows that the histories hold one after another without a gap, None if they do not."""
+        if not len(self) or not np.array_equal(self.start[1:], self.stop[:-1]):
+            return None
+        return slice(int(self.start[0]), int(self.stop[-1]))
 
     def flat(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64[sum of lengths], offsets int64[n + 1]): the shared rows of each history in turn."""

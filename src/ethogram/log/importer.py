@@ -137,16 +137,22 @@ def _coded(column: pa.ChunkedArray) -> bool:
     return pc.count_distinct(column).as_py() <= MOST_DISTINCT
 
 
-def number(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray | None, bool]:
-    """(the array that `Sequences` holds, None for what is no number; whether the column can be had back from it)."""
+def number(column: pa.ChunkedArray, name: str, nulls: bool | None = None) -> tuple[np.ndarray | None, bool]:
+    """(the array that `Sequences` holds, None for what is no number; whether the column can be had back from it).
+
+    Parameters
+    ----------
+    nulls : whether the whole column, of which this is a part, has nulls.
+    """
     kind = column.type
+    nulls = bool(column.null_count) if nulls is None else nulls
     if name == "cause":
         return pc.fill_null(column, -1).to_numpy(), True
-    if (pa.types.is_timestamp(kind) or pa.types.is_date(kind)) and not column.null_count:
+    if (pa.types.is_timestamp(kind) or pa.types.is_date(kind)) and not nulls:
         return times.parse(column).time, False
-    if pa.types.is_boolean(kind) and not column.null_count:
+    if pa.types.is_boolean(kind) and not nulls:
         return column.cast(pa.int8()).to_numpy(), False
-    if pa.types.is_integer(kind) and not column.null_count and kind != pa.uint64():
+    if pa.types.is_integer(kind) and not nulls and kind != pa.uint64():
         return column.cast(pa.int64()).to_numpy(), kind == pa.int64()
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())

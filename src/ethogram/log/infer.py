@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ethogram.log import facts, room
 from ethogram.log.columns import Column, Of, as_floats, split_lists
 from ethogram.log.features import Features
 from ethogram.log.questions import OUTCOMES, behaviour
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 HASH_ABOVE = 1_000_000
 """Distinct values above which a table is hashed to `HASH_ABOVE` rows (nobody wants 31 GB of raw ids)."""
 TEXT_BUCKETS = 20_000
+ENOUGH = 4_000_000
+"""Numbers of an event column that its scale is told from."""
 NOT_BEHAVIOUR = (
     "item",
     "event",
@@ -46,7 +49,7 @@ def infer(log: Log) -> Features:
     rows = log.sequences()
     done = behaviour(rows)
     item = np.asarray(rows.columns["item"])
-    counts = np.bincount(item[item >= 0], minlength=len(rows.vocabularies["item"]))
+    counts = facts.tally(item, len(rows.vocabularies["item"]))
     seen = np.flatnonzero(counts)
     vocabularies = {"item": Vocabulary(rows.vocabularies["item"].ids.take(pa.array(seen)))}
     hashed = HASH_ABOVE if len(seen) > HASH_ABOVE else 0
@@ -68,7 +71,11 @@ def infer(log: Log) -> Features:
         if name not in NOT_BEHAVIOUR:
             _event(done, name, "event", columns, vocabularies)
     if done is not rows or "label" in rows.columns:
-        asked = rows.keep(~np.isnan(np.asarray(rows.columns["label"]))) if "label" in rows.columns else rows
+        asked = (
+            rows.keep(room.mapped(np.asarray(rows.columns["label"]), bool, lambda c: ~np.isnan(c)))
+            if "label" in rows.columns
+            else rows
+        )
         for name in asked.columns:
             if name not in OUTCOMES and name != "kind":
                 _event(asked, name, "context", columns, vocabularies)
@@ -108,21 +115,23 @@ def _event(rows: Sequences, name: str, of: Of, columns: list[Column], vocabulari
     if _is_clock(rows, values):
         return
     if name in rows.vocabularies:
-        used = np.unique(values[values >= 0])
+        used = np.flatnonzero(facts.tally(values, len(rows.vocabularies[name])))
         if len(used) < 2:
             return
         ids = rows.vocabularies[name].ids.take(pa.array(used))
     elif values.dtype.kind == "f":
-        there = values[~np.isnan(values)]
+        there = _some(values)
+        there = there[~np.isnan(there)]
         distinct = np.unique(there[:200_000])
         if len(distinct) < 2:
             return
         if len(distinct) > 20 or (distinct % 1).any():
             columns.append(_numeric(name, of, there.astype(np.float64)))
             return
-        ids = pa.array(np.unique(there))
+        distinct = _distinct(values)
+        ids = pa.array(distinct[~np.isnan(distinct)])
     else:
-        distinct = np.unique(values)
+        distinct = _distinct(values)
         if len(distinct) < 2:
             return
         ids = pa.array(distinct)
@@ -141,6 +150,21 @@ def _is_clock(rows: Sequences, values: np.ndarray) -> bool:
     ordered = values[some][np.argsort(np.asarray(rows.columns["time"])[some], kind="stable")]
     changes = int(np.count_nonzero(ordered[1:] != ordered[:-1]))
     return 2 < len(np.unique(ordered)) <= changes + 1 <= 2 * len(np.unique(ordered))
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """All values, or so many of a long column that its scale is known: evenly spaced, no copy of the others."""
+    return values[:: max(1, len(values) // ENOUGH)]
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Distinct values, ascending; more than `HASH_ABOVE` where there are more, perhaps not all."""
+    found = values[:0]
+    for rows in room.blocks(len(values), 4 * room.BLOCK):
+        found = np.unique(np.concatenate([found, values[rows]]))
+        if len(found) > HASH_ABOVE:
+            break
+    return found
 
 
 def _numeric(name: str, of: Of, values: np.ndarray) -> Column:

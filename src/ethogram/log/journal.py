@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -70,15 +70,54 @@ def write_table(root: Path, path: str, table: pa.Table, into: list[Member]) -> N
     """A Parquet file that any engine reads: plain types, no Arrow schema inside, statistics for pruning."""
     import pyarrow.parquet as pq
 
-    texts = [
-        f.name for f in table.schema
-        if not pa.types.is_primitive(f.type) and not pa.types.is_nested(f.type)
-    ]  # fmt: skip
     with member(root, path, into) as file:
         pq.write_table(
-            table, pa.PythonFile(file, "w"), compression="zstd", compression_level=1, use_dictionary=texts,
+            table, pa.PythonFile(file, "w"), compression="zstd", compression_level=1,
+            use_dictionary=_texts(table.schema), store_schema=False, write_page_index=False,
+        )  # fmt: skip
+
+
+ROW_GROUP = 1 << 20
+"""Rows of a row group of events."""
+
+
+class RowGroups:
+    """A Parquet file of events that grows by whole row groups; see `write_table`."""
+
+    def __init__(self, file: HashingFile, schema: pa.Schema):
+        import pyarrow.parquet as pq
+
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(file, "w"), schema, compression="zstd", compression_level=1, use_dictionary=_texts(schema),
             store_schema=False, write_page_index=False,
         )  # fmt: skip
+        self.rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        """At most `ROW_GROUP` rows."""
+        self._writer.write_table(table, row_group_size=ROW_GROUP)
+        self.rows += len(table)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _texts(schema: pa.Schema) -> list[str]:
+    return [f.name for f in schema if not pa.types.is_primitive(f.type) and not pa.types.is_nested(f.type)]
+
+
+@contextmanager
+def array(root: Path, path: str, kind: Any, length: int, into: list[Member]) -> Iterator[Callable[[np.ndarray], None]]:
+    """A .npy file of known length whose values come piece by piece, through the function that is given."""
+    head = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": (length,)}
+    with member(root, path, into) as file:
+        np.lib.format.write_array_header_1_0(file, head)
+
+        def put(part: np.ndarray) -> None:
+            if len(part):
+                file.write(np.ascontiguousarray(part, kind).data)
+
+        yield put
 
 
 def write_array(root: Path, path: str, array: np.ndarray, into: list[Member]) -> None:

@@ -36,6 +36,7 @@ class Clean:
     columns: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
+    part: bool = False
     joins: bool = False
     "Whether the events join a log, which has decided on all types."
     factor: int = 1
@@ -70,6 +71,8 @@ def judge(
     wanted: Mapping[str, pa.DataType] | None = None,
     *,
     tz: str | None = None,
+    unit: int | None = None,
+    part: bool = False,
 ) -> Clean:
     """Find the roles, type the columns and set aside the rows that cannot be events.
 
@@ -78,6 +81,9 @@ def judge(
     given : role -> column, where the names do not tell.
     wanted : for events that join a log, the types of its columns; values that have no such form are set aside.
     tz : zone of times without one (see `zones`), or the name of the column that holds each row's.
+    unit : what counts of time are, known from rows before these.
+    part : the rows are one block of a source: what only the whole source tells (types of text, duplicate event ids)
+        stays open.
 
     Raises
     ------
@@ -86,8 +92,8 @@ def judge(
     """
     table, roles = cast(raw, given)
     quarantine = Quarantine(raw)
-    clean = Clean(roles, quarantine, joins=wanted is not None)
-    if not raw.total:
+    clean = Clean(roles, quarantine, joins=wanted is not None, part=part, unit=unit)
+    if not raw.total and not part:
         raise SourceError(f"{raw.name}: no rows.")
     named = roles.named()
     for name in table.column_names:
@@ -107,7 +113,7 @@ def judge(
     clean.roles = replace(roles, extra=tuple(clean.extra))
     if clean.factor > 1 and ("event" in clean.columns or clean.joins):  # the content may be compared
         clean.columns["time"], clean.factor = clean.columns["time"] * clean.factor, 1
-    if "event" in clean.columns:
+    if "event" in clean.columns and not part:
         ids = pc.fill_null(clean.columns["event"], -1).to_numpy()
         same, other = twins.within(ids, clean.content(), quarantine.reason > 0)
         quarantine.reject(other, TWICE)
@@ -140,7 +146,7 @@ def settle(clean: Clean) -> None:
 def _role(clean: Clean, role: str, column: pa.ChunkedArray, wanted: pa.DataType | None) -> None:
     reject = clean.quarantine.reject
     if role == "time":
-        found = times.counts(column)
+        found = times.counts(column, clean.unit)
         reject(found.missing, "missing time")
         reject(found.unparsable, "unparsable time")
         reject(found.other_unit, "time in another unit")
@@ -218,7 +224,7 @@ def _extra(
         return _conformed(clean, name, column, wanted[free(name)])
     if declared == "float":
         return _conformed(clean, name, column, pa.float64())
-    if raw.text and typed.is_text(column.type) and declared != "token":
+    if raw.text and typed.is_text(column.type) and declared != "token" and not clean.part:
         return typed.inferred(column)
     return column
 

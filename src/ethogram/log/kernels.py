@@ -1,12 +1,15 @@
 """Loops over events that NumPy cannot say in one pass. Compiled once and cached; no knowledge of files or models.
 
-Long results are allocated by NumPy, which asks for huge pages; a compiled loop would fault in every 4 KiB.
+Long results are allocated outside of the loops, in `room`: NumPy asks for huge pages, where a compiled loop would
+fault in every 4 KiB, and what is as long as a large log lies in a file.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
+from ethogram.log import room
 
 
 @njit(cache=True, nogil=True)
@@ -20,7 +23,7 @@ def group_starts(offsets: np.ndarray, clocks: list[np.ndarray]) -> np.ndarray:
     n = int(offsets[-1]) if len(offsets) else 0
     if not clocks:
         return np.ones(n, bool)
-    out = np.zeros(n, bool)
+    out = room.zeros(n, bool)
     for clock in clocks:
         _changes(np.asarray(clock), out)
     out[offsets[:-1][np.diff(offsets) > 0]] = True
@@ -55,7 +58,7 @@ def _order_in_groups(groups: np.ndarray, key: np.ndarray, n: int, order: np.ndar
 
 def order_in_groups(groups: np.ndarray, key: np.ndarray, n: int) -> np.ndarray | None:
     """Permutation that sorts rows by `key` inside each group, stably; None where nothing moves."""
-    order = np.empty(n, np.int64)
+    order = room.empty(n, np.int64)
     return order if _order_in_groups(groups, key, n, order) else None
 
 
@@ -72,7 +75,7 @@ def ragged_rows(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.nda
     """(rows, offsets): the integers start[i] .. stop[i]-1 one after another."""
     offsets = np.zeros(len(start) + 1, np.int64)
     np.cumsum(stop - start, out=offsets[1:])
-    rows = np.empty(offsets[-1], np.int64)
+    rows = room.empty(int(offsets[-1]), np.int64)
     _ragged_rows(np.asarray(start, np.int64), offsets, rows)
     return rows, offsets
 
@@ -170,7 +173,7 @@ def sort_events(user: np.ndarray, clocks: list[np.ndarray], users: int) -> tuple
     counts = np.zeros(users + 1, np.int64)
     _count(user, counts)
     offsets = np.cumsum(counts)
-    order = np.empty(len(user), np.int64)
+    order = room.empty(len(user), np.int64)
     _place(user, offsets[:-1].copy(), order)
     for clock in reversed(clocks):
         _mend(offsets, clock, order)
@@ -309,7 +312,7 @@ def _sessions(offsets: np.ndarray, time: np.ndarray, gap: int, out: np.ndarray) 
 
 def sessions(offsets: np.ndarray, time: np.ndarray, gap: int) -> np.ndarray:
     """Session number of each row within its user, from 0; a new one after more than `gap` microseconds."""
-    out = np.empty(len(time), np.int32)
+    out = room.empty(len(time), np.int32)
     _sessions(offsets, time, gap, out)
     return out
 
@@ -368,7 +371,7 @@ def _copy_runs(column: np.ndarray, start: np.ndarray, offsets: np.ndarray, out: 
 
 def copy_runs(column: np.ndarray, start: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Runs of a column one after another: run i, from row ``start[i]`` on, has ``offsets[i + 1] - offsets[i]`` rows."""
-    out = np.empty(offsets[-1], column.dtype)
+    out = room.empty(int(offsets[-1]), column.dtype)
     _copy_runs(column, start, offsets, out)
     return out
 

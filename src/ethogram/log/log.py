@@ -96,6 +96,26 @@ class Log:
             options["tz"] = tz
         return cls(opened(source, options), (), owner(source) or engine)
 
+    @classmethod
+    def ingest(cls, source: Any, path: str | Path, /, engine: str = "duckdb", **options: Any) -> Log:
+        """Import a source of any size into a new log directory; what is larger than memory is sorted on disk.
+
+        Parameters
+        ----------
+        source, options : as for `open`.
+
+        Raises
+        ------
+        SourceError, RolesError, StrictError, LogFormatError, OptionError
+            Nothing is written.
+        """
+        from ethogram.log import blocks, ingest
+        from ethogram.log.opened import stored
+
+        if blocks.weight(source) < ingest.LARGE:
+            return cls.open(source, engine, **options).write(path)
+        return cls(stored(path, ingest.ingest(source, path, **options)), (), engine)
+
     def write(self, path: str | Path) -> Log:
         """Write the log (steps applied) as a directory in Ethogram's own format, and open it from there."""
         from ethogram.log.store import write

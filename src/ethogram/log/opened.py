@@ -89,6 +89,14 @@ def opened(source: Any, options: Mapping[str, Any]) -> Source:
     return made
 
 
+def stored(path: str | Path, events: Events) -> Source:
+    """A log directory whose events are at hand."""
+    assert events.stored_fingerprint is not None
+    made = Source(str(Path(path).expanduser().absolute()), events.stored_fingerprint)
+    made._remember(events)
+    return made
+
+
 def held(events: Events) -> Source:
     """Events that lie in memory only."""
     return Source(None, "", (), events)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ethogram.errors import OptionError, StepError
-from ethogram.log import kernels
+from ethogram.log import facts, kernels, room
 from ethogram.log.histories import Candidates, Histories, Questions
 from ethogram.log.sequences import Sequences
 
@@ -38,7 +38,7 @@ def behaviour(sequences: Sequences) -> Sequences:
     if "label" not in sequences.columns:
         return sequences
     if "behaviour" not in sequences._kept:
-        missing = np.isnan(np.asarray(sequences.columns["label"]))
+        missing = room.mapped(np.asarray(sequences.columns["label"]), bool, np.isnan)
         kept = sequences.keep(missing) if missing.any() and not missing.all() else sequences
         sequences._kept["behaviour"] = kept  # type: ignore[assignment]
     return sequences._kept["behaviour"]  # type: ignore[return-value]
@@ -85,25 +85,28 @@ def _next(part: Log, asked: Sequences, which: str) -> Questions:
     if not len(asked):
         raise StepError("questions: this part holds no events.")
     item = np.asarray(asked.columns["item"])
-    groups = asked.groups
-    users = asked.user[groups]
-    if which == "first":
-        groups = groups[np.r_[True, users[1:] != users[:-1]]]
-    elif which == "last":
-        groups = groups[np.r_[users[1:] != users[:-1], True]]
-    ends = np.append(asked.groups, len(asked))
-    stops = ends[np.searchsorted(asked.groups, groups) + 1]
+    offsets, starts = np.asarray(asked.offsets), asked.starts
+    if which == "every":
+        groups, users = asked.groups, asked.user[asked.groups]
+        stops = np.append(asked.groups[1:], len(asked))
+    else:
+        users = np.asarray(asked.users)
+        groups = offsets[:-1]
+        if which == "last":
+            last = kernels.last_groups(offsets, starts)[0]
+            groups = np.where(last < offsets[1:], last, groups)  # a user's only group is the first and the last
+        stops = facts.group_ends(starts, groups, offsets[1:])
     rows, spans = kernels.ragged_rows(groups, stops)
     owner = np.repeat(np.arange(len(groups)), np.diff(spans))
     # rows of a group are sorted by item, so repeats inside it lie side by side
     fresh = np.r_[True, (item[rows][1:] != item[rows][:-1]) | (owner[1:] != owner[:-1])] & (item[rows] >= 0)
     rows, owner = rows[fresh], owner[fresh]
     there = np.unique(owner)
-    groups = groups[there]
+    groups, users = groups[there], users[there]
     offsets = np.append(np.searchsorted(owner, there), len(owner))
     clocks = {c: np.asarray(asked.columns[c])[groups] for c in asked.clocks}
     before = part.before()
-    asking = Histories.at(behaviour(before.sequences()), asked.user[groups], clocks, tables=before.tables)
+    asking = Histories.at(behaviour(before.sequences()), users, clocks, tables=before.tables)
     ones = np.ones(len(rows), np.float32)
     return Questions(asking, Candidates(item[rows], asked.vocabularies["item"], offsets), ones, ones)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.log import kernels
+from ethogram.log import facts, kernels, room
 from ethogram.log.vocabulary import Vocabulary
 
 CLOCKS = ("time", "order")
@@ -81,7 +81,7 @@ class Sequences:
     def user(self) -> np.ndarray:
         """Code of each row's user, int32[N]."""
         if "user" not in self._kept:
-            self._kept["user"] = np.repeat(self.users, self.lengths)
+            self._kept["user"] = facts.repeat(np.asarray(self.users), np.asarray(self.offsets))
         return self._kept["user"]
 
     @property
@@ -96,14 +96,14 @@ class Sequences:
     def groups(self) -> np.ndarray:
         """First row of every equal-time group, int64[G]."""
         if "groups" not in self._kept:
-            self._kept["groups"] = np.flatnonzero(self.starts)
+            self._kept["groups"] = facts.places(self.starts)
         return self._kept["groups"]
 
     @property
     def group(self) -> np.ndarray:
         """Number of each row's group, counted over the whole log, int64[N]."""
         if "group" not in self._kept:
-            self._kept["group"] = np.cumsum(self.starts) - 1
+            self._kept["group"] = facts.numbered(self.starts)
         return self._kept["group"]
 
     def find(self, users: np.ndarray) -> np.ndarray:
@@ -124,7 +124,9 @@ class Sequences:
         counts = kernels.count_kept(self.offsets, rows)
         there = counts > 0
         offsets = np.append(0, np.cumsum(counts[there]))
-        return Sequences(self.users[there], offsets, Picked(self.columns, lambda c: c[rows]), self.vocabularies)
+        return Sequences(
+            self.users[there], offsets, Picked(self.columns, lambda c: room.taken(c, rows)), self.vocabularies
+        )
 
     def cut(self, start: np.ndarray, stop: np.ndarray) -> Sequences:
         """Of each user the rows ``start[u]:stop[u]``; users left without events disappear.
@@ -160,26 +162,49 @@ class Sequences:
         whatever reads a `Sequences` gives the same answer however the source was stored. Event ids decide only
         between rows that are equal in everything.
         """
-        if len(self.groups) == len(self):
+        n = len(self)
+        if len(self.groups) == n:
             return self
-        item = np.asarray(self.columns["item"]) if "item" in self.columns else np.zeros(len(self), np.int32)
-        order = kernels.order_in_groups(self.groups, item, len(self))
-        tied = ~self.starts
-        placed = item if order is None else item[order]
-        tied[1:] &= placed[1:] == placed[:-1]
-        if tied.any():
-            order = self._by_content(np.arange(len(self)) if order is None else order, tied)
-        if order is None or (np.diff(order) == 1).all():
+        tied, begins = facts.tied_rows(self.groups, n)
+        item = room.taken(self.columns["item"], tied) if "item" in self.columns else room.zeros(len(tied), np.int32)
+        moved = kernels.order_in_groups(begins, item, len(tied))
+        placed = item if moved is None else room.taken(item, moved)
+        same = room.zeros(len(tied), bool)  # the row before is of the same group and item
+        same[1:] = placed[1:] == placed[:-1]
+        same[begins] = False
+        if same.any():
+            rows = np.arange(len(tied)) if moved is None else moved
+            moved = self._by_content(tied, rows, same)
+        if moved is None or (np.diff(moved) == 1).all():
             return self
-        return replace(self, columns=Picked(self.columns, lambda c: c[order]), _kept={})
+        order = room.taken(tied, moved)
 
-    def _by_content(self, order: np.ndarray, tied: np.ndarray) -> np.ndarray:
-        """`order` with runs of rows of one group and item (`tied` to the row before) sorted by the other columns."""
-        run = tied.copy()
-        run[:-1] |= tied[1:]
+        def picked(column: np.ndarray) -> np.ndarray:
+            if any(column is self.columns[c] for c in self.clocks):
+                return column  # equal times are equal in any order
+            out = room.empty(n, column.dtype)
+            out[:] = column
+            out[tied] = room.taken(column, order)
+            return out
+
+        return replace(self, columns=Picked(self.columns, picked), _kept=self._frame())
+
+    def _frame(self) -> dict[str, np.ndarray]:
+        """What is remembered of users and groups; whatever moves inside groups leaves it."""
+        return {k: v for k, v in self._kept.items() if k in ("user", "starts", "groups", "group")}
+
+    def _by_content(self, tied: np.ndarray, order: np.ndarray, same: np.ndarray) -> np.ndarray:
+        """`order` of the rows `tied` with runs of rows of one group and item sorted by the other columns.
+
+        Parameters
+        ----------
+        same : bool, in the new order: the row is of the group and item of the row before.
+        """
+        run = same.copy()
+        run[:-1] |= same[1:]
         places = np.flatnonzero(run)
-        rows, which = order[places], np.cumsum(~tied[places])
+        rows, which = order[places], np.cumsum(~same[places])
         others = sorted(c for c in self.columns if c not in ("item", "event", *CLOCKS))
-        keys = [np.asarray(self.columns[c])[rows] for c in ("event", *reversed(others)) if c in self.columns]
+        keys = [np.asarray(self.columns[c])[tied[rows]] for c in ("event", *reversed(others)) if c in self.columns]
         order[places] = rows[np.lexsort((*keys, which))]
         return order

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from ethogram.errors import OptionError, StepError, nearest
-from ethogram.log import condition, kernels
+from ethogram.log import condition, facts, kernels
 from ethogram.log.distributed import Instants
 from ethogram.log.sequences import Sequences
 
@@ -196,10 +196,10 @@ class _Clock:
         return len(self._time)
 
     def before(self, instant: int) -> int:
-        return int(np.count_nonzero(self._time < instant))
+        return int(facts.below(self._time, instant))
 
     def at(self, place: int) -> int:
-        return int(np.partition(self._time, place)[place])
+        return facts.kth(self._time, place)
 
 
 def _cuts(clock: _Clock | Instants, valid: float, test: float, valid_from: Any, test_from: Any) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, unquote
@@ -16,8 +17,19 @@ import pyarrow as pa
 
 from ethogram.errors import LogFormatError
 from ethogram.log import manifest as manifests
-from ethogram.log.events import Events
-from ethogram.log.journal import Member, locked, replace_text, sync, write_array, write_table
+from ethogram.log import room
+from ethogram.log.events import Events, Rows
+from ethogram.log.journal import (
+    ROW_GROUP,
+    Member,
+    RowGroups,
+    locked,
+    member,
+    replace_text,
+    sync,
+    write_array,
+    write_table,
+)
 from ethogram.log.manifest import NAME, Manifest
 from ethogram.log.sequences import Sequences
 from ethogram.log.vocabulary import Vocabulary
@@ -27,6 +39,8 @@ if TYPE_CHECKING:
 
 FRAME = ("users", "offsets", "groups", "place")
 """Arrays that place the rows; the columns lie in a folder below."""
+WAITING = "waiting"
+"""Folder of rows that wait to be sorted while a large log is written."""
 T = TypeVar("T", Vocabulary, pa.Table)
 
 
@@ -155,11 +169,23 @@ class Writer:
         self.rows[path] = len(table)
 
     def block(self, number: int, events: Events) -> None:
+        path = f"blocks/{number:06d}.parquet"
         if events.blocks:
-            self.table("block", f"blocks/{number:06d}.parquet", events.table())
-        else:
-            made = {name: events.column(name) for name in events.schema}
-            self.table("block", f"blocks/{number:06d}.parquet", pa.table(made))
+            self.table("block", path, events.table())
+            return
+        rows = Rows(events.sequences.user, events.sequences.columns, events.apart)
+        with self.rowgroups(path, events.schema) as groups:
+            for part in room.blocks(len(events), ROW_GROUP):
+                groups.add(rows.slice(part).table(events.schema, events.vocabularies))
+
+    @contextmanager
+    def rowgroups(self, path: str, schema: Mapping[str, pa.DataType]) -> Iterator[RowGroups]:
+        """A block that is written row group by row group."""
+        with member(self.root, path, self.members["block"]) as file:
+            groups = RowGroups(file, pa.schema(list(schema.items())))
+            yield groups
+            groups.close()
+        self.rows[path] = groups.rows
 
     def vocabulary(self, name: str, number: int, vocabulary: Vocabulary, first: int = 0) -> None:
         """The ids from code `first` on."""
@@ -175,12 +201,43 @@ class Writer:
             if array is not None:
                 write_array(self.root, f"{folder}/{name}.npy", array, self.members["array"])
         for name, array in sequences.columns.items():
-            path = f"{folder}/columns/{quote(name, safe=' ')}.npy"
-            write_array(self.root, path, array, self.members["array"])
+            write_array(self.root, self.array_path(generation, name), array, self.members["array"])
+
+    @staticmethod
+    def array_path(generation: int, name: str) -> str:
+        """Where the array of a column lies."""
+        return f"arrays/{generation:06d}/columns/{quote(name, safe=' ')}.npy"
 
     def aside(self, number: int, quarantine: pa.Table | None) -> None:
         if quarantine is not None and len(quarantine):
             self.table("quarantine", f"quarantine/{number:06d}.parquet", quarantine)
+
+    def whole(self, events: Events, next_event: int) -> None:
+        """All that a new log has beside block and arrays, and its manifest."""
+        for name in events.vocabularies:
+            self.vocabulary(name, 1, events.vocabularies[name])
+        for name in ("items", "users"):
+            if name in events.tables:
+                self.table("table", f"tables/{name}.parquet", events.tables[name])
+        if "quarantine" in events.tables:
+            self.aside(1, events.tables["quarantine"])
+        self.finish(
+            Manifest(
+                roles=events.roles,
+                fingerprint=events.fingerprint,
+                events=len(events),
+                next_event=next_event,
+                generation=1,
+                schema=events.schema,
+                coded={name: len(events.vocabularies[name]) for name in events.vocabularies},
+                members={role: tuple(members) for role, members in self.members.items()},
+                rows=self.rows,
+                quarantined=events.quarantined,
+                repeated=events.repeated,
+                payload=events.payload,
+                tz=events.tz,
+            )
+        )
 
     def finish(self, manifest: Manifest) -> None:
         """Make the new state the state: everything on the disk first, then log.toml in one step."""
@@ -197,52 +254,42 @@ def write(events: Events, path: str | Path) -> None:
     LogFormatError
         Something is there already.
     """
+    with building(path) as writer:
+        writer.block(1, events)
+        writer.arrays(1, events.sequences, None)
+        writer.whole(events, int(np.max(events.sequences.columns["event"], initial=-1)) + 1)
+
+
+@contextmanager
+def building(path: str | Path) -> Iterator[Writer]:
+    """A new log that is written beside its place and moved there at the end; what fails leaves nothing.
+
+    Raises
+    ------
+    LogFormatError
+        Something is there already.
+    """
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise LogFormatError(f"{path}: something is there already; name a new folder, or append to the log.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.parent / f".{path.name}.writing"
-    building.mkdir(exist_ok=True)
+    place = path.parent / f".{path.name}.writing"
+    place.mkdir(exist_ok=True)
     try:
-        with locked(building / ".lock", wait=False):
-            sweep(building, None)  # of a writer that was killed
-            writer = Writer(building)
-            writer.block(1, events)
-            for name in events.vocabularies:
-                writer.vocabulary(name, 1, events.vocabularies[name])
-            writer.arrays(1, events.sequences, None)
-            for name in ("items", "users"):
-                if name in events.tables:
-                    writer.table("table", f"tables/{name}.parquet", events.tables[name])
-            writer.aside(1, events.tables.get("quarantine"))
-            writer.finish(
-                Manifest(
-                    roles=events.roles,
-                    fingerprint=events.fingerprint,
-                    events=len(events),
-                    next_event=int(np.max(events.sequences.columns["event"], initial=-1)) + 1,
-                    generation=1,
-                    schema=events.schema,
-                    coded={name: len(events.vocabularies[name]) for name in events.vocabularies},
-                    members={role: tuple(members) for role, members in writer.members.items()},
-                    rows=writer.rows,
-                    quarantined=events.quarantined,
-                    repeated=events.repeated,
-                    payload=events.payload,
-                    tz=events.tz,
-                )
-            )
-            os.rename(building, path)
+        with locked(place / ".lock", wait=False):
+            sweep(place, None)  # of a writer that was killed
+            yield Writer(place)
+            os.rename(place, path)
             sync(path.parent)
     except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         raise
 
 
 def sweep(path: Path, found: Manifest | None) -> None:
     """Remove what a killed write or append left behind: files that log.toml does not name."""
     known = found.paths() if found else set()
-    for folder in ("blocks", "vocabularies", "arrays", "tables", "quarantine"):
+    for folder in ("blocks", "vocabularies", "arrays", "tables", "quarantine", WAITING):
         for file in sorted((path / folder).rglob("*"), reverse=True):
             if file.is_dir():
                 if not any(file.iterdir()):

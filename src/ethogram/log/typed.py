@@ -187,6 +187,17 @@ def whole_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     return None if pc.any(padded).as_py() else found
 
 
+def form(column: pa.ChunkedArray) -> int:
+    """What `inferred` makes of a text column: 0 nothing (all null), 1 whole numbers, 2 numbers, 3 text.
+
+    The form of a column is the greatest of the forms of its blocks.
+    """
+    if column.null_count == len(column):
+        return 0
+    found = inferred(column).type
+    return 1 if pa.types.is_integer(found) else 2 if pa.types.is_floating(found) else 3
+
+
 def inferred(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A text column as whole numbers or numbers if all its values are such, else as it is."""
     if column.null_count == len(column):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.errors import OptionError
+from ethogram.log import room
 from ethogram.nn.embedding import Table as Embeddings
 from ethogram.nn.losses import full_softmax, sampled_softmax
 from ethogram.nn.nextitem import NextItem
@@ -164,9 +165,10 @@ def _learn(model: NextItem, options: Any, log: Log, valid: Log | None, seed: int
     network = model.network
     assert isinstance(network, NextItemNetwork)
     done = log.histories()
-    item = model.rows[np.asarray(done.item)]
-    windows = Windows.of(done.only(item >= 0) if (item < 0).any() else done)
-    item = item[item >= 0]
+    item = room.mapped(np.asarray(done.item), np.int64, lambda codes: model.rows[codes])
+    if item.min(initial=0) < 0:
+        done, item = done.only(item >= 0), item[item >= 0]
+    windows = Windows.of(done)
     chances = proposal(model.known.counts[model.known.counts > 0], getattr(options, "proposal", "popularity"))
     log_q = torch.from_numpy(np.log(chances).astype(np.float32))
     ladder = np.cumsum(chances)

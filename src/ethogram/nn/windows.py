@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from ethogram.errors import OptionError
-from ethogram.log import Histories
+from ethogram.log import Histories, facts, room
 from ethogram.log.kernels import ragged_rows
 from ethogram.nn.ragged import bucket_batches
 
@@ -66,10 +66,12 @@ class Windows:
     def of(cls, histories: Histories) -> Windows:
         """Prepare histories; rows that must not appear are left out before (`Histories.only`)."""
         rows, offsets = histories.flat()
-        begins = np.asarray(histories.starts)[rows]
+        begins = room.taken(np.asarray(histories.starts), rows)
         begins[offsets[:-1][np.diff(offsets) > 0]] = True  # a history may begin inside a group that was cut
-        first = np.append(np.flatnonzero(begins), len(rows))
-        return cls(rows, first, np.cumsum(begins) - 1, np.searchsorted(first[:-1], offsets))
+        places = facts.places(begins)
+        first = room.empty(len(places) + 1, np.int64)
+        first[:-1], first[-1] = places, len(rows)
+        return cls(rows, first, facts.numbered(begins), np.searchsorted(places, offsets))
 
     @property
     def events(self) -> int:
@@ -91,10 +93,10 @@ class Windows:
         """
         if length < 1:
             raise OptionError(f"windows: length = {length} is not a number of events; give 1 or more.")
-        room = rng.integers(1, length + 1, len(self.bounds) - 1)
-        most = self.events // length + np.maximum(np.diff(self.bounds), 0).sum() + len(room) + 1
-        start, stop = np.empty(most, np.int64), np.empty(most, np.int64)
-        n = _cut(self.first, self.bounds, room, length, start, stop)
+        free = rng.integers(1, length + 1, len(self.bounds) - 1)
+        most = self.events // length + np.maximum(np.diff(self.bounds), 0).sum() + len(free) + 1
+        start, stop = room.empty(most, np.int64), room.empty(most, np.int64)
+        n = _cut(self.first, self.bounds, free, length, start, stop)
         return start[:n].copy(), stop[:n].copy()
 
     def batches(

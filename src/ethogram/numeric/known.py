@@ -41,13 +41,11 @@ class Known:
         if "item" not in done.columns:
             raise RolesError("the log has no role 'item': nothing can be recommended from it; name its column.")
         items = done.vocabularies["item"]
-        rows, _ = done.flat()
-        code = np.asarray(done.item)[rows]
         met = done.users[done.lengths > 0]
         return cls(
             items,
             Vocabulary(done.vocabularies["user"].decode(met)),
-            np.bincount(code[code >= 0], minlength=len(items)).astype(np.int64),
+            done.tally(),
             train.repeat_ratio(),
         )
 

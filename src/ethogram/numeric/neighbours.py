@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ethogram.errors import OptionError
-from ethogram.log import Histories
+from ethogram.log import Histories, facts, room
 from ethogram.numeric import walks
 from ethogram.numeric.interactions import Interactions
 
@@ -155,9 +155,9 @@ def transitions(
     if gap < 1:
         raise OptionError(f"gap = {gap} is not a distance; give 1 or more.")
     scale = 1 / np.sqrt(counts)
-    item, group, first, low, high = _groups(histories)
+    item, group, first, owner = _groups(histories)
     offsets, places = walks.occurrences(item, len(counts))
-    step = (offsets, places, item, group, first, low, high, gap, reverse)
+    step = (offsets, places, item, group, first, owner, gap, reverse)
     sizes = walks.followed_sizes(*step)
     if cap is None and sizes.sum() * ENTRY > limit:
         cap = longest(sizes, limit // ENTRY)
@@ -202,15 +202,26 @@ def _ends_of(sizes: np.ndarray) -> np.ndarray:
 
 
 def _groups(histories: Histories) -> tuple[np.ndarray, ...]:
-    """Flat (item, group of each row, first row of each group, first group and end group of each row's user)."""
-    rows, offsets = histories.flat()
-    item = np.asarray(histories.item)[rows]
-    starts = np.asarray(histories.starts)[rows].copy()
+    """Flat (item, group of each row, first row of each group, history of each group)."""
+    span = histories.span
+    if span is not None:  # nothing lies between: no copy
+        offsets = np.append(histories.start, span.stop) - span.start
+        item = np.asarray(histories.item)[span]
+        starts = room.empty(len(item), bool)
+        starts[:] = histories.starts[span]
+    else:
+        rows, offsets = histories.flat()
+        item, starts = room.taken(np.asarray(histories.item), rows), room.taken(histories.starts, rows)
     full = np.diff(offsets) > 0
     starts[offsets[:-1][full]] = True
-    group = np.cumsum(starts) - 1
-    first = np.append(np.flatnonzero(starts), len(rows))
-    lengths = np.diff(offsets)[full]
-    low = np.repeat(group[offsets[:-1][full]], lengths)
-    high = np.repeat(group[offsets[1:][full] - 1] + 1, lengths)
-    return item, group, first, low, high
+    group = facts.numbered(starts, np.int32 if len(item) < 1 << 31 else np.int64)
+    first = facts.places(starts)
+    ends = np.append(np.searchsorted(first, offsets[:-1]), len(first))
+    owner = facts.repeat(np.arange(len(offsets) - 1, dtype=np.int32), ends)
+    return item, group, _ended(first, len(item)), owner
+
+
+def _ended(first: np.ndarray, n: int) -> np.ndarray:
+    out = room.empty(len(first) + 1, np.int64)
+    out[:-1], out[-1] = first, n
+    return out

@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ethogram.log import facts, room
+
 
 @njit(cache=True, nogil=True)
-def occurrences(item: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(offsets int64[size + 1], rows): the rows of each item in ascending order; code -1 is left out."""
-    offsets = np.zeros(size + 1, np.int64)
-    for i in range(len(item)):
-        if item[i] >= 0:
-            offsets[item[i] + 1] += 1
-    for a in range(size):
-        offsets[a + 1] += offsets[a]
-    at, rows = offsets[:-1].copy(), np.empty(offsets[size], np.int64)
+def _occurrences(item, at, rows):  # type: ignore[no-untyped-def]
     for i in range(len(item)):
         if item[i] >= 0:
             rows[at[item[i]]] = i
             at[item[i]] += 1
+
+
+def occurrences(item: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(offsets int64[size + 1], rows): the rows of each item in ascending order; code -1 is left out."""
+    offsets = np.append(0, np.cumsum(facts.tally(item, size)))
+    rows = room.empty(int(offsets[-1]), np.int32 if len(item) < 1 << 31 else np.int64)
+    _occurrences(item, offsets[:-1].copy(), rows)
     return offsets, rows
 
 
@@ -39,15 +40,14 @@ def _sharing(a, item_offsets, users, user_offsets, items, sums, met):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def _following(a, offsets, places, item, group, first, low, high, gap, reverse, sums, met):  # type: ignore[no-untyped-def]
+def _following(a, offsets, places, item, group, first, owner, gap, reverse, sums, met):  # type: ignore[no-untyped-def]
     n = 0
     for e in range(offsets[a], offsets[a + 1]):
-        r = places[e]
-        g = group[r]
+        g = group[places[e]]
         for d in range(-gap, gap + 1):
             other = g + d
             weight = 1.0 / d if d > 0 else (-reverse / d if d < 0 else 0.0)
-            if weight == 0 or other < low[r] or other >= high[r]:
+            if weight == 0 or other < 0 or other >= len(owner) or owner[other] != owner[g]:
                 continue
             for i in range(first[other], first[other + 1]):
                 b = item[i]
@@ -101,12 +101,12 @@ def shared(item_offsets, users, user_offsets, items, scale, ends, codes, weights
 
 
 @njit(cache=True, nogil=True)
-def followed_sizes(offsets, places, item, group, first, low, high, gap, reverse):  # type: ignore[no-untyped-def]
+def followed_sizes(offsets, places, item, group, first, owner, gap, reverse):  # type: ignore[no-untyped-def]
     """int64[V]: how many items lie within `gap` groups before (unless `reverse` is 0) or behind each item."""
     size = len(offsets) - 1
     sizes, sums, met = np.zeros(size, np.int64), np.zeros(size), np.empty(size, np.int32)
     for a in range(size):
-        n = _following(a, offsets, places, item, group, first, low, high, gap, reverse, sums, met)
+        n = _following(a, offsets, places, item, group, first, owner, gap, reverse, sums, met)
         sizes[a] = n
         for i in range(n):
             sums[met[i]] = 0
@@ -114,12 +114,12 @@ def followed_sizes(offsets, places, item, group, first, low, high, gap, reverse)
 
 
 @njit(cache=True, nogil=True)
-def followed(offsets, places, item, group, first, low, high, gap, reverse, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
+def followed(offsets, places, item, group, first, owner, gap, reverse, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
     """Fill rows with the sums of 1/distance forwards and reverse/distance backwards, scaled on both sides."""
     size = len(offsets) - 1
     sums, met = np.zeros(size), np.empty(size, np.int32)
     for a in range(size):
-        n = _following(a, offsets, places, item, group, first, low, high, gap, reverse, sums, met)
+        n = _following(a, offsets, places, item, group, first, owner, gap, reverse, sums, met)
         _write(a, n, sums, met, scale, ends, codes, weights)
 
 
