@@ -9,7 +9,7 @@ import pytest
 from ethogram import data
 from ethogram.errors import MissingData, MissingExtra, OptionError, UnknownName
 
-NAMES = ["amazon_beauty", "amazon_games", "complete_journey", "interests", "ml_100k"]
+NAMES = ["amazon_beauty", "amazon_games", "complete_journey", "drift", "interests", "ml_100k"]
 
 
 def test_names():
@@ -35,7 +35,7 @@ def test_unknown_names_and_options_name_the_nearest():
 
 
 def test_real_data_has_no_truth():
-    with pytest.raises(OptionError, match="generators have: interests"):
+    with pytest.raises(OptionError, match="generators have: drift, interests"):
         data.truth("ml_100k")
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "systems": "List the systems.",
     "show": "Show one system: paper, verbs, options.",
     "fit": "Fit a system on a log and save it.",
+    "update": "Let a saved system learn from later events.",
     "score": "Score items for people, with a saved system.",
     "recommend": "Recommend items to people, with a saved system.",
     "evaluate": "Fit a system on one part of a log and judge it on another.",

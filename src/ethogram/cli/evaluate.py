@@ -28,7 +28,8 @@ def evaluate(
     /,
     *,
     log: LogName,
-    protocol: Literal["temporal", "leave-last-out", "by-user"] | None = None,
+    protocol: Literal["temporal", "leave-last-out", "by-user", "sliding", "stream"] | None = None,
+    windows: int | None = None,
     ties: Literal["groups", "order"] = "groups",
     seed: int = 0,
     sets: Set = (),
@@ -50,7 +51,10 @@ def evaluate(
     log
         A log directory, a file or folder of events, or the name of a data set.
     protocol
-        How the log is cut; temporal if not given and the log has a clock.
+        How the log is cut; temporal if not given and the log has a clock. sliding: a new fit for each of several
+        blocks of time. stream: each block is predicted, then revealed to the system.
+    windows
+        Blocks of sliding and stream; 5 if not given.
     ties
         groups: events of one user with equal time are one unordered group. order: the order of the rows is taken
         for the truth, for comparison with others who do.
@@ -68,7 +72,10 @@ def evaluate(
     """
     out = Output(json)
     built = scorer(key, sets, flags)
-    how: dict[str, Any] = {"task": task, "part": part, "exclude_seen": exclude_seen, "ks": lengths(ks)}
+    if windows is not None and protocol not in ("sliding", "stream"):
+        raise OptionError("--windows is for --protocol sliding and stream.")
+    cut = None if windows is None else {"windows": windows}
+    how: dict[str, Any] = {"split": cut, "task": task, "part": part, "exclude_seen": exclude_seen, "ks": lengths(ks)}
     events = open_log(log, reading, out)
     out.line(f"log: {describes(events)}")
     if ties == "order":
@@ -113,8 +120,11 @@ def name_of(log: str) -> str:
 
 
 def tell_ties(events: Log, protocol: str | None, out: Output) -> None:
-    """The share of questions whose target the order of the rows decides."""
-    asked = events.split(protocol).test.questions("next")
+    """The share of questions (of the last block, if there are several) whose target the order of the rows decides."""
+    from ethogram.log import Rolling
+
+    cut = events.split(protocol)
+    asked = (cut.parts[-1] if isinstance(cut, Rolling) else cut).test.questions("next")
     counts = asked.candidates.counts(len(asked))
     out.line(
         f"ties: the order of the rows chooses among simultaneous targets for {(counts > 1).mean():.1%} "

@@ -60,6 +60,8 @@ def fit(
         "protocol": protocol,
         "seed": seed,
     }
+    if protocol == "all" and len(events.rows()):  # what `ethogram update` goes on from
+        noted["next_event"] = int(events.rows().columns["event"].max()) + 1
     built.save(target, notes=noted)
     say.line(f"saved in {target} after {cost.wall_seconds:.1f} s")
     say.result({"system": key, "path": str(target), "seconds": cost.wall_seconds, "peak_mb": cost.peak_mb, **noted})

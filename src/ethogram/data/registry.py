@@ -22,6 +22,7 @@ _CLASSES = {
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
     "complete_journey": "CompleteJourney",
+    "drift": "Drift",
     "interests": "Interests",
     "ml_100k": "ML100K",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ethogram.errors import OptionError
@@ -11,6 +11,7 @@ from ethogram.evaluate.evaluation import Evaluation, Watch, name_of
 from ethogram.evaluate.machine import Cost, measure
 from ethogram.evaluate.protocol import evaluate, evaluate_slates
 from ethogram.evaluate.record import DONE, FAILED, Record, RecordStore
+from ethogram.evaluate.rolling import rolled
 from ethogram.evaluate.subject import code_of, options_of, plain
 
 TASKS = ("next", "slates")
@@ -27,7 +28,8 @@ def run(
     Parameters
     ----------
     system : options as a dataclass, `fit` and `score`. It is fitted in place, unless the record is in the store.
-    log : a Log, cut by `protocol` with the options `split` (None: the log's own choice); or a Split.
+    log : a Log, cut by `protocol` with the options `split` (None: the log's own choice); or a Split. ``sliding`` and
+        ``stream`` are evaluated block by block (see `rolling`).
     store : where the record is looked for and kept. A failed one is kept too, and made again by the next call.
     seed : of the training. Resamples have their own (`bootstrap_seed`), so that runs with different seeds are
         judged on the same ones.
@@ -48,7 +50,12 @@ def run(
         raise OptionError(f"run: task '{task}' is neither 'next' nor 'slates'.")
     if part not in ("valid", "test"):
         raise OptionError(f"run: part '{part}' is neither 'valid' nor 'test'.")
-    cut = log if hasattr(log, "train") else log.split(protocol, **(split or {}))
+    cut = log if hasattr(log, "train") or hasattr(log, "parts") else log.split(protocol, **(split or {}))
+    parts = getattr(cut, "parts", (cut,))
+    if hasattr(cut, "parts"):
+        if task != "next" or part != "test":
+            raise OptionError(f"run: {cut.protocol} judges what comes next in each block; task and part are fixed.")
+        which = which or ("every" if cut.protocol == "stream" else None)
     asked: dict[str, Any] = {"part": part, "bootstrap": bootstrap, "seed": bootstrap_seed}
     if task == "next":
         asked |= {"ks": tuple(ks), "exclude_seen": exclude_seen, "which": which}
@@ -57,8 +64,8 @@ def run(
         "data": {"name": data, "fingerprint": cut.log.fingerprint()},
         "protocol": plain(
             {
-                "name": cut.protocol, "split": split, "train": cut.train.fingerprint(),
-                "asked": getattr(cut, part).fingerprint(), "task": task, **asked,
+                "name": cut.protocol, "split": split, "train": _one(p.train.fingerprint() for p in parts),
+                "asked": _one(getattr(p, part).fingerprint() for p in parts), "task": task, **asked,
             }
         ),
     }  # fmt: skip
@@ -69,9 +76,19 @@ def run(
             return kept
     costs: dict[str, Cost] = {}
     try:
-        with measure() as costs["fit"]:
-            system.fit(cut.train, cut.valid, seed=seed, **({} if watch is None else {"watch": watch}))
-        found: Evaluation = (evaluate if task == "next" else evaluate_slates)(system, cut, watch=watch, **asked)
+
+        def fit(split: Any) -> None:
+            system.fit(split.train, split.valid, seed=seed, **({} if watch is None else {"watch": watch}))
+
+        def judge(split: Any) -> Evaluation:
+            return (evaluate if task == "next" else evaluate_slates)(system, split, watch=watch, **asked)
+
+        if hasattr(cut, "parts"):
+            found = rolled(system, cut, judge, fit=fit, watch=watch, costs=costs)
+        else:
+            with measure() as costs["fit"]:
+                fit(cut)
+            found = judge(cut)
     except Exception as error:
         if store is not None:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -85,3 +102,9 @@ def run(
     if store is not None:
         store.put(record)
     return record
+
+
+def _one(prints: Iterable[str]) -> str | list[str]:
+    """The fingerprint of a part, or those of the parts of all blocks."""
+    found = list(prints)
+    return found[0] if len(found) == 1 else found

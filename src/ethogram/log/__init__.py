@@ -6,6 +6,7 @@ from ethogram.log.features import Features
 from ethogram.log.histories import Candidates, Histories, Questions
 from ethogram.log.log import Log
 from ethogram.log.roles import Roles
+from ethogram.log.rolling import Rolling
 from ethogram.log.sequences import Sequences
 from ethogram.log.split import Split
 from ethogram.log.vocabulary import Vocabulary
@@ -20,6 +21,7 @@ __all__ = [
     "Log",
     "Questions",
     "Roles",
+    "Rolling",
     "Sequences",
     "Slices",
     "Split",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from ethogram.log.events import Events
 from ethogram.log.histories import Histories, Questions
 from ethogram.log.opened import Source, held, opened
 from ethogram.log.roles import ROLES, Roles
+from ethogram.log.rolling import ROLLING, Rolling, rolling
 from ethogram.log.sequences import Sequences
 from ethogram.log.split import PARTS, Split, split
 from ethogram.log.steps import Step
@@ -174,8 +175,17 @@ class Log:
             raise OptionError(f"ties: '{how}' is neither 'groups' nor 'order'.")
         return self.with_step(steps.StoredOrder()) if how == "order" else self
 
-    def split(self, protocol: str | None = None, **options: Any) -> Split:
-        """Train, validation and test parts; temporal where there is a clock, else leave-last-out."""
+    @overload
+    def split(self, protocol: Literal["sliding", "stream"], **options: Any) -> Rolling: ...
+    @overload
+    def split(self, protocol: str | None = None, **options: Any) -> Split: ...
+    def split(self, protocol: str | None = None, **options: Any) -> Split | Rolling:
+        """Train, validation and test parts; temporal where there is a clock, else leave-last-out.
+
+        ``sliding`` and ``stream`` give several splits, one behind the other in time (see `ethogram.log.rolling`).
+        """
+        if protocol in ROLLING:
+            return rolling(self, str(protocol), **options)
         return split(
             self,
             protocol or ("temporal" if "time" in self.events.schema else "leave-last-out"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from ethogram.log import Candidates, Histories
 from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import Neighbours, ThroughUsers, from_arrays
 from ethogram.numeric.reasons import reasons
 from ethogram.numeric.recommend import recommend
@@ -35,12 +36,14 @@ class Affinity:
     rows : R, whose codes are those of ``known.items``.
     prior : float64[V].
     decay : factor per group, in (0, 1].
+    ledger : what was read, where it is to be gone on from.
     """
 
     known: Known
     rows: Neighbours | ThroughUsers
     prior: np.ndarray
     decay: float = 1.0
+    ledger: Ledger | None = None
 
     def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
         """float64 in the shape of the candidates; 0 for items that training never met."""
@@ -94,13 +97,17 @@ class Affinity:
 
     def state(self) -> State:
         arrays = {**self.rows.arrays(), "prior": self.prior}
-        return State(arrays, {}, {"decay": self.decay, "cap": self.rows.cap}, {"known": self.known.state()})
+        parts = {"known": self.known.state()}
+        if self.ledger is not None:
+            parts["ledger"] = self.ledger.state()
+        return State(arrays, {}, {"decay": self.decay, "cap": self.rows.cap}, parts)
 
     @classmethod
     def restore(cls, state: State) -> Affinity:
         rows = from_arrays({k: v for k, v in state.arrays.items() if k != "prior"}, state.json["cap"])
         prior = np.asarray(state.arrays["prior"])
-        return cls(Known.restore(state.parts["known"]), rows, prior, state.json["decay"])
+        ledger = Ledger.restore(state.parts["ledger"]) if "ledger" in state.parts else None
+        return cls(Known.restore(state.parts["known"]), rows, prior, state.json["decay"], ledger)
 
 
 def _mapped(own: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,7 +38,11 @@ class Known:
     @classmethod
     def of(cls, train: Log) -> Known:
         """Count a training log (its behaviour: exposures that carry a label do not count)."""
-        done = train.histories()
+        return cls.read(train.histories(), train.repeat_ratio)
+
+    @classmethod
+    def read(cls, done: Histories, repeats: Callable[[], float]) -> Known:
+        """Count whole histories, one for each user; `repeats` gives the share of repeated events."""
         if "item" not in done.columns:
             raise RolesError("the log has no role 'item': nothing can be recommended from it; name its column.")
         items = done.vocabularies["item"]
@@ -46,7 +51,7 @@ class Known:
             items,
             Vocabulary(done.vocabularies["user"].decode(met)),
             done.tally(),
-            train.repeat_ratio(),
+            repeats(),
         )
 
     def excludes(self, exclude_seen: bool | None) -> bool:

@@ -23,6 +23,7 @@ import numpy as np
 from ethogram.errors import OptionError
 from ethogram.numeric.affinity import POPULARITY, Affinity
 from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger, remembered
 from ethogram.numeric.neighbours import similar
 from ethogram.numeric.traces import check_decay
 from ethogram.options import searched
@@ -35,7 +36,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="Item-Based Top-N Recommendation Algorithms",
     year=2004,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "update"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -46,10 +47,27 @@ class ItemKNN:
     "Neighbours kept per item, those of largest cosine; none keeps all."
     memory: int = 1024
     "MiB that the neighbours may take; where all could need more, scores are summed through users instead."
+    remember: bool = False
+    "Keep the training events in the fitted system, so that `update` can go on from them."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Count which items share users."""
-        self.fitted = neighbourhood(train, 1.0, self.neighbours, self.memory)
+        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
+        return self
+
+    def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
+        return neighbourhood(known, done, 1.0, self.neighbours, self.memory, ledger)
+
+    def update(self, log: Log) -> Self:
+        """Go on from what was read with later events: what a fit on both would give.
+
+        Raises
+        ------
+        OptionError, StepError
+            Fitted without `remember`; events earlier than what is known of their user.
+        """
+        ledger = remembered(self, log)
+        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
         return self
 
     def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
@@ -74,7 +92,9 @@ class ItemKNN:
         return self
 
 
-def neighbourhood(train: Log, decay: float, neighbours: int | None, memory: int) -> Affinity:
+def neighbourhood(
+    known: Known, done: Histories, decay: float, neighbours: int | None, memory: int, ledger: Ledger | None = None
+) -> Affinity:
     """Fit item-kNN whose history fades by `decay` per group.
 
     Raises
@@ -85,6 +105,5 @@ def neighbourhood(train: Log, decay: float, neighbours: int | None, memory: int)
     check_decay("item_knn", decay)
     if neighbours is not None and neighbours < 1:
         raise OptionError(f"item_knn: neighbours = {neighbours}; give 1 or more, or none for all.")
-    known = Known.of(train)
-    rows = similar(train.histories(), np.maximum(known.counts, 1.0), cap=neighbours, limit=memory * 2**20)
-    return Affinity(known, rows, POPULARITY * known.counts, decay)
+    rows = similar(done, np.maximum(known.counts, 1.0), cap=neighbours, limit=memory * 2**20)
+    return Affinity(known, rows, POPULARITY * known.counts, decay, ledger)

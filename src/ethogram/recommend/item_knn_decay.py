@@ -12,12 +12,14 @@ with the number of later groups, which needs no unit).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
+from ethogram.numeric.affinity import Affinity
+from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger
 from ethogram.options import searched
 from ethogram.recommend.item_knn import ItemKNN, neighbourhood
 from ethogram.system import system
-from ethogram.verbs import Log, Watch
+from ethogram.verbs import Histories
 
 
 @system(
@@ -25,7 +27,7 @@ from ethogram.verbs import Log, Watch
     paper="Time Weight Collaborative Filtering",
     year=2005,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "update"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -35,7 +37,5 @@ class ItemKNNDecay(ItemKNN):
     decay: float = searched(0.8, 0.3, 1.0)
     "Factor by which an event weighs less for each later group of equal times of the user."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Count which items share users."""
-        self.fitted = neighbourhood(train, self.decay, self.neighbours, self.memory)
-        return self
+    def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
+        return neighbourhood(known, done, self.decay, self.neighbours, self.memory, ledger)

@@ -18,6 +18,7 @@ import numpy as np
 
 from ethogram.numeric.affinity import POPULARITY, Affinity
 from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger, remembered
 from ethogram.numeric.neighbours import itself
 from ethogram.numeric.traces import check_decay
 from ethogram.system import system
@@ -29,7 +30,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="A Next Basket Recommendation Reality Check",
     year=2023,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "update"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -38,12 +39,28 @@ class PersonalFrequency:
 
     decay: float = 0.95
     "Factor by which an event weighs less for each later group of equal times of the user; 1 counts all alike."
+    remember: bool = False
+    "Keep the training events in the fitted system, so that `update` can go on from them."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Count items; the personal part is read from the history of each question."""
         check_decay("personal_frequency", self.decay)
-        known = Known.of(train)
-        self.fitted = Affinity(known, itself(len(known.items)), POPULARITY * known.counts, self.decay)
+        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
+        return self
+
+    def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
+        return Affinity(known, itself(len(known.items)), POPULARITY * known.counts, self.decay, ledger)
+
+    def update(self, log: Log) -> Self:
+        """Go on from what was read with later events: what a fit on both would give.
+
+        Raises
+        ------
+        OptionError, StepError
+            Fitted without `remember`; events earlier than what is known of their user.
+        """
+        ledger = remembered(self, log)
+        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
         return self
 
     def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:

@@ -18,6 +18,7 @@ from ethogram.errors import OptionError, StepError
 from ethogram.log.condition import duration
 from ethogram.numeric.affinity import Affinity
 from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger, remembered
 from ethogram.numeric.neighbours import none
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
@@ -28,7 +29,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="Performance of Recommender Algorithms on Top-N Recommendation Tasks",
     year=2010,
     area="recommend",
-    verbs=("score", "recommend"),
+    verbs=("score", "recommend", "update"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -37,6 +38,8 @@ class Popularity:
 
     half_life: str | None = None
     "Time in which an event loses half its weight, such as '30d'; none counts all events alike."
+    remember: bool = False
+    "Keep the training events in the fitted system, so that `update` can go on from them."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Count; `valid`, `seed` and `watch` have nothing to do.
@@ -46,24 +49,37 @@ class Popularity:
         OptionError
             A half-life for a log without times.
         """
-        known = Known.of(train)
-        prior = known.counts.astype(np.float64) if self.half_life is None else self._recent(train, known)
-        self.fitted = Affinity(known, none(len(known.items)), prior)
+        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
         return self
 
-    def _recent(self, train: Log, known: Known) -> np.ndarray:
+    def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
+        prior = known.counts.astype(np.float64) if self.half_life is None else self._recent(done, known)
+        return Affinity(known, none(len(known.items)), prior, ledger=ledger)
+
+    def _recent(self, done: Histories, known: Known) -> np.ndarray:
         assert self.half_life is not None
         try:
             half = duration(self.half_life)
         except StepError as wrong:
             raise OptionError(f"popularity: half_life: {wrong}") from None
-        done = train.histories()
         if "time" not in done.columns:
             raise OptionError("popularity: half_life needs a log with times; this one has an order only.")
         rows, _ = done.flat()
         time, item = np.asarray(done.columns["time"])[rows], np.asarray(done.item)[rows]
         age = (time.max(initial=0) - time)[item >= 0]
         return np.bincount(item[item >= 0], 0.5 ** (age / half), minlength=len(known.items))
+
+    def update(self, log: Log) -> Self:
+        """Go on from what was read with later events: what a fit on both would give.
+
+        Raises
+        ------
+        OptionError, StepError
+            Fitted without `remember`; events earlier than what is known of their user.
+        """
+        ledger = remembered(self, log)
+        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
+        return self
 
     def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
         """Counts, the same for every question; 0 for items that training never met."""

@@ -24,6 +24,7 @@ import numpy as np
 from ethogram.errors import OptionError
 from ethogram.numeric.affinity import POPULARITY, Affinity
 from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger, remembered
 from ethogram.numeric.neighbours import transitions
 from ethogram.numeric.traces import check_decay
 from ethogram.options import searched
@@ -36,7 +37,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="Evaluation of Session-based Recommendation Algorithms",
     year=2018,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "update"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -53,6 +54,8 @@ class TransitionKernel:
     "Followers kept per item, those of largest weight; none keeps all."
     memory: int = 1024
     "MiB that the followers may take; longer rows are cut until they fit."
+    remember: bool = False
+    "Keep the training events in the fitted system, so that `update` can go on from them."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Count transitions.
@@ -67,12 +70,26 @@ class TransitionKernel:
             raise OptionError(f"transition_kernel: reverse = {self.reverse} is below 0.")
         if self.neighbours is not None and self.neighbours < 1:
             raise OptionError(f"transition_kernel: neighbours = {self.neighbours}; give 1 or more, or none for all.")
-        known = Known.of(train)
+        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
+        return self
+
+    def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
         rows = transitions(
-            train.histories(), np.maximum(known.counts, 1.0), gap=self.gap, reverse=self.reverse,
+            done, np.maximum(known.counts, 1.0), gap=self.gap, reverse=self.reverse,
             limit=self.memory * 2**20, cap=self.neighbours,
         )  # fmt: skip
-        self.fitted = Affinity(known, rows, POPULARITY * known.counts, self.decay)
+        return Affinity(known, rows, POPULARITY * known.counts, self.decay, ledger)
+
+    def update(self, log: Log) -> Self:
+        """Go on from what was read with later events: what a fit on both would give.
+
+        Raises
+        ------
+        OptionError, StepError
+            Fitted without `remember`; events earlier than what is known of their user.
+        """
+        ledger = remembered(self, log)
+        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
         return self
 
     def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
-from ethogram.log import Candidates, Histories
+from ethogram.log import Candidates, Histories, Log
 from ethogram.system import options
 from ethogram.testing.case import Case, answers, close, log, parts
 
@@ -126,6 +126,10 @@ def updates(case: Case) -> None:
     assert repr(options(first)) == before, "options changed"
     one, other = answers(first, *case.asked), answers(second, *case.asked)
     assert all(np.array_equal(np.asarray(one[n]), np.asarray(other[n])) for n in one), "two updates differ"
+    new = Log.open({"user": ["a newcomer"] * 2, "item": [10**9, 10**9 + 1], "time": ["2100-01-01", "2100-01-02"]})
+    first.update(new)
+    found = first.recommend(Histories.of([[10**9]]), len(case.log.vocabulary("item")) + 2, exclude_seen=False)
+    assert 10**9 + 1 in found.column("item").to_pylist(), "an item that an update brought is never recommended"
 
 
 def _by_question(found: pa.Table, n: int) -> list[list[dict[str, Any]]]:
