@@ -27,7 +27,8 @@ from ethogram.nn.activation import Activation
 from ethogram.nn.blocks import Block, plan
 from ethogram.nn.nearest import nearest
 from ethogram.nn.ragged import Ragged, as_offsets, segment_softmax, segment_sum, segments
-from ethogram.nn.rows import gather_rows
+from ethogram.nn.rows import Picked, gather_rows
+from ethogram.nn.swept import able
 from ethogram.nn.unit import PairNetwork
 
 Offsets = Tensor | np.ndarray | Sequence[int]
@@ -79,19 +80,19 @@ class TargetAttention(nn.Module):
 
     @overload
     def forward(
-        self, keys: Tensor, key_offsets: Offsets, queries: Tensor, query_offsets: Offsets, *,
+        self, keys: Tensor | Picked, key_offsets: Offsets, queries: Tensor, query_offsets: Offsets, *,
         values: Tensor | None = ..., key_tags: Tensor | None = ..., query_tags: Tensor | None = ...,
         weights: Literal[False] = ...,
     ) -> Tensor: ...  # fmt: skip
     @overload
     def forward(
-        self, keys: Tensor, key_offsets: Offsets, queries: Tensor, query_offsets: Offsets, *,
+        self, keys: Tensor | Picked, key_offsets: Offsets, queries: Tensor, query_offsets: Offsets, *,
         values: Tensor | None = ..., key_tags: Tensor | None = ..., query_tags: Tensor | None = ...,
         weights: Literal[True],
     ) -> tuple[Tensor, Ragged]: ...  # fmt: skip
     def forward(
         self,
-        keys: Tensor,
+        keys: Tensor | Picked,
         key_offsets: Offsets,
         queries: Tensor,
         query_offsets: Offsets,
@@ -121,6 +122,9 @@ class TargetAttention(nn.Module):
             raise OptionError(
                 f"attention: {len(key_offsets) - 1} histories for {len(query_offsets) - 1} lists of candidates."
             )
+        if values is None and not weights and self._sweeps(picked := Picked.of(keys), query_offsets):
+            return self.unit.swept(picked, key_offsets, queries, query_offsets)  # type: ignore[union-attr]
+        keys = keys.dense() if isinstance(keys, Picked) else keys
         values = keys if values is None else values
         if self.kind != "topk":
             return self._attend(keys, key_offsets, queries, query_offsets, values, weights)
@@ -135,6 +139,12 @@ class TargetAttention(nn.Module):
         shift = torch.repeat_interleave(every[:-1] - first, spans.diff()).to(rows.device)
         flat = found[1].values.new_zeros(int(every[-1])).index_copy(0, rows + shift, found[1].values)
         return found[0], Ragged(flat, every)
+
+    def _sweeps(self, keys: Picked, query_offsets: Tensor) -> bool:
+        """Whether the interests come of one compiled operation."""
+        if self.kind != "din" or self.normalise != "none" or self.unit is None or not self.unit.single:
+            return False
+        return able(keys, not bool((query_offsets.diff() == 1).all()))
 
     def _attend(
         self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, values: Tensor,

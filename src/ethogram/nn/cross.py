@@ -12,6 +12,7 @@ same columns, summed up), those of the person and of the context. Beside or inst
                                                                   Neural Network for CTR Prediction. IJCAI 2017
     product     tower over [v ; e_t * v(t)]                       element-wise, candidate with its interest
     none        tower over [v]                                    embedding and tower: the base model of DIN
+    CrossNet    tower beside or on top of a cross network         `ethogram.nn.crossnet`
 
 w[s_j, t] is a weight for each pair of a past and a judged value of an item column: the cross-product of behaviours and
 candidates that the wide part takes in DIN's comparison, hashed. The weights of past events are others than those of
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from ethogram.errors import OptionError, unknown
 from ethogram.log import Batch, Features
 from ethogram.log.kernels import ragged_rows
+from ethogram.nn.crossnet import CrossNet, CrossNetwork
 from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Table, Tables
 from ethogram.nn.mlp import linear
 from ethogram.nn.ragged import segment_mean, segments
@@ -38,14 +40,16 @@ Cross = Literal["none", "product", "lr", "wide_deep", "pnn", "deepfm"]
 BUCKETS = 2**18
 
 
-def checked(cross: str) -> str:
-    """The name of an interaction.
+def checked(cross: str | CrossNet) -> str:
+    """The name of an interaction, "network" for a cross network.
 
     Raises
     ------
     OptionError
         There is none of that name.
     """
+    if isinstance(cross, CrossNet):
+        return "network"
     if cross not in get_args(Cross):
         raise OptionError(unknown("cross", cross, get_args(Cross)))
     return cross
@@ -160,7 +164,7 @@ def pairwise(fields: Tensor) -> Tensor:
 
 
 class Crossing(nn.Module):
-    """One of the interactions above, by name.
+    """One of the interactions above.
 
     Parameters
     ----------
@@ -169,20 +173,25 @@ class Crossing(nn.Module):
 
     Attributes
     ----------
-    extra : inputs that it adds to the tower's. deep : whether there is a tower at all.
+    inputs : width of what the tower reads. deep : whether there is a tower at all.
     """
 
     def __init__(
-        self, cross: str, features: Features, item: Sequence[int], times: int, others: Sequence[int], *, dim: int,
-        numbers: int, seed: int = 0,
+        self, cross: str | CrossNet, features: Features, item: Sequence[int], times: int, others: Sequence[int], *,
+        dim: int, numbers: int, seed: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.cross, self.deep = checked(cross), cross != "lr"
         fields = [*item, *(list(item) * times), *others]
+        width = sum(fields) + numbers
         self.weights = Weights(features, numbers, seed) if cross in ("lr", "wide_deep", "deepfm") else None
         self.pairs = Pairs(features) if cross == "wide_deep" else None
         self.fields = Fields(fields, dim, seed) if cross in ("pnn", "deepfm") else None
-        self.extra = {"product": times * sum(item), "pnn": len(fields) * (len(fields) - 1) // 2}.get(cross, 0)
+        self.network = CrossNetwork(width, cross, seed) if isinstance(cross, CrossNet) else None
+        beside = isinstance(cross, CrossNet) and not cross.stacked
+        self.read = linear(width, 1, torch.Generator().manual_seed(seed), bias=False) if beside else None
+        more = {"product": times * sum(item), "pnn": len(fields) * (len(fields) - 1) // 2}
+        self.inputs = width + more.get(self.cross, 0)
 
     @property
     def tables(self) -> list[Tables]:
@@ -190,24 +199,31 @@ class Crossing(nn.Module):
         return [] if self.weights is None else [self.weights.own, self.weights.past]
 
     def forward(
-        self, batch: Batch, queries: Tensor, found: Tensor, columns: Tensor, numbers: Tensor, ends: Tensor
-    ) -> tuple[list[Tensor], Tensor | float]:
-        """(inputs beside the tower's own, what is added to its logit).
+        self, batch: Batch, parts: list[Tensor], numbers: Tensor, ends: Tensor
+    ) -> tuple[Tensor, Tensor | float]:  # fmt: skip
+        """(what the tower reads [Q, inputs], what is added to its logit).
 
         Parameters
         ----------
-        queries, found : [Q, width], [Q, times * width], candidates and their interests.
-        columns : those and the columns of users and context, side by side. numbers : [Q, n], what else is known.
-        ends : offsets of the candidates.
+        parts : candidates [Q, width], their interests [Q, times * width], columns of users and context.
+        numbers : [Q, n], what else is known. ends : offsets of the candidates.
         """
+        queries, found, *_ = parts
+        if self.network is not None:
+            plain = torch.cat([*parts, numbers], 1)
+            crossed = self.network(plain)
+            return (crossed, 0.0) if self.read is None else (plain, self.read(crossed).squeeze(1))
         added: Tensor | float = 0.0
         if self.weights is not None:
             added = self.weights(batch, numbers, ends)
         if self.pairs is not None:
             added = added + self.pairs(batch)
         if self.cross == "product":
-            return [found * queries.repeat(1, found.shape[1] // queries.shape[1])], added
+            product = found * queries.repeat(1, found.shape[1] // queries.shape[1])
+            return torch.cat([*parts, product, numbers], 1), added
         if self.fields is None:
-            return [], added
-        fields = self.fields(columns)
-        return ([inner_products(fields)], added) if self.cross == "pnn" else ([], added + pairwise(fields))
+            return torch.cat([*parts, numbers], 1), added
+        fields = self.fields(torch.cat(parts, 1))
+        if self.cross == "pnn":
+            return torch.cat([*parts, inner_products(fields), numbers], 1), added
+        return torch.cat([*parts, numbers], 1), added + pairwise(fields)

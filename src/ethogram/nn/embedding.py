@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ethogram.log import Features, ItemColumn
 from ethogram.log.kernels import ragged_rows
-from ethogram.nn.rows import distinct, fresh_rows, gather_rows
+from ethogram.nn.rows import Picked, distinct, fresh_rows
 
 
 class Table(nn.Module):
@@ -97,15 +97,19 @@ class ItemEncoder(nn.Module):
         self._place = np.zeros(0, np.int32)
 
     def forward(self, items: Mapping[str, ItemColumn], codes: Tensor) -> Tensor:
-        """[N, width] of codes int64[N] (0 is no item); every different item is put together once."""
+        """[N, width] of codes int64[N] (0 is no item)."""
+        return self.picked(items, codes).dense()
+
+    def picked(self, items: Mapping[str, ItemColumn], codes: Tensor) -> Picked:
+        """The same; every different item is put together once, and nothing is written out twice."""
         if not len(codes):
-            return self.tables["item"].weight.new_zeros(0, self.width)
+            return Picked.of(self.tables["item"].weight.new_zeros(0, self.width))
         size = len(items["item"].values)
         if len(self._place) < size:
             self._place = np.zeros(size, np.int32)
         device = self.tables["item"].weight.device
         wanted, inverse = distinct(codes.cpu(), self._place)
-        return gather_rows(self.vectors(items, wanted.numpy()), inverse.to(device))
+        return Picked(self.vectors(items, wanted.numpy()), inverse.to(device))
 
     def vectors(self, items: Mapping[str, ItemColumn], codes: np.ndarray) -> Tensor:
         """[n, width] of different codes."""

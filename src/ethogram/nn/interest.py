@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from ethogram.log import kernels
 from ethogram.nn.attention import TargetAttention
 from ethogram.nn.lsh import SimHash
-from ethogram.nn.ragged import Ragged, segment_mean, segment_sum, segments
+from ethogram.nn.ragged import Ragged, each, segment_mean, segment_sum, segments
+from ethogram.nn.rows import Picked
 
 
 class Interest(Protocol):
     """[T, width] events and [Q, width] candidates, packed by question, to [Q, `width`]."""
 
     width: int
+    picks: bool
+    "Reads rows that are picked but not written out."
 
     def __call__(
         self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
@@ -36,15 +39,17 @@ class Interest(Protocol):
 class Pooled(nn.Module):
     """Mean (or sum) of the history, the same for every candidate."""
 
+    picks = True
+
     def __init__(self, width: int, how: str = "mean") -> None:
         super().__init__()
         self.width, self.how = width, how
 
     def forward(
-        self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
+        self, keys: Tensor | Picked, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
     ) -> Tensor:
         pooled = segment_mean(keys, key_offsets) if self.how == "mean" else segment_sum(keys, key_offsets)
-        return pooled.index_select(0, segments(query_offsets, keys.device))
+        return each(pooled, query_offsets)
 
     def weights(
         self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
@@ -66,6 +71,8 @@ class Attended(nn.Module):
         The weights of DIN's unit then begin at 1: training starts from mean pooling and learns to deviate.
     """
 
+    picks = True
+
     def __init__(
         self, attention: TargetAttention, last: int | None = None, tags: Literal["given"] | SimHash | None = None,
         mean: bool = False,
@@ -77,11 +84,15 @@ class Attended(nn.Module):
             nn.init.ones_(attention.unit.layers[-1].bias)  # type: ignore[arg-type]
 
     def forward(
-        self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
+        self, keys: Tensor | Picked, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
     ) -> Tensor:
         rows, offsets = self._recent(key_offsets, tags)
+        if isinstance(self.tags, SimHash) and isinstance(keys, Picked):
+            keys = keys.dense()
         mine = self._tags(keys, queries, tags, rows)
-        found: Tensor = self.attention(keys if rows is None else keys[rows], offsets, queries, query_offsets, **mine)
+        if rows is not None:
+            keys = Picked(keys.values, keys.rows[rows]) if isinstance(keys, Picked) else keys[rows]
+        found: Tensor = self.attention(keys, offsets, queries, query_offsets, **mine)
         return found / self._counts(offsets, query_offsets, found.device).unsqueeze(1) if self.mean else found
 
     def weights(
@@ -111,7 +122,7 @@ class Attended(nn.Module):
         count = offsets.diff().clamp(1, most).float()
         return count[segments(query_offsets)].to(device)
 
-    def _tags(self, keys: Tensor, queries: Tensor, given: dict[str, Tensor], rows: Tensor | None) -> dict[str, Tensor]:
+    def _tags(self, keys: Any, queries: Tensor, given: dict[str, Tensor], rows: Tensor | None) -> dict[str, Tensor]:
         if self.tags is None:
             return {}
         mine = (
@@ -136,6 +147,8 @@ class Attended(nn.Module):
 
 class Several(nn.Module):
     """Several interests side by side; its weights are those of the first part."""
+
+    picks = False
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ bytes on every run; elsewhere they go to torch.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,15 @@ def _add(out: np.ndarray, index: np.ndarray, source: np.ndarray) -> None:
         row = index[i]
         for k in range(source.shape[1]):
             out[row, k] += source[i, k]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _spread(out: np.ndarray, index: np.ndarray, source: np.ndarray, offsets: np.ndarray) -> None:
+    for i in range(len(offsets) - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            row = index[j]
+            for k in range(source.shape[1]):
+                out[row, k] += source[i, k]
 
 
 @njit(cache=True, nogil=True)
@@ -64,6 +73,19 @@ def add_rows(out: Tensor, index: Tensor, source: Tensor) -> Tensor:
     return out.index_add_(0, index, source.to(out.dtype))
 
 
+def spread_rows(out: Tensor, index: Tensor, source: Tensor, offsets: Tensor) -> Tensor:
+    """``out[index[j]] += source[i]`` for every j of segment i, in place, in order.
+
+    Parameters
+    ----------
+    out : float[R, d]. index : int64[N]. source : float[n, d]. offsets : int64[n + 1], of the index by segment.
+    """
+    if out.device.type == "cpu" and out.dtype == source.dtype == torch.float32 and out.is_contiguous():
+        _spread(out.detach().numpy(), index.numpy(), source.detach().contiguous().numpy(), offsets.numpy())
+        return out
+    return out.index_add_(0, index, source.repeat_interleave(offsets.diff().to(source.device), 0).to(out.dtype))
+
+
 def distinct(ids: Tensor, place: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
     """Different values of `ids` in order of first appearance, and for each id its place among them.
 
@@ -99,9 +121,25 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
         (grad,) = grads
-        flat = grad.reshape(len(grad), -1)
+        flat = grad.reshape(len(grad), grad.shape[1:].numel())
         out = torch.zeros(ctx.rows, flat.shape[1], dtype=flat.dtype, device=flat.device)
         return add_rows(out, index, flat).view(ctx.rows, *grad.shape[1:]), None
+
+
+class Picked(NamedTuple):
+    """``values[rows]`` that nobody may need to write out: [N, d] of int64[N] rows of float[R, d]."""
+
+    values: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor | Picked) -> Picked:
+        """Rows that are written out already, as they are."""
+        return rows if isinstance(rows, Picked) else cls(rows, torch.arange(len(rows)))
+
+    def dense(self) -> Tensor:
+        """The rows written out."""
+        return gather_rows(self.values, self.rows)
 
 
 def gather_rows(values: Tensor, index: Tensor) -> Tensor:

@@ -27,12 +27,14 @@ from ethogram.log import Batch, Features, Questions
 from ethogram.nn import prior
 from ethogram.nn.activation import Activation
 from ethogram.nn.cross import Cross, Crossing
+from ethogram.nn.crossnet import CrossNet
 from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Tables
 from ethogram.nn.losses import bce
 from ethogram.nn.mlp import Tower
 from ethogram.nn.optimise import RowAdam
 from ethogram.nn.prior import Prior
-from ethogram.nn.ragged import Ragged, bucket_batches, segments
+from ethogram.nn.ragged import Ragged, bucket_batches, each
+from ethogram.nn.rows import Picked, gather_rows
 from ethogram.nn.train import Trained, train
 from ethogram.numeric.slates import both_answers
 
@@ -72,7 +74,7 @@ class SlateNetwork(nn.Module):
     def __init__(
         self, features: Features, interest: Any, *, dim: int = 32, side: int = 8, hidden: Sequence[int] = (128, 64),
         act: Activation = "prelu", dropout: float = 0.0, norm: bool = False, tag: str | None = None, seed: int = 0,
-        cross: Cross = "product",
+        cross: Cross | CrossNet = "product",
     ) -> None:  # fmt: skip
         super().__init__()
         self.tag = tag
@@ -92,8 +94,7 @@ class SlateNetwork(nn.Module):
                 nn.init.normal_(self.event.weight, 0.0, 0.02)
         times, others = self.interest.width // width, [*self.users.parts, *self.context.parts]  # type: ignore[operator]
         self.crossing = Crossing(cross, features, self.items.parts, times, others, dim=dim, numbers=NUMBERS, seed=seed)
-        inputs = width * (1 + times) + sum(others) + NUMBERS + self.crossing.extra
-        deep = self.crossing.deep
+        inputs, deep = self.crossing.inputs, self.crossing.deep
         self.tower = Tower(inputs, hidden, act=act, dropout=dropout, norm=norm, seed=seed) if deep else None
         self.register_buffer("popularity", torch.zeros(features.tables["item"]))
 
@@ -121,56 +122,66 @@ class SlateNetwork(nn.Module):
 
     def vectors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """(keys, key offsets, queries, query offsets, tags of both) of a batch."""
+        keys, *rest = self._picked(batch)
+        return (keys.dense() if isinstance(keys, Picked) else keys, *rest)  # type: ignore[return-value]
+
+    def _picked(self, batch: Batch) -> tuple[Tensor | Picked, Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """The same; the keys are written out only where something is added to them."""
         history, judged = batch.sequences["history"], batch.candidates
         assert judged is not None
         past, spans = history.flat()
         asked, ends = judged.flat()
         codes = np.concatenate([history.item[past], judged.item[asked]]).astype(np.int64)
-        both = self.items(batch.items, torch.from_numpy(codes))  # every different item is put together once
+        both = self.items.picked(batch.items, torch.from_numpy(codes))
+        device = both.values.device
         starts = np.ones(len(past), bool) if history.starts is None else history.starts[past]
         tags = {"key_starts": torch.from_numpy(np.ascontiguousarray(starts))}
         if history.time is not None:
             tags["key_times"] = torch.from_numpy(np.asarray(history.time)[past])
         if self.tag is not None:
             rows = torch.from_numpy(batch.items[self.tag].values[codes].astype(np.int64)).unsqueeze(1)
-            tags |= {"key_tags": rows[: len(past)].to(both.device), "query_tags": rows[len(past) :].to(both.device)}
-        keys = self._moved(batch, past, both[: len(past)])
-        return keys, torch.from_numpy(spans), both[len(past) :], torch.from_numpy(ends), tags
+            tags |= {"key_tags": rows[: len(past)].to(device), "query_tags": rows[len(past) :].to(device)}
+        keys: Tensor | Picked = Picked(both.values, both.rows[: len(past)])
+        if self.event is not None:
+            keys = self._moved(batch, past, keys.dense())  # type: ignore[union-attr]
+        queries = gather_rows(both.values, both.rows[len(past) :])
+        return keys, torch.from_numpy(spans), queries, torch.from_numpy(ends), tags
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of all candidates, flat [Q]."""
-        keys, spans, queries, ends, tags = self.vectors(batch)
+        keys, spans, queries, ends, tags = self._picked(batch)
+        if isinstance(keys, Picked) and not self.interest.picks:
+            keys = keys.dense()
         return self.logits(batch, queries, ends, self.interest(keys, spans, queries, ends, **tags), spans.diff())
 
     def logits(self, batch: Batch, queries: Tensor, ends: Tensor, found: Tensor, lengths: Tensor) -> Tensor:
         """Logits from the candidates' interests; `lengths` counts the events behind each question."""
-        owner = segments(ends, queries.device)
         parts = [queries, found]
         if (users := self.users(batch.users)) is not None:
-            parts.append(users.index_select(0, owner))
+            parts.append(each(users, ends))
         assert batch.candidates is not None
         context = self.context(batch.candidates.columns, batch.candidates.flat()[0])
         if context is not None:
             parts.append(context)
-        numbers = self._numbers(batch, owner, lengths)
-        beside, added = self.crossing(batch, queries, found, torch.cat(parts, 1), numbers, ends)
+        numbers = self._numbers(batch, ends, lengths)
+        read, added = self.crossing(batch, parts, numbers, ends)
         if self.tower is None:
             return added.float()  # type: ignore[union-attr]
-        answer: Tensor = self.tower(torch.cat([*parts, *beside, numbers], 1)) + added
+        answer: Tensor = self.tower(read) + added
         return answer.float()
 
-    def _numbers(self, batch: Batch, owner: Tensor, lengths: Tensor) -> Tensor:
+    def _numbers(self, batch: Batch, ends: Tensor, lengths: Tensor) -> Tensor:
         """Length of the history and popularity of the candidate, [Q, NUMBERS]."""
         judged = batch.candidates
         assert judged is not None
         asked, _ = judged.flat()
         if prior.COLUMN in judged.columns:
-            popular = torch.from_numpy(judged.columns[prior.COLUMN][asked]).to(owner.device)
+            popular = torch.from_numpy(judged.columns[prior.COLUMN][asked]).to(self.popularity.device)
         else:
             rows = batch.items["item"].values[judged.item[asked]].astype(np.int64)
-            popular = self.popularity[torch.from_numpy(rows).to(owner.device)]
-        length = 0.2 * torch.log1p(lengths.to(owner.device, torch.float32))
-        return torch.stack([length.index_select(0, owner), 0.2 * popular], 1)
+            popular = self.popularity[torch.from_numpy(rows).to(self.popularity.device)]
+        length = 0.2 * torch.log1p(lengths.to(popular.device, torch.float32))
+        return torch.stack([each(length, ends), 0.2 * popular], 1)
 
     def count(self, times: Mapping[str, np.ndarray]) -> None:
         """Take in how often training holds each row of each table."""

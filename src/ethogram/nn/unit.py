@@ -17,6 +17,8 @@ from ethogram.nn.activation import Activation, Dice, activation
 from ethogram.nn.blocks import Block
 from ethogram.nn.mlp import linear
 from ethogram.nn.pairs import expand, pair_scores
+from ethogram.nn.rows import Picked
+from ethogram.nn.swept import interests
 
 
 class PairNetwork(nn.Module):
@@ -61,6 +63,12 @@ class PairNetwork(nn.Module):
     def one_each(self, key_offsets: Tensor, keys: Tensor, queries: Tensor) -> Tensor:
         """Scores [T] of the events of questions with one candidate each; one hidden layer."""
         return self._pairs(key_offsets, keys, queries, self.bias_of(queries))[0]
+
+    def swept(self, keys: Picked, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor) -> Tensor:
+        """Interests [Q, d] by compiled sweeps; one hidden layer, weights as they are."""
+        (act,), (last,) = self.acts, self.layers
+        bias = self.bias_of(queries)
+        return interests(keys, key_offsets, queries, query_offsets, bias, act, self.product, self.key, last)
 
     def _pairs(self, frame: list[Block] | Tensor, *given: Tensor) -> list[Tensor]:
         (act,), (last,) = self.acts, self.layers
