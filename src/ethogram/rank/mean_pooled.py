@@ -5,7 +5,8 @@ to beat, and the networks of its time.
     p(t) = sigmoid(Tower([e_t ; v ; user ; context ; log(1 + L)]))
 
 `cross` adds interactions of columns (`ethogram.nn.cross`): none is the base model (embedding and tower), `lr` logistic
-regression, `wide_deep` Wide & Deep, `pnn` PNN with inner products, `deepfm` DeepFM; `product` gives the tower e_t * v.
+regression, `wide_deep` Wide & Deep, `pnn` PNN with inner products; `product` gives the tower e_t * v. DeepFM and DCN-V2
+are systems of their own.
 
 Reference of the base model: P. Covington, J. Adams, E. Sargin: Deep Neural Networks for YouTube Recommendations. RecSys
 2016 (the watch history as the mean of its embeddings); as "BaseModel" in G. Zhou et al.: Deep Interest Network for
@@ -32,10 +33,10 @@ from ethogram.system import system
 )
 @dataclass(kw_only=True)
 class MeanPooled(SlateSystem):
-    """Embeddings, the pooled history and a tower; LR, Wide & Deep, PNN and DeepFM by one option."""
+    """Embeddings, the pooled history and a tower; LR, Wide & Deep and PNN by one option."""
 
-    cross: Literal["none", "product", "lr", "wide_deep", "pnn", "deepfm"] = "none"
-    "Interactions of columns: none, candidate times history, or those of LR, Wide & Deep, PNN, DeepFM."
+    cross: Literal["none", "product", "lr", "wide_deep", "pnn"] = "none"
+    "Interactions of columns: none, candidate times history, or those of LR, Wide & Deep, PNN."
     pool: Literal["mean", "sum"] = "mean"
     "How the history is summed up."
     dim: int = 16

@@ -15,7 +15,7 @@ from ethogram.claims import Gap, Grid, Law, Laws, NotMeasurable, claim
 
 TUNED = {"dim": 16, "side": 16, "lr": 3e-3, "decay": 0.3, "batch": 1_024, "epochs": 4, "patience": 2, "last": None}
 REAL = {"dim": 16, "lr": 2e-3, "decay": 1.0, "batch": 1_024, "epochs": 4, "patience": 1, "last": 50}
-CROSSES = {"logistic regression": "lr", "Wide & Deep": "wide_deep", "PNN": "pnn", "DeepFM": "deepfm"}
+CROSSES = {"logistic regression": "lr", "Wide & Deep": "wide_deep", "PNN": "pnn"}
 FLOORS = {
     "smoothed rates": "smoothed_rates",
     "hashed regression": "hashed_regression",
@@ -29,7 +29,8 @@ QUICK = {"epochs": 1, "questions": 48, "steps": 10}
 def arms(settings: dict[str, Any]) -> dict[str, Any]:
     pooled = {"mean pooling": {}, "mean pooling, crossed": {"cross": "product"}, "sum pooling": {"pool": "sum"}}
     pooled |= {n: {"cross": c} for n, c in CROSSES.items()}
-    return {"din": ("din", settings)} | {n: ("mean_pooled", {**settings, **o}) for n, o in pooled.items()} | FLOORS
+    networks = {"din": ("din", settings)} | {n: ("mean_pooled", {**settings, **o}) for n, o in pooled.items()}
+    return networks | {"DeepFM": ("deepfm", settings)} | FLOORS
 
 
 @claim("din", "Reads several interests where a pooled history blurs them")
