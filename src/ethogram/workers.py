@@ -8,6 +8,7 @@ is.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -144,7 +145,7 @@ def _ray(workers: int) -> Iterator[str]:
         with _environment({"HOME": quiet}):
             ray.init(
                 num_cpus=workers, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1",
-                object_store_memory=200 * 2**20, logging_level="ERROR",
+                object_store_memory=200 * 2**20, logging_level=logging.ERROR,
             )  # fmt: skip
             try:
                 yield home

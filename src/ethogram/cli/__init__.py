@@ -10,6 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from ethogram import __version__
+from ethogram.cli import launch
 from ethogram.errors import EthogramError, UnknownName, unknown
 
 COMMANDS = {
@@ -103,6 +104,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     try:
         check(tokens)
+        if (number := launch.devices(tokens)) > 1:
+            return launch.launch(number, tokens)
         found = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         return found if isinstance(found, int) else 0
     except (EthogramError, CycloptsError, OSError) as error:
@@ -110,7 +113,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
             # the reader (head, less) has what it wanted; Python must not complain when it flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"ethogram: {' '.join(str(error).split())}", file=sys.stderr)
+        line = " ".join(str(error).split())
+        launch.told(line)
+        print(f"ethogram: {line}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:
         print("ethogram: interrupted.", file=sys.stderr)

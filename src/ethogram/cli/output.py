@@ -39,6 +39,13 @@ class Output:
             raise OptionError(f"--json {json}: there is no folder {Path(json).absolute().parent}.")
         self.stream = sys.stderr if json == "-" else sys.stdout
 
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[Output]:
+        """An output that says nothing: of one of several processes that do the same."""
+        with Path(os.devnull).open("w") as nowhere:
+            self.stream = nowhere
+            yield self
+
     @property
     def rich(self) -> bool:
         return self.stream.isatty()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ethogram.errors import OptionError
 from ethogram.log import room
+from ethogram.nn import distributed
 from ethogram.nn.embedding import Table as Embeddings
 from ethogram.nn.losses import full_softmax, sampled_softmax
 from ethogram.nn.nextitem import NextItem
@@ -168,14 +169,15 @@ def _learn(model: NextItem, options: Any, log: Log, valid: Log | None, seed: int
     item = room.mapped(np.asarray(done.item), np.int64, lambda codes: model.rows[codes])
     if item.min(initial=0) < 0:
         done, item = done.only(item >= 0), item[item >= 0]
-    windows = Windows.of(done)
+    windows = Windows.of(done[slice(*distributed.bounds(done.lengths))])
     chances = proposal(model.known.counts[model.known.counts > 0], getattr(options, "proposal", "popularity"))
     log_q = torch.from_numpy(np.log(chances).astype(np.float32))
     ladder = np.cumsum(chances)
     negatives = options.negatives if network.sparse else 0
 
     def batches(rng: np.random.Generator) -> Iterator[tuple[Batch, np.ndarray]]:
-        for batch in windows.batches(rng, length=options.length, tokens=options.batch, windows=options.windows):
+        tokens, drawn = distributed.part(options.batch), options.windows and distributed.part(options.windows)
+        for batch in windows.batches(rng, length=options.length, tokens=tokens, windows=drawn):
             yield batch, np.searchsorted(ladder, rng.random(negatives) * ladder[-1])
 
     def loss(given: tuple[Batch, np.ndarray]) -> Tensor:
@@ -189,10 +191,13 @@ def _learn(model: NextItem, options: Any, log: Log, valid: Log | None, seed: int
         return sampled_softmax(states, positive, negative, target, samples, log_q)
 
     asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
+    judge = None
+    if asked is not None:
+        judge = Judge(model, asked, most=options.questions, seed=seed, part=lambda n: distributed.bounds(np.ones(n)))
     return train(
         network, batches, loss, optimisers=network.optimisers(options.lr), epochs=options.epochs, seed=seed,
-        valid=Judge(model, asked, most=options.questions, seed=seed) if asked is not None else None,
-        patience=options.patience, precision=options.precision, watch=watch,
+        valid=None if judge is None else lambda: distributed.mean(judge.gains()),
+        patience=options.patience, precision=options.precision, watch=watch, weigh=lambda given: len(given[0].target),
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ethogram.errors import OptionError
 from ethogram.log import Batch, Features, Questions
-from ethogram.nn import prior
+from ethogram.nn import distributed, prior
 from ethogram.nn.activation import Activation
 from ethogram.nn.cross import Cross, Crossing
 from ethogram.nn.crossnet import CrossNet
@@ -252,11 +252,13 @@ def batches(batch: Batch, how: Learning, rng: np.random.Generator) -> Iterable[B
     """One epoch of batches of questions with histories of like length."""
     assert batch.candidates is not None
     rows = np.arange(len(batch))
-    if how.questions is not None and how.questions < len(rows):
-        rows = np.sort(rng.choice(rows, how.questions, replace=False))
+    most = None if how.questions is None else distributed.part(how.questions)
+    if most is not None and most < len(rows):
+        rows = np.sort(rng.choice(rows, most, replace=False))
     lengths = batch.sequences["history"].lengths[rows]
     counts = batch.candidates.lengths[rows]
-    for part in bucket_batches(lengths, tokens=how.tokens, padding=0.3, widths=counts, width=how.pairs, seed=rng):
+    tokens, pairs = distributed.part(how.tokens), distributed.part(how.pairs)
+    for part in bucket_batches(lengths, tokens=tokens, padding=0.3, widths=counts, width=pairs, seed=rng):
         yield batch[rows[part]]
 
 
@@ -276,6 +278,9 @@ def fit(
     if not len(asked):
         raise OptionError("fit: the training log asks no question.")
     both_answers(asked.label, asked.weight)
+    shift = offsets_of(asked)
+    rate = float(np.clip(np.average(asked.label, weights=asked.weight), 1e-6, 1 - 1e-6))
+    asked, (first, last) = _share(asked)
     whole = features.encode(asked)
     assert whole.label is not None
     if popular is not None:
@@ -283,14 +288,15 @@ def fit(
         columns = {**whole.candidates.columns, prior.COLUMN: popular.before(whole)}
         whole = replace(whole, candidates=replace(whole.candidates, columns=columns))
         network.popularity.copy_(torch.from_numpy(popular.last))
-    label, shift = torch.from_numpy(whole.label), torch.from_numpy(offsets_of(asked))
+    label, offset = torch.from_numpy(whole.label), torch.from_numpy(shift[first:last])
 
     def loss(batch: Batch) -> Tensor:
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         logits = network(batch)
-        return bce(logits + shift[rows].to(logits.device), label[rows].to(logits.device))
+        return bce(logits + offset[rows].to(logits.device), label[rows].to(logits.device))
 
-    held = features.encode(valid) if valid is not None and len(valid) else None
+    valid = _share(valid)[0] if valid is not None and len(valid) else None
+    held = features.encode(valid) if valid is not None else None
 
     def value() -> float:
         assert valid is not None
@@ -298,21 +304,31 @@ def fit(
         p = score(network, held, how.tokens)
         p = np.clip(p.astype(np.float64), 1e-9, 1 - 1e-9)
         losses = -np.where(valid.label > 0.5, np.log(p), np.log1p(-p))
-        return -float(np.average(losses, weights=valid.weight))
+        return -distributed.mean(losses, valid.weight)
 
-    rate = float(np.clip(np.average(asked.label, weights=asked.weight), 1e-6, 1 - 1e-6))
     network.begin(rate)
-    network.count(occurrences(features, whole))
-    tables, counts = zip(*network.sparse, strict=True)
+    counts = occurrences(features, whole)
+    network.count(counts if (ranks := distributed.group()) is None else ranks.sums(counts))
+    tables, times = zip(*network.sparse, strict=True)
     optimisers = [
-        RowAdam(tables, how.lr, decay=how.decay, counts=counts),
+        RowAdam(tables, how.lr, decay=how.decay, counts=times),
         torch.optim.Adam(network.dense, how.lr),
     ]
     return train(
         network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
         valid=None if held is None else value, patience=how.patience,
         precision=how.precision, checkpoint=checkpoint, identity=identity, watch=watch,  # type: ignore[arg-type]
+        weigh=lambda batch: batch.candidates.lengths.sum(),
     )  # fmt: skip
+
+
+def _share(asked: Questions) -> tuple[Questions, tuple[int, int]]:
+    """(the questions that this process reads, their candidates among all)."""
+    _, ends = asked.candidates.flat(len(asked))
+    first, last = distributed.bounds(asked.histories.lengths + np.diff(ends))
+    if (first, last) == (0, len(asked)):
+        return asked, (0, int(ends[-1]))
+    return asked[first:last], (int(ends[first]), int(ends[last]))
 
 
 @torch.no_grad()

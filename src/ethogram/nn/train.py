@@ -7,6 +7,8 @@ steps as one that was not, and the caller's generators are left as they were.
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import functools
 import json
 import os
 import shutil
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.errors import OptionError, StateError
+from ethogram.nn import distributed
 
 B = TypeVar("B")
 Watch = Callable[[Mapping[str, Any]], None]
@@ -56,6 +59,7 @@ def train(
     checkpoint: str | Path | None = None,
     identity: str = "",
     watch: Watch | None = None,
+    weigh: Callable[[B], float] | None = None,
 ) -> Trained:
     """Train `model` in place; with `valid`, leave the weights of its best epoch.
 
@@ -69,6 +73,8 @@ def train(
     precision : bf16 runs matrix products in bfloat16 (autocast), weights stay float32.
     clip : largest norm of the gradients of all parameters that have dense ones.
     checkpoint : folder that holds the last epoch; an existing one of the same `identity` is resumed.
+    weigh : rows that a batch's mean loss is over; with it several processes can train (`ethogram.nn.distributed`),
+        each on its own batches, and `valid` is the value of all of them.
     watch : told {"epoch", "epochs", "step", "loss", "valid"}, behind an epoch with step None; may raise `Enough` there.
 
     Raises
@@ -80,13 +86,17 @@ def train(
     """
     if epochs < 1 or precision not in ("fp32", "bf16"):
         raise OptionError(f"train: epochs = {epochs}, precision = '{precision}'; give 1 or more, fp32 or bf16.")
-    folder = Path(checkpoint) if checkpoint is not None else None
+    ranks = distributed.group()
+    if ranks is not None and weigh is None:
+        raise OptionError("this system does not learn in several processes; leave --devices at 1.")
+    folder, identity = (Path(checkpoint), identity) if checkpoint is not None else _kept()
     done, best = _resume(folder, model, optimisers, identity)
     kind = next((p.device.type for p in model.parameters()), "cpu")
     try:
         while done.epoch < epochs and done.stopped == "running":
             with _seeded(seed, done.epoch):
-                mean = _epoch(model, batches, loss, optimisers, seed, done.epoch, precision, kind, clip, watch, epochs)
+                step = _epoch if ranks is None else functools.partial(_epoch_of_ranks, ranks, weigh)
+                mean = step(model, batches, loss, optimisers, seed, done.epoch, precision, kind, clip, watch, epochs)
             value = _value(model, valid)
             done.epoch += 1
             done.curve.append({"epoch": done.epoch, "loss": mean, "valid": value})
@@ -99,12 +109,14 @@ def train(
                     watch({"epoch": done.epoch, "epochs": epochs, "step": None, "loss": mean, "valid": value})
                 except Enough:
                     done.stopped = "asked"
-            if folder is not None:
+            if folder is not None and (ranks is None or ranks.rank == 0):
                 _store(folder, model, optimisers, best, done, identity)
     finally:  # also when interrupted: the caller gets the best weights, not those of a torn epoch
         if best:
             model.load_state_dict(best)
         model.eval()
+    if ranks is not None:
+        ranks.wait()  # until what was stored last can be read by all
     if done.stopped == "running":
         done.stopped = "epochs"
     return done
@@ -138,6 +150,73 @@ def _epoch(
     if not steps:
         raise OptionError("train: an epoch has no batches; the training log holds nothing to learn from.")
     return total / steps
+
+
+def _epoch_of_ranks(
+    ranks: distributed.Group, weigh: Any, model: nn.Module, batches: Any, loss: Any, optimisers: Sequence[Any],
+    seed: int, epoch: int, precision: str, kind: str, clip: float | None, watch: Watch | None, epochs: int,
+) -> float:  # fmt: skip
+    """`_epoch` in several processes: as many steps as the rank with most batches has; mean loss over all rows."""
+    model.train()
+    over, under, steps = 0.0, 0.0, 0
+    # ranks draw, and drop out, apart from each other
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch, ranks.rank]).generate_state(1)[0]))
+    own = iter(batches(np.random.default_rng([seed, epoch, ranks.rank])))
+    while True:
+        batch = next(own, None)
+        weight = 0.0 if batch is None else float(weigh(batch))
+        (total,) = ranks.total([weight])
+        if not total:
+            break
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        if batch is not None:
+            with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+                value = loss(batch)
+            value.backward()
+            now = float(value.detach())
+            if not np.isfinite(now):
+                raise StateError(
+                    f"training diverged: the loss is {now} in epoch {epoch + 1}, step {steps + 1}. "
+                    "Lower the learning rate."
+                )
+            over, under = over + now * weight, under + weight
+        ranks.reduce(model.parameters(), weight, total)
+        if clip is not None:
+            dense = [p for p in model.parameters() if p.grad is not None and not p.grad.is_sparse]
+            torch.nn.utils.clip_grad_norm_(dense, clip)
+        for optimiser in optimisers:
+            optimiser.step()
+        steps += 1
+        if watch is not None and batch is not None:
+            watch({"epoch": epoch, "epochs": epochs, "step": steps, "loss": now, "valid": None})
+    if not steps:
+        raise OptionError("train: an epoch has no batches; the training log holds nothing to learn from.")
+    over, under = ranks.total([over, under])
+    return over / under
+
+
+_folder: contextvars.ContextVar[tuple[Path, str, list[int]] | None] = contextvars.ContextVar("folder", default=None)
+
+
+@contextlib.contextmanager
+def checkpoints(folder: str | Path, identity: str) -> Iterator[None]:
+    """Trainings of the block that name no checkpoint of their own keep theirs in this folder, by their number."""
+    held = _folder.set((Path(folder), identity, [0]))
+    try:
+        yield
+    finally:
+        _folder.reset(held)
+
+
+def _kept() -> tuple[Path | None, str]:
+    found = _folder.get()
+    if found is None:
+        return None, ""
+    folder, identity, count = found
+    count[0] += 1
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"training-{count[0]}", identity
 
 
 @torch.no_grad()

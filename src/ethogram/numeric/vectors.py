@@ -9,6 +9,7 @@ finite and do not depend on which other candidates are judged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -70,12 +71,18 @@ class Judge:
     Parameters
     ----------
     model : may still learn. asked : next-group questions; `most` of them are drawn by `seed`, None takes all.
+    part : from how many are drawn to (first, last) of those that are judged here; None judges all.
     """
 
-    def __init__(self, model: Vectors, asked: Questions, *, k: int = 10, most: int | None = None, seed: int = 0):
+    def __init__(
+        self, model: Vectors, asked: Questions, *, k: int = 10, most: int | None = None, seed: int = 0,
+        part: Callable[[int], tuple[int, int]] | None = None,
+    ):  # fmt: skip
         chosen = np.arange(len(asked))
         if most is not None and most < len(asked):
             chosen = np.sort(np.random.default_rng(seed).choice(len(asked), most, replace=False))
+        if part is not None:
+            chosen = chosen[slice(*part(len(chosen)))]
         codes, offsets = asked.candidates.flat(len(asked))
         places, self.offsets = ragged_rows(offsets[chosen], offsets[chosen + 1])
         self.model, self.histories, self.k = model, asked.histories[chosen], k
@@ -87,11 +94,15 @@ class Judge:
             self.past = Past(rows[np.asarray(self.histories.item)[spans]], ends[:-1], ends[1:])
 
     def __call__(self) -> float:
-        vectors, gains = self.model.vectors, []
+        return float(np.nanmean(self.gains()))
+
+    def gains(self) -> np.ndarray:
+        """NDCG@k of each question that is judged here."""
+        vectors, gains = self.model.vectors, [np.zeros(0)]
         for rows, asking in self.histories.blocks(max(1, SCORES // max(len(vectors), 1))):
             scores = self.model.states(asking)[0] @ vectors.T
             first, last = self.offsets[rows.start], self.offsets[rows.stop]
             spans = self.offsets[rows.start : rows.stop + 1] - first
             standing = stand(scores, self.targets[first:last], spans, self.past.rows(rows))
             gains.append(per_question(standing, [self.k])[f"ndcg@{self.k}"])
-        return float(np.nanmean(np.concatenate(gains)))
+        return np.concatenate(gains)
