@@ -185,7 +185,7 @@ def main(name: str, source: str, out: str) -> None:
 
 def cases() -> Iterable[Race]:
     yield Race(
-        f"scale_{EVENTS // 1_000_000}m",
+        f"scale_{EVENTS // 1_000_000:03d}m",
         f"Larger than memory: {EVENTS // 1_000_000} M generated events, each stage in a process of its own",
         run,
         [Target("highest peak of anonymous memory, MiB", lambda v: v["peak"], most=LIMIT)],

@@ -114,7 +114,9 @@ class Log:
         from ethogram.log.opened import stored
 
         if blocks.weight(source) < ingest.LARGE:
-            return cls.open(source, engine, **options).write(path)
+            made = cls.open(source, engine, **options)
+            events = replace(made.write(path).events, said=made.events.said)
+            return cls(stored(path, events), (), engine)
         return cls(stored(path, ingest.ingest(source, path, **options)), (), engine)
 
     def write(self, path: str | Path) -> Log:
