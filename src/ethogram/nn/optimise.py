@@ -12,7 +12,7 @@ a penalty on all rows would. It costs one multiplication inside the same pass.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -89,16 +89,16 @@ class RowOptimiser(ABC):
         real = rows > 0
         return (rows, values) if bool(real.all()) else (rows[real], values[real])
 
-    def _hold(self, name: str, per_row: bool = False) -> None:
-        """Make a state like each parameter, or with one number per row."""
+    def _zeros(self, shape: Callable[[int, int], tuple[int, ...]]) -> list[Tensor]:
+        """A state for each parameter, its shape from the parameter's."""
         made = []
         for p in self.parameters:
-            shape = p.shape[:1] if per_row else p.shape
+            wanted = shape(*p.shape)
             if p.device.type == "cpu" and p.dtype == torch.float32:
-                made.append(fresh_rows(*shape))
+                made.append(fresh_rows(*wanted))
             else:
-                made.append(torch.zeros(shape, dtype=p.dtype, device=p.device))
-        self.held[name] = made
+                made.append(torch.zeros(wanted, dtype=p.dtype, device=p.device))
+        return made
 
     @abstractmethod
     def _compiled(self, i: int, w: np.ndarray, rows: np.ndarray, grad: np.ndarray, shrink: np.ndarray) -> None:
@@ -139,17 +139,17 @@ class RowAdam(RowOptimiser):
     ) -> None:
         super().__init__(parameters, lr, decay=decay, counts=counts)
         self.betas, self.eps = betas, eps
-        self._hold("first")
-        self._hold("second")
+        # both moments of a row side by side: one look-up in memory instead of two
+        self._moments = self._zeros(lambda rows, dim: (rows, 2, dim))
+        self.held = {"first": [m[:, 0] for m in self._moments], "second": [m[:, 1] for m in self._moments]}
 
     def _fix(self) -> tuple[float, float]:
         b1, b2 = self.betas
         return 1 / (1 - b1**self.steps), 1 / (1 - b2**self.steps)
 
     def _compiled(self, i: int, w: np.ndarray, rows: np.ndarray, grad: np.ndarray, shrink: np.ndarray) -> None:
-        first, second = self.held["first"][i].numpy(), self.held["second"][i].numpy()
         numbers = (np.float32(x) for x in (self.lr, *self.betas, self.eps, *self._fix()))
-        _adam(w, first, second, rows, grad, shrink, *numbers)
+        _adam(w, self._moments[i].numpy(), rows, grad, shrink, *numbers)
 
     def _change(self, i: int, rows: Tensor, grad: Tensor) -> Tensor:
         (b1, b2), (fix1, fix2) = self.betas, self._fix()
@@ -177,7 +177,7 @@ class RowAdagrad(RowOptimiser):
     ) -> None:
         super().__init__(parameters, lr, decay=decay, counts=counts)
         self.eps = eps
-        self._hold("total", per_row=True)
+        self.held = {"total": self._zeros(lambda rows, dim: (rows,))}
 
     def _compiled(self, i: int, w: np.ndarray, rows: np.ndarray, grad: np.ndarray, shrink: np.ndarray) -> None:
         total = self.held["total"][i].numpy()
@@ -202,17 +202,17 @@ _NOTHING = np.zeros(0, np.float32)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _adam(w, first, second, rows, grad, shrink, lr, b1, b2, eps, fix1, fix2):  # type: ignore[no-untyped-def]
+def _adam(w, moments, rows, grad, shrink, lr, b1, b2, eps, fix1, fix2):  # type: ignore[no-untyped-def]
     one = np.float32(1)
     for i in range(len(rows)):
         r = rows[i]
         c = shrink[r] if len(shrink) else np.float32(0)
         for k in range(w.shape[1]):
             g = grad[i, k] + c * w[r, k]
-            m = b1 * first[r, k] + (one - b1) * g
-            v = b2 * second[r, k] + (one - b2) * g * g
-            first[r, k] = m
-            second[r, k] = v
+            m = b1 * moments[r, 0, k] + (one - b1) * g
+            v = b2 * moments[r, 1, k] + (one - b2) * g * g
+            moments[r, 0, k] = m
+            moments[r, 1, k] = v
             w[r, k] -= lr * (m * fix1) / (np.sqrt(v * fix2) + eps)
 
 
