@@ -165,6 +165,10 @@ def test_another_search_is_refused(log, tmp_path):
 
 def test_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    assert main(["show", "item_knn_decay"]) == 0
+    told = capsys.readouterr().out
+    assert "[tuned from 0.3 to 1.0]" in told
+    assert "[tuned among none, 50, 200, 800]" in told
     table().to_pandas().to_csv("events.csv", index=False)
     asked = ["tune", "item_knn_decay", "--log", "events.csv", "--protocol", "leave-last-out", "--trials", "4"]
     assert main([*asked, "--json", "found.json"]) == 0

@@ -1,8 +1,8 @@
 """Where jobs run: in this process, in processes of this machine, or on the workers of a Ray cluster.
 
-A job is a picklable callable of (number, watch). Ray is started on the loopback device only, without its dashboard,
-usage reports and questions to a cloud's metadata service; a cluster that `ray.init` was told of before is used as it
-is.
+A job is a picklable callable of (number, watch). Ray is started for the time of the search, without its dashboard,
+usage reports and questions to a cloud's metadata service; it listens on the machine's own address, whatever it is
+told, and asks for a token that it makes anew. A cluster that `ray.init` was told of before is used as it is.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _ray(workers: int) -> Iterator[str]:
         Path(quiet, "ray_bootstrap_config.yaml").touch()
         with _environment({"HOME": quiet}):
             ray.init(
-                num_cpus=workers, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1",
+                num_cpus=workers, include_dashboard=False, log_to_driver=False,
                 object_store_memory=200 * 2**20, logging_level=logging.ERROR,
             )  # fmt: skip
             try:
