@@ -21,6 +21,7 @@ __all__ = [
     "Assesses",
     "Audits",
     "Candidates",
+    "Enough",
     "Environment",
     "Explains",
     "Fits",
@@ -48,6 +49,10 @@ Table: TypeAlias = pa.Table
 
 Watch = Callable[[Mapping[str, Any]], None]
 """Called with progress facts (`{"epoch", "step", "steps", "loss", "valid"}`); raise KeyboardInterrupt to stop."""
+
+
+class Enough(Exception):
+    """Raised by `watch` behind an epoch (its fact `step` is None): training ends there with its best weights."""
 
 
 @dataclass(frozen=True)

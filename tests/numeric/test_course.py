@@ -5,6 +5,7 @@ import pytest
 
 from ethogram.errors import OptionError, StateError
 from ethogram.numeric import course
+from ethogram.verbs import Enough
 
 
 def counter(weights, losses=None):
@@ -39,6 +40,17 @@ def test_an_interrupt_leaves_the_best():
     with pytest.raises(KeyboardInterrupt):
         course.run(counter(weights), [weights], epochs=9, valid=lambda: values[int(weights[0]) - 1], watch=watch)
     assert weights[0] == 2
+
+
+def test_a_watch_may_say_enough():
+    weights = np.zeros(1)
+
+    def watch(facts):
+        if facts["valid"] >= 3:
+            raise Enough
+
+    done = course.run(counter(weights), [weights], epochs=9, valid=lambda: float(weights[0]), watch=watch)
+    assert (done.epoch, done.best_epoch, done.stopped) == (3, 3, "asked")
 
 
 def test_a_loss_without_end_is_told():

@@ -23,14 +23,11 @@ from torch import Tensor, nn
 
 from ethogram.errors import OptionError, StateError
 from ethogram.nn import distributed
+from ethogram.verbs import Enough as Enough
 
 B = TypeVar("B")
 Watch = Callable[[Mapping[str, Any]], None]
 FORMAT = 1
-
-
-class Enough(Exception):
-    """Raised by `watch` behind an epoch (its fact `step` is None): training ends there with its best weights."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.errors import OptionError, StateError
-from ethogram.verbs import Watch
+from ethogram.verbs import Enough, Watch
 
 Epoch = Callable[[], float]
 """Learns for an epoch and returns the mean loss."""
@@ -36,7 +36,7 @@ def run(
     ----------
     valid : value of the arrays as they are, higher is better; without it all epochs are run and the last is kept.
     patience : epochs without a better value before it stops.
-    watch : told {"epoch", "epochs", "step", "loss", "valid"} after each epoch.
+    watch : told {"epoch", "epochs", "step", "loss", "valid"} after each epoch; may raise `Enough`.
 
     Raises
     ------
@@ -63,8 +63,11 @@ def run(
             elif at - course.best_epoch >= patience:
                 course.stopped = "patience"
             if watch is not None:
-                watch({"epoch": at, "epochs": epochs, "step": None, "loss": loss, "valid": value})
-            if course.stopped == "patience":
+                try:
+                    watch({"epoch": at, "epochs": epochs, "step": None, "loss": loss, "valid": value})
+                except Enough:
+                    course.stopped = "asked"
+            if course.stopped != "epochs":
                 break
     finally:
         if course.best is not None:
