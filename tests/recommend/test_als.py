@@ -13,13 +13,17 @@ from ethogram.system import load, system
 SMALL = {"factors": 6, "regularisation": 0.5, "alpha": 3.0}
 
 
-def tastes(users=60, items=40, events=20, seed=0):
+def rows(users=60, items=40, events=20, seed=0):
     """Two kinds of people, two kinds of items; even users take even items nine times in ten."""
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(users), events)
     own = rng.random(len(user)) < 0.9
     item = 2 * rng.integers(0, items // 2, len(user)) + np.where(own, user % 2, 1 - user % 2)
-    return Log.open(pa.table({"user": user, "item": item + 500, "time": np.tile(np.arange(events), users)}))
+    return pa.table({"user": user, "item": item + 500, "time": np.tile(np.arange(events), users)})
+
+
+def tastes(**how):
+    return Log.open(rows(**how))
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +83,11 @@ def test_reasons_add_up_to_the_score(confidence):
     found = built.explain(one, asked, k=9).to_pylist()
     model = built.fitted.model
     for c, item in enumerate([500, 502, 503]):
-        rows = [r for r in found if r["candidate"] == item]
-        assert sorted(r["item"] for r in rows) == [500, 500, 501, 506], "an item that nobody knows says nothing"
-        twice = [r["share"] for r in rows if r["item"] == 500]
+        told = [r for r in found if r["candidate"] == item]
+        assert sorted(r["item"] for r in told) == [500, 500, 501, 506], "an item that nobody knows says nothing"
+        twice = [r["share"] for r in told if r["item"] == 500]
         assert twice[0] == pytest.approx(twice[1]), "events with one item share alike"
-        shares = sum(r["share"] for r in rows)
+        shares = sum(r["share"] for r in told)
         # the whole weight is not in the table: found from one part, computed on its own
         y = model.vectors.astype(float)
         row = model.known.rows_in(asked.vocabulary)[asked.items[c]]
@@ -119,3 +123,45 @@ def test_saved_and_loaded(tmp_path, fitted):
 def test_options_outside_their_range(options):
     with pytest.raises(OptionError, match=f"als: {next(iter(options))}"):
         system("als", **options).fit(brute.log_of({"x": [["a"], ["b"]]}))
+
+
+def test_update_knows_what_a_fit_to_all_events_knows():
+    table = rows(users=80, events=24, seed=3)
+    user, item, time = (table.column(n).to_numpy() for n in ("user", "item", "time"))
+    # the last users and items appear late only
+    first, late = (time < 16) & (user < 70) & (item < 535), (time >= 16) | (user >= 70)
+    parts = [Log.open(table.filter(pa.array(chosen))) for chosen in (first, late)]
+    whole = Log.open(table.filter(pa.array(first | late)))
+    options = {**SMALL, "iterations": 20, "refresh": 6}
+    updated = system("als", **options).fit(parts[0], seed=1).update(parts[1])
+    refitted = system("als", **options).fit(whole, seed=1)
+    one, other = updated.fitted, refitted.fitted
+    assert counted(one) == counted(other)
+    assert one.model.known.repeats == pytest.approx(other.model.known.repeats, abs=1e-12)
+    histories = whole.histories()
+    trained, _ = one.model.states(histories)
+    folded = one.model.fold(one.model.pairs(histories))
+    np.testing.assert_allclose(trained, folded, rtol=1e-5, atol=1e-6)
+    losses = [leastsquares.loss(f.pairs, 3 * f.pairs.counts, f.model.users, f.model.vectors, 0.5) for f in (one, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_update_reaches_people_and_items_that_are_both_new():
+    built = system("als", **SMALL).fit(tastes(), seed=1)
+    rng = np.random.default_rng(0)
+    item = np.concatenate([rng.permutation(8)[:6] for _ in range(20)])
+    new = {"user": np.repeat(np.arange(900, 920), 6), "item": item, "time": np.tile(np.arange(1_000, 1_006), 20)}
+    built.update(Log.open(pa.table(new)))
+    met = item[:6].tolist()
+    found = built.recommend(Histories.of([met], users=[900]), 2, exclude_seen=True)
+    assert sorted(found.column("item").to_pylist()) == sorted(set(range(8)) - set(met))
+
+
+def counted(fitted):
+    """(user id, item id) -> count, and item id -> count."""
+    known, pairs = fitted.model.known, fitted.pairs
+    code = np.flatnonzero(known.counts > 0)
+    items = known.items.decode(code[pairs.items]).to_pylist()
+    users = known.users.decode(pairs.owner).to_pylist()
+    each = dict(zip(zip(users, items, strict=True), pairs.counts.tolist(), strict=True))
+    return each, dict(zip(known.items.decode(code).to_pylist(), known.counts[code].tolist(), strict=True))

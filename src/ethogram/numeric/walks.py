@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from ethogram.log import facts, room
+from ethogram.numeric.topk import replace_worst
 
 
 @njit(cache=True, nogil=True)
@@ -63,13 +64,16 @@ def _following(a, offsets, places, item, group, first, owner, gap, reverse, sums
 def _write(a, n, sums, met, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
     """Scale row a's sums, keep as many as there is room for, write them by ascending code and clear the sums."""
     room = ends[a + 1] - ends[a]
-    found = np.sort(met[:n])
+    found = met[:n]
     if n > room:
-        strength = np.empty(n)
+        # a heap whose root is the worst that is kept: hardly any of the others ever enters; ties go to the smaller code
+        strength, found = np.full(room, -np.inf), np.full(room, len(scale), np.int32)
         for i in range(n):
-            strength[i] = -sums[found[i]] * scale[found[i]]
-        # a stable sort of codes in ascending order leaves ties to the smaller code
-        found = np.sort(found[np.argsort(strength, kind="mergesort")[:room]])
+            b = met[i]
+            s = sums[b] * scale[b]
+            if s > strength[0] or (s == strength[0] and b < found[0]):
+                replace_worst(strength, found, s, b)
+    found = np.sort(found)
     for i in range(room):
         codes[ends[a] + i] = found[i]
         weights[ends[a] + i] = sums[found[i]] * scale[found[i]] * scale[a]

@@ -25,6 +25,7 @@ import numpy as np
 from ethogram.errors import OptionError
 from ethogram.numeric import leastsquares
 from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.growing import grown
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.system import system
@@ -39,7 +40,7 @@ START = 0.01
     paper="Collaborative Filtering for Implicit Feedback Datasets",
     year=2008,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "update", "explain"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -62,6 +63,8 @@ class ALS:
     "Exact, or conjugate gradients from the iteration before; the last half-step and folding in are always exact."
     cg_steps: int = 3
     "Steps of conjugate gradients."
+    refresh: int = 3
+    "Iterations of `update`."
     fold_in: FoldIn = "strangers"
     "Whose vector is solved from the history asked about: of strangers, or always, so that newest events count."
 
@@ -82,8 +85,33 @@ class ALS:
         self.fitted = self._alternated(known, pairs, users, items, self.iterations, watch)
         return self
 
+    def update(self, log: Log) -> Self:
+        """Take in further events, `log` holding only these, each after those of the same user so far.
+
+        Counts, users, items and the share of repeats are those of a fit to all events, and so is every user's vector
+        given the items' (the last half-step is exact). The items' vectors are `refresh` iterations from where they
+        were: the same descent on the same sum as a fit's, from a better start, to another of its many minima.
+        """
+        model = self.fitted.model
+        known, pairs, place = grown(model.known, self.fitted.pairs, log)
+        # at zero, new people who took new items only would stay there
+        rng = np.random.default_rng(len(pairs.items))
+        items = START * rng.standard_normal((pairs.width, self.factors), np.float32)
+        items[place] = model.vectors
+        users = np.zeros((len(pairs), self.factors), np.float32)
+        users[: len(model.users)] = model.users
+        self.fitted = self._alternated(known, pairs, users, items, self.refresh, None)
+        return self
+
     def _check(self) -> None:
-        for name, least in (("factors", 1), ("iterations", 1), ("cg_steps", 1), ("alpha", 0), ("regularisation", 0)):
+        for name, least in (
+            ("factors", 1),
+            ("iterations", 1),
+            ("refresh", 1),
+            ("cg_steps", 1),
+            ("alpha", 0),
+            ("regularisation", 0),
+        ):
             if getattr(self, name) < least:
                 raise OptionError(f"als: {name} = {getattr(self, name)}; give {least} or more.")
         if self.epsilon <= 0:
