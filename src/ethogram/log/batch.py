@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -54,6 +55,10 @@ class Slices:
 
     def flat(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64[total], offsets int64[n + 1]) of the slices, one after another."""
+        return self._flat
+
+    @cached_property
+    def _flat(self) -> tuple[np.ndarray, np.ndarray]:
         return kernels.ragged_rows(self.start, self.stop)
 
 

@@ -22,6 +22,8 @@ class Interest(Protocol):
     width: int
     picks: bool
     "Reads rows that are picked but not written out."
+    tagged: bool
+    "Asks for tags."
 
     def __call__(
         self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
@@ -39,7 +41,7 @@ class Interest(Protocol):
 class Pooled(nn.Module):
     """Mean (or sum) of the history, the same for every candidate."""
 
-    picks = True
+    picks, tagged = True, False
 
     def __init__(self, width: int, how: str = "mean") -> None:
         super().__init__()
@@ -79,6 +81,7 @@ class Attended(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.attention, self.last, self.tags, self.mean = attention, last, tags, mean
+        self.tagged = last is not None or tags is not None
         self.width = attention.dim
         if mean and attention.unit is not None:
             nn.init.ones_(attention.unit.layers[-1].bias)  # type: ignore[arg-type]
@@ -148,7 +151,7 @@ class Attended(nn.Module):
 class Several(nn.Module):
     """Several interests side by side; its weights are those of the first part."""
 
-    picks = False
+    picks, tagged = False, True
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()

@@ -115,6 +115,18 @@ class SlateNetwork(nn.Module):
         history = batch.sequences["history"]
         return self._moved(batch, rows, self.items(batch.items, torch.from_numpy(history.item[rows].astype(np.int64))))
 
+    def _tags(self, batch: Batch, past: np.ndarray, codes: np.ndarray, device: torch.device) -> dict[str, Tensor]:
+        """What an interest may ask of events and candidates beside their vectors."""
+        history = batch.sequences["history"]
+        starts = np.ones(len(past), bool) if history.starts is None else history.starts[past]
+        tags = {"key_starts": torch.from_numpy(np.ascontiguousarray(starts))}
+        if history.time is not None:
+            tags["key_times"] = torch.from_numpy(np.asarray(history.time)[past])
+        if self.tag is not None:
+            rows = torch.from_numpy(batch.items[self.tag].values[codes].astype(np.int64)).unsqueeze(1)
+            tags |= {"key_tags": rows[: len(past)].to(device), "query_tags": rows[len(past) :].to(device)}
+        return tags
+
     def _moved(self, batch: Batch, rows: np.ndarray, items: Tensor) -> Tensor:
         if self.event is None or not len(rows):
             return items
@@ -134,13 +146,7 @@ class SlateNetwork(nn.Module):
         codes = np.concatenate([history.item[past], judged.item[asked]]).astype(np.int64)
         both = self.items.picked(batch.items, torch.from_numpy(codes))
         device = both.values.device
-        starts = np.ones(len(past), bool) if history.starts is None else history.starts[past]
-        tags = {"key_starts": torch.from_numpy(np.ascontiguousarray(starts))}
-        if history.time is not None:
-            tags["key_times"] = torch.from_numpy(np.asarray(history.time)[past])
-        if self.tag is not None:
-            rows = torch.from_numpy(batch.items[self.tag].values[codes].astype(np.int64)).unsqueeze(1)
-            tags |= {"key_tags": rows[: len(past)].to(device), "query_tags": rows[len(past) :].to(device)}
+        tags = self._tags(batch, past, codes, device) if getattr(self.interest, "tagged", True) else {}
         keys: Tensor | Picked = Picked(both.values, both.rows[: len(past)])
         if self.event is not None:
             keys = self._moved(batch, past, keys.dense())  # type: ignore[union-attr]
@@ -312,7 +318,7 @@ def fit(
     tables, times = zip(*network.sparse, strict=True)
     optimisers = [
         RowAdam(tables, how.lr, decay=how.decay, counts=times),
-        torch.optim.Adam(network.dense, how.lr),
+        torch.optim.Adam(network.dense, how.lr, fused=True),
     ]
     return train(
         network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
