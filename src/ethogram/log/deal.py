@@ -23,6 +23,8 @@ from ethogram.log.store import Writer
 from ethogram.log.vocabulary import Vocabulary
 
 USER, EVENT = "@user", "event"
+MOST_PARTS = 400
+"""Files that are open at once; a log of more than 400 times `part` events has larger parts."""
 
 
 @dataclass(eq=False)
@@ -93,7 +95,7 @@ class Dealt:
 def write(writer: Writer, dealt: Dealt, folder: Path) -> Events:
     """Write arrays and block of a log; the events, mapped from there."""
     offsets = np.concatenate([[0], np.cumsum(dealt.count(folder))])
-    bounds = _bounds(offsets, dealt.part)
+    bounds = _bounds(offsets, max(dealt.part, -(-int(offsets[-1]) // MOST_PARTS)))
     parts: Parts | None = None
     for user, table in dealt.coded():
         parts = parts or Parts(folder, len(bounds) - 1, table.schema)
