@@ -257,6 +257,8 @@ def table(cls: type) -> tuple[Option, ...]:
             required = default is MISSING
             annotation = hints(cls)[f.name]
             written = f.type if isinstance(f.type, str) else inspect.formatannotation(f.type)
+            if typing.get_origin(annotation) is typing.Literal:  # an alias would not tell a reader what may be given
+                written = f"Literal[{', '.join(map(repr, typing.get_args(annotation)))}]"
             doc, choices = docs.get(f.name, ""), _choices(annotation)
             space = searching.get(f.name)
             rows.append(Option(f.name, written, None if required else default, doc, required, choices, space))
