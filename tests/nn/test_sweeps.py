@@ -51,16 +51,18 @@ def test_sweeps_equal_the_plain_form_in_value_gradient_and_moving_averages(dim, 
 def test_sweeps_are_what_packed_single_precision_takes(monkeypatch):
     calls = []
     monkeypatch.setattr("ethogram.nn.unit.interests", lambda *given: calls.append(1))
-    unit, wide = TargetAttention(8), TargetAttention(64)
+    unit, plain, wide = TargetAttention(8, act="dice"), TargetAttention(8), TargetAttention(64, act="dice")
     unit(torch.randn(43, 8), KEYS, torch.randn(14, 8), SEVERAL)
     wide(torch.randn(43, 64), KEYS, torch.randn(6, 64), ONE)
-    assert len(calls) == 2
+    plain(torch.randn(43, 8), KEYS, torch.randn(6, 8), ONE)
+    assert len(calls) == 3
     wide(torch.randn(43, 64), KEYS, torch.randn(14, 64), SEVERAL)  # blocks multiply faster
+    plain(torch.randn(43, 8), KEYS, torch.randn(14, 8), SEVERAL)  # the same: its gate costs nothing
     unit(torch.randn(43, 8), KEYS, torch.randn(14, 8), SEVERAL, weights=True)
     unit(torch.randn(43, 8), KEYS, torch.randn(14, 8), SEVERAL, values=torch.randn(43, 3))
-    TargetAttention(8, normalise="softmax")(torch.randn(43, 8), KEYS, torch.randn(14, 8), SEVERAL)
+    TargetAttention(8, act="dice", normalise="softmax")(torch.randn(43, 8), KEYS, torch.randn(14, 8), SEVERAL)
     unit.double()(torch.randn(43, 8).double(), KEYS, torch.randn(14, 8).double(), SEVERAL)
-    assert len(calls) == 2
+    assert len(calls) == 3
 
 
 def test_nothing_to_attend_to_gives_zero_and_moves_no_average():

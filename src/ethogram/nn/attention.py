@@ -144,7 +144,7 @@ class TargetAttention(nn.Module):
         """Whether the interests come of one compiled operation."""
         if self.kind != "din" or self.normalise != "none" or self.unit is None or not self.unit.single:
             return False
-        return able(keys, not bool((query_offsets.diff() == 1).all()))
+        return able(keys, self.unit.acts[0], not bool((query_offsets.diff() == 1).all()))
 
     def _attend(
         self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, values: Tensor,

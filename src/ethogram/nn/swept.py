@@ -13,13 +13,14 @@ from ethogram.nn.activation import Dice
 from ethogram.nn.rows import Picked
 
 WIDEST = 48
-"""Widest events that are swept where a question has several candidates; wider ones multiply faster in blocks."""
+"""Widest events that are swept where a question has several candidates; wider ones multiply faster in blocks, and so
+do all where the gate is so cheap that only the multiplication counts (PReLU, ReLU)."""
 
 
-def able(keys: Picked, several: bool) -> bool:
+def able(keys: Picked, act: nn.Module, several: bool) -> bool:
     """Whether events of this kind are swept."""
     there = keys.values.device.type == "cpu" and keys.values.dtype in (torch.float32, torch.bfloat16)
-    return there and not (several and keys.values.shape[1] > WIDEST)
+    return there and not (several and (keys.values.shape[1] > WIDEST or not isinstance(act, Dice)))
 
 
 class _Interests(torch.autograd.Function):
