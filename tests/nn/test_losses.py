@@ -118,3 +118,22 @@ def test_info_nce_with_false_negatives_masked():
     same = torch.tensor([[True, True, False], [True, True, False], [False, False, True]])
     expected = (2 * math.log(1 + math.exp(-1)) + base) / 3
     assert math.isclose(losses.info_nce(a, b, 1.0, same=same).item(), expected, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 127, 128, 300])
+def test_bfloat16_changes_digits_only(n):
+    g = torch.Generator().manual_seed(n)
+    states, items = (torch.randn(k, 16, generator=g, requires_grad=True) for k in (n, 50))
+    target = torch.randint(0, 50, (n,), generator=g)
+    weight = torch.rand(n, generator=g)
+
+    def found(low):
+        states.grad = items.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss = losses.full_softmax(states, items, target, weight=weight)
+        loss.backward()
+        return loss.detach(), states.grad, items.grad
+
+    for few, all_bits in zip(found(True), found(False), strict=True):
+        assert few.dtype == torch.float32
+        torch.testing.assert_close(few, all_bits, rtol=0.03, atol=0.02 * float(all_bits.abs().max()))

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ethogram.errors import OptionError
+from ethogram.nn.products import ROWS as FEW
+from ethogram.nn.products import filled
 
 PIECE, ROWS, CELLS = 2**18, 64, 2**24
 """Logits made at once: a megabyte that stays in the cache, but at least some rows, since every piece also goes through
@@ -36,20 +38,26 @@ class _Softmax(torch.autograd.Function):
     """Cross-entropy over logits states @ items.T + bias that are never all held: gradients are made on the way.
 
     The right answer is column `target` of the logits or, for samples, a logit `own` of each row that stands beside
-    them; `gone` = (rows, columns) are cells that count for nothing.
+    them; `gone` = (rows, columns) are cells that count for nothing. With `low` the three products take bfloat16
+    numbers; sums, exponentials and what is added up over pieces keep 24 bits.
     """
 
     @staticmethod
     def forward(
         ctx: Any, states: Tensor, items: Tensor, bias: Tensor | None, own: Tensor | None, target: Tensor | None,
-        gone: tuple[Tensor, Tensor] | None, share: Tensor,
+        gone: tuple[Tensor, Tensor] | None, share: Tensor, low: bool,
     ) -> Tensor:  # fmt: skip
         to_states, to_items = torch.empty_like(states), torch.zeros_like(items)
         to_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         to_own = None if own is None else torch.empty_like(own)
         total = states.new_zeros(())
-        for rows in _pieces(len(states), len(items)):
-            logits = states[rows] @ items.T if bias is None else torch.addmm(bias, states[rows], items.T)
+        few, many = (states.bfloat16(), items.bfloat16()) if low else (states, items)
+        for rows in _pieces(len(states), len(items), FEW if low else 1):
+            if low:
+                logits = (few[rows] @ many.T).float()
+                logits = logits if bias is None else logits.add_(bias)
+            else:
+                logits = states[rows] @ items.T if bias is None else torch.addmm(bias, states[rows], items.T)
             if gone is not None:
                 first, last = torch.searchsorted(gone[0], torch.tensor([rows.start, rows.stop], device=gone[0].device))
                 logits[gone[0][first:last] - rows.start, gone[1][first:last]] = -torch.inf
@@ -71,10 +79,15 @@ class _Softmax(torch.autograd.Function):
             up.mul_(part / norm)
             if own is None:
                 up.scatter_add_(1, wanted, -part)
-            torch.mm(up, items, out=to_states[rows])
-            to_items.addmm_(up.T, states[rows])
             if to_bias is not None:
                 to_bias += up.sum(0)
+            if low:
+                up = up.bfloat16()
+                to_states[rows] = up @ many
+                to_items += up.T @ few[rows]
+            else:
+                torch.mm(up, items, out=to_states[rows])
+                to_items.addmm_(up.T, states[rows])
         ctx.kept = [t is not None for t in (to_bias, to_own)]
         ctx.save_for_backward(to_states, to_items, *(t for t in (to_bias, to_own) if t is not None))
         return total
@@ -84,22 +97,28 @@ class _Softmax(torch.autograd.Function):
         to_states, to_items, *rest = ctx.saved_tensors
         up, found = grads[0], iter(rest)
         more = [next(found) * up if kept else None for kept in ctx.kept]
-        return to_states * up, to_items * up, *more, None, None, None
+        return to_states * up, to_items * up, *more, None, None, None, None
 
 
-def _pieces(n: int, width: int) -> Iterator[slice]:
+def _pieces(n: int, width: int, multiple: int = 1) -> Iterator[slice]:
     width = max(width, 1)
     step = max(1, min(max(PIECE // width, ROWS), CELLS // width))
+    step = max(step // multiple, 1) * multiple
     for at in range(0, n, step):
         yield slice(at, min(n, at + step))
 
 
 def _softmax(states: Tensor, items: Tensor, bias: Tensor | None, own: Tensor | None, *rest: Any) -> Tensor:
     if not torch.is_autocast_enabled(states.device.type):
-        return _Softmax.apply(states, items, bias, own, *rest)
+        return _Softmax.apply(states, items, bias, own, *rest, False)
     given = [None if t is None else t.float() for t in (states, items, bias, own)]
+    low = torch.get_autocast_dtype(states.device.type) == torch.bfloat16
     with torch.autocast(states.device.type, enabled=False):  # a sum over a catalogue needs its 24 bits
-        return _Softmax.apply(*given, *rest)
+        if low and states.device.type == "cpu":  # rows without a share change nothing
+            first, items, bias, own, target, gone, share = *given, *rest
+            own, target = (None if t is None else filled(t) for t in (own, target))
+            given, rest = [filled(first), items, bias, own], (target, gone, filled(share))
+        return _Softmax.apply(*given, *rest, low)
 
 
 def _share(weight: Tensor | None, states: Tensor) -> Tensor:

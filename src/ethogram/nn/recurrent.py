@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ethogram.nn.dropout import dropout
+from ethogram.nn.products import product
 from ethogram.nn.ragged import segment_mean, segments
 from ethogram.nn.rows import gather_rows, take_rows
 
@@ -66,7 +67,9 @@ class Recurrent(nn.Module):
         counts = offsets.diff() if alone else torch.zeros(len(offsets) - 1, dtype=torch.int64).index_add_(
             0, segments(offsets)[first], torch.ones_like(first)
         )  # fmt: skip
-        states = self.dense(self._run(steps, counts))
+        with torch.autocast("cpu", enabled=False):  # a step's products are too small to gain from fewer bits there
+            hidden = self._run(steps, counts)
+        states = product(self.dense, hidden)
         return states if alone else gather_rows(states, (begins.cumsum(0) - 1).to(rows.device))
 
     def _run(self, steps: Tensor, counts: Tensor) -> Tensor:

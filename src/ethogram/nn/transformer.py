@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ethogram.errors import OptionError
 from ethogram.nn.dropout import dropout
+from ethogram.nn.products import product
 from ethogram.nn.ragged import segments
 from ethogram.nn.rows import gather_rows, place_rows, take_rows
 
@@ -156,19 +157,21 @@ class _Block(nn.Module):
         return self.second(x + self._drop(self._feed(x)))
 
     def _attend(self, x: Tensor, pad: _Padding) -> Tensor:
-        dense = pad.pad(self.qkv(x)).view(pad.n, pad.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        dense = pad.pad(product(self.qkv, x)).view(pad.n, pad.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = dense.unbind(0)
-        if self.training and self.dropout:
-            # the fused kernel knows no dropout on a CPU
-            score = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-            score = score.masked_fill(pad.hidden, -torch.inf)
-            found = dropout(score.softmax(-1), self.dropout, True) @ value
-        else:
-            found = F.scaled_dot_product_attention(query, key, value, attn_mask=pad.mask, is_causal=pad.mask is None)
-        return self.out(pad.pack(found.transpose(1, 2).reshape(pad.n, pad.length, -1)))
+        with torch.autocast("cpu", enabled=False):  # its products are too small to gain from fewer bits there
+            if self.training and self.dropout:
+                # the fused kernel knows no dropout on a CPU
+                score = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+                score = score.masked_fill(pad.hidden, -torch.inf)
+                found = dropout(score.softmax(-1), self.dropout, True) @ value
+            else:
+                causal = pad.mask is None
+                found = F.scaled_dot_product_attention(query, key, value, attn_mask=pad.mask, is_causal=causal)
+        return product(self.out, pad.pack(found.transpose(1, 2).reshape(pad.n, pad.length, -1)))
 
     def _feed(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
+        return product(self.down, F.gelu(product(self.up, x), approximate="tanh"))
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout, self.training)
