@@ -56,3 +56,49 @@ def test_bad_options_are_told():
         system("sasrec", dim=10, heads=4).fit(chain())
     with pytest.raises(OptionError, match="Did you mean 'length'"):
         system("sasrec", lenght=3)
+
+
+def test_scores_are_those_of_the_equations():
+    """Two blocks by hand in NumPy, from the saved arrays, on a history with a group of two."""
+    rows = {"user": [0, 0, 0, 0], "item": [103, 107, 101, 110], "time": [1, 2, 2, 3]}
+    built = system("sasrec", **{**SMALL, "epochs": 2, "dim": 8, "hidden": 12, "length": 3}).fit(chain(), seed=4)
+    asked = Log.open(pa.table(rows)).histories()
+    got = built.score(asked, Candidates.of([100, 108, 119]))[0]
+
+    a = {k.removeprefix("model."): v.astype(np.float64) for k, v in built.state().arrays.items()}
+    ids = np.array([107, 101, 110]) - 100 + 1  # the last three events; row 0 of the table stands for nothing
+    group = np.array([0, 0, 1])
+
+    def norm(x, name):
+        x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+        return x * a[f"{name}.weight"] + a[f"{name}.bias"]
+
+    def linear(x, name):
+        return x @ a[f"{name}.weight"].T + a[f"{name}.bias"]
+
+    x = a["items.weight"][ids] * 8**0.5 + a["encoder.position.weight"][group[-1] - group]
+    for b in ("encoder.blocks.0", "encoder.blocks.1"):
+        q, k, v = np.split(linear(norm(x, f"{b}.first"), f"{b}.qkv"), 3, axis=1)
+        heads = []
+        for h in (slice(0, 4), slice(4, 8)):
+            score = np.where(group[:, None] >= group, q[:, h] @ k[:, h].T / 4**0.5, -np.inf)
+            share = np.exp(score - score.max(1, keepdims=True))
+            heads.append(share / share.sum(1, keepdims=True) @ v[:, h])
+        x = x + linear(np.concatenate(heads, 1), f"{b}.out")
+        up = linear(norm(x, f"{b}.second"), f"{b}.up")
+        gelu = 0.5 * up * (1 + np.tanh((2 / np.pi) ** 0.5 * (up + 0.044715 * up**3)))
+        x = x + linear(gelu, f"{b}.down")
+    state = norm(x, "encoder.norm")[-1]  # the last group has one row
+    np.testing.assert_allclose(got, a["items.weight"][[1, 9, 20]] @ state, rtol=1e-4, atol=1e-6)
+
+
+def test_a_group_is_read_as_one():
+    built = system("sasrec", **{**SMALL, "epochs": 3}).fit(chain(), seed=2)
+    every = Candidates.of(list(range(100, 120)))
+
+    def scores(item, time):
+        return built.score(Log.open(pa.table({"user": [0] * len(item), "item": item, "time": time})).histories(), every)
+
+    one = scores([101, 105, 109, 112], [1, 2, 2, 3])
+    np.testing.assert_allclose(scores([101, 109, 105, 112], [1, 2, 2, 3]), one, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(scores([101, 105, 109, 112], [1, 2, 3, 4]), one, rtol=1e-3), "time tells"
