@@ -163,7 +163,7 @@ class TorchFace:
                 told = torch.log_softmax(logits.float(), -1)[torch.arange(len(ids)), torch.tensor(list(ids))]
                 found.append([float(v) for v in told])
                 if past is not None:
-                    past.crop(len(prompt) - 1)
+                    past.crop(-len(ids))
         return found
 
     def write(
