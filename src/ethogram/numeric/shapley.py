@@ -77,9 +77,9 @@ def interactions(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def by_orders(game: Game, n: int, *, orders: int = 200, se: float = 0.01, seed: int = 0) -> Shares:
-    """From orders of the players in antithetic pairs (each order and its reverse); stops when every standard error is
-    at most `se`, or after `orders` orders. A coalition is valued once."""
+def by_orders(game: Game, n: int, *, orders: int = 200, se: float = 0.01, seed: int = 0, paired: bool = True) -> Shares:
+    """From orders of the players, each with its reverse (antithetic; two independent orders if not `paired`); stops
+    when every standard error is at most `se`, or after `orders` orders. A coalition is valued once."""
     rng, known = np.random.default_rng(seed), {}
     pairs: list[np.ndarray] = []
 
@@ -94,11 +94,10 @@ def by_orders(game: Game, n: int, *, orders: int = 200, se: float = 0.01, seed: 
     while 2 * len(pairs) < orders:
         order = rng.permutation(n)
         gains = []
-        for one in (order, order[::-1]):
+        for one in (order, order[::-1] if paired else rng.permutation(n)):
             rows = np.zeros((n + 1, n), bool)
             for place, player in enumerate(one, 1):
                 rows[place:, player] = True
-            gain = np.empty((n, 1))
             steps = np.diff(worth(rows), axis=0)
             gain = np.empty_like(steps)
             gain[one] = steps
