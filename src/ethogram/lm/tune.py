@@ -211,7 +211,8 @@ def _libraries(training: Training) -> tuple[Any, Any, Any]:
     except ImportError:
         raise MissingExtra("tuning needs the extra: pip install 'ethogram[tune]'") from None
     datasets.disable_progress_bars()
-    transformers.logging.set_verbosity_error()
+    quiet: Any = transformers.logging
+    quiet.set_verbosity_error()
     lora = None
     if training.rank:
         lora = peft.LoraConfig(
