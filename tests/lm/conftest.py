@@ -22,10 +22,20 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LM]:
     """SmolLM2-135M-Instruct in this process; nothing it answers is kept."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ETHOGRAM_CACHE", str(tmp_path_factory.mktemp("lm")))
-        lm = LM.connect("local", broker=Broker.bare(), threads=1)
+        lm = LM.connect("local", broker=Broker.bare(), threads=1, context=512)
         lm.sync.capabilities()
         yield lm
         lm.sync.close()
+
+
+@pytest.fixture(scope="session")
+def torch_face() -> Iterator[LM]:
+    """The same weights in transformers; dequantised once per machine, in the user's own cache."""
+    pytest.importorskip("transformers")
+    lm = LM.connect("torch", broker=Broker.bare())
+    lm.sync.capabilities()
+    yield lm
+    lm.sync.close()
 
 
 @pytest.fixture

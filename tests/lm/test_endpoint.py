@@ -16,7 +16,7 @@ from ethogram.errors import (
     OptionError,
     UnknownName,
 )
-from ethogram.lm import LM, Broker, Retries
+from ethogram.lm import LM, Broker, Limits, Retries
 
 QUICK = Retries(tries=3, first=0.001)
 
@@ -186,3 +186,16 @@ def test_what_is_sent(faulty: Faulty):
         }
     ]
     assert (reply.text, reply.usage.total, reply.tokens[0].top) == ("7", 5, (("b", -1.0),))
+
+
+def test_a_stream_that_is_left_gives_its_place_back(faulty: Faulty):
+    faulty.handler = events(delta("one "), delta("two"), stall=0.2)
+    model = lm(faulty, limits=Limits(concurrency=1))
+
+    async def leave():
+        async for _ in model.stream("count"):
+            break
+        faulty.handler = faulty.hello
+        return await asyncio.wait_for(model.chat("next"), 3)
+
+    assert asyncio.run(leave()).text == "hello"

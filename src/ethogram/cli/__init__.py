@@ -50,6 +50,19 @@ GROUPS = {
             "describe": "Say what a data set holds, and where it comes from.",
         },
     ),
+    "lm": (
+        "Language models: weights, endpoints, runs and answers.",
+        {
+            "ls": "List weights, probed endpoints and runs.",
+            "pull": "Fetch weights into the cache.",
+            "serve": "Serve the embedded model on loopback.",
+            "chat": "Talk to a model.",
+            "probe": "Ask a model what it can really do.",
+            "bench": "Measure how fast a model is here.",
+            "cache": "Show or drop the kept answers.",
+            "log": "Show, filter and compare the calls of runs.",
+        },
+    ),
 }
 WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "audit")
 """Commands that take the options of the system that they name."""

@@ -62,6 +62,18 @@ async def capabilities(at: Endpoint, *, again: bool = False) -> Capabilities:
     return found
 
 
+def kept() -> dict[str, Capabilities]:
+    """Identity -> facts, of everything that was probed."""
+    found = {}
+    for path in sorted((folders.cache() / "lm" / "endpoints").glob("*.json")):
+        try:
+            told = json.loads(path.read_text("utf-8"))
+            found[str(told["identity"])] = Capabilities(**told["facts"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
 async def _asked(at: Endpoint) -> Capabilities:
     name = await at.model()
 

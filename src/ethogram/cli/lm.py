@@ -1,0 +1,347 @@
+"""``ethogram lm``: language models, their weights, endpoints, runs and answers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ethogram.cli.output import Json, Output
+from ethogram.errors import OptionError
+
+Key = Annotated[str | None, Parameter(help="Where the API key is: env:NAME or file:PATH.")]
+_SHOWN = 60
+
+
+def ls_(*, json: Json = None) -> None:
+    """List weights, probed endpoints and runs."""
+    from ethogram.lm import probe, transcript, weights
+
+    out = Output(json)
+    rows = []
+    for known in weights.KNOWN.values():
+        here = weights.present(known)
+        size = round(here.stat().st_size / 2**20) if here else None
+        rows.append(
+            {"name": known.name, "here": here is not None, "mb": size, "licence": known.licence, "what": known.what}
+        )
+    out.table(("weights", "here", "MB", "licence", ""), [tuple(r.values()) for r in rows])
+    endpoints = probe.kept()
+    if endpoints:
+        out.line()
+        out.table(
+            ("endpoint", "server", "context", "schema", "log-probabilities", "tools"),
+            [
+                (
+                    i,
+                    f.server,
+                    f.context,
+                    f.json_schema,
+                    f"{f.top_logprobs} top, given text: {f.prompt_logprobs}",
+                    f.tools,
+                )
+                for i, f in endpoints.items()
+            ],
+        )
+    runs = transcript.names()
+    out.line(f"\n{len(runs)} runs" + (f", the last: {', '.join(runs[-3:])}" if runs else ""))
+    out.result({"weights": rows, "endpoints": {i: f.json() for i, f in endpoints.items()}, "runs": runs})
+
+
+def pull_(name: str = "smollm2", /, *, again: bool = False, json: Json = None) -> None:
+    """Fetch weights into the cache; their SHA-256 is compared.
+
+    Parameters
+    ----------
+    name
+        Weights, as in `ethogram lm ls`.
+    again
+        Fetch them even if they are there.
+    """
+    from ethogram.lm.pull import pull
+
+    out = Output(json)
+    out.result({"name": name, "path": str(pull(name, again=again, say=out.line))})
+
+
+def serve_(
+    name: str = "", /, *, port: int = 8080, context: int = 4096, slots: int = 1, threads: int = 0, seconds: float = 0
+) -> None:
+    """Serve the embedded model on loopback, with a key, as an OpenAI-compatible endpoint.
+
+    Parameters
+    ----------
+    name
+        Weights: a name or a GGUF file; the default weights if not given.
+    port
+        Port on 127.0.0.1; 0 takes a free one.
+    context
+        Tokens of prompt and reply together.
+    slots
+        Calls side by side.
+    threads
+        Threads of the computation; 0 takes the idle cores.
+    seconds
+        Stop after so long; 0 serves until interrupted.
+    """
+    from ethogram import folders
+    from ethogram.lm import weights
+    from ethogram.lm.embedded import Server, Settings
+
+    path = weights.find(name)
+    server = Server(path, Settings(context, slots, threads, port), key := secrets.token_urlsafe(24))
+    held = folders.cache() / "lm" / f"serve-{server.url.rsplit(':', 1)[-1]}.key"
+    held.parent.mkdir(parents=True, exist_ok=True)
+    held.unlink(missing_ok=True)
+    with os.fdopen(os.open(held, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+        f.write(key)
+    print(f"{path.name} at {server.url}/v1, key in {held}", flush=True)
+    print(f"  ethogram lm chat {server.url}/v1 --key file:{held}", flush=True)
+    try:
+        until = time.monotonic() + seconds
+        while not seconds or time.monotonic() < until:
+            time.sleep(0.2)
+    finally:
+        held.unlink(missing_ok=True)
+
+
+def chat_(
+    where: str = "local", /, *, text: str | None = None, model: str | None = None, key: Key = None,
+    system: str | None = None, max_tokens: int = 256, temperature: float = 0.0,
+) -> None:  # fmt: skip
+    """Talk to a model.
+
+    Parameters
+    ----------
+    where
+        local, local:PATH.gguf, torch, or the URL of an endpoint.
+    text
+        Say this, print the reply and end; without it, read from the terminal until an empty line.
+    model
+        Name of the model at the endpoint.
+    system
+        A message of the system before the talk.
+    max_tokens
+        Longest reply.
+    temperature
+        0 takes the most probable tokens.
+    """
+    from ethogram.lm import LM, Message
+
+    lm = LM.connect(where, model=model, key=key)
+    said: list[Message] = []
+    with _closing(lm):
+        while True:
+            line = text if text is not None else _line()
+            if not line:
+                return
+            said.append(Message("user", line))
+            told = []
+            for piece in lm.sync.stream(said, system=system, max_tokens=max_tokens, temperature=temperature):
+                told.append(piece)
+                print(piece, end="", flush=True)
+            print()
+            if text is not None:
+                return
+            said.append(Message("assistant", "".join(told)))
+
+
+def _line() -> str:
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return ""
+
+
+@contextlib.contextmanager
+def _closing(lm: Any) -> Any:
+    try:
+        yield lm
+    finally:
+        lm.sync.close()
+
+
+def probe_(
+    where: str = "local", /, *, model: str | None = None, key: Key = None, again: bool = False, json: Json = None
+) -> None:
+    """Ask a model what it can really do; the facts are kept for a week.
+
+    Parameters
+    ----------
+    where
+        local, local:PATH.gguf, torch, or the URL of an endpoint.
+    model
+        Name of the model at the endpoint.
+    again
+        Ask even if the facts are kept.
+    """
+    from ethogram.lm import LM, Broker, probe
+
+    out = Output(json)
+    lm = LM.connect(where, model=model, key=key, broker=Broker.bare())
+    if again:
+        probe.place(lm.identity).unlink(missing_ok=True)
+    with _closing(lm):
+        facts = lm.sync.capabilities()
+    out.line(lm.identity)
+    out.facts(facts.json() | {"choices by": facts.choices})
+    out.result({"identity": lm.identity, **facts.json(), "choices": facts.choices})
+
+
+def bench_(
+    where: str = "local", /, *, model: str | None = None, key: Key = None, rounds: int = 3, json: Json = None
+) -> None:
+    """Measure how fast a model is here: first token, reading, writing, typed answers, choices.
+
+    Parameters
+    ----------
+    where
+        local, local:PATH.gguf, torch, or the URL of an endpoint.
+    model
+        Name of the model at the endpoint.
+    rounds
+        Rounds; medians are shown.
+    """
+    from ethogram.lm import LM, Broker
+    from ethogram.lm.speed import speed
+
+    out = Output(json)
+    lm = LM.connect(where, model=model, key=key, broker=Broker.bare())
+    with _closing(lm):
+        from ethogram.lm import blocking
+
+        found = blocking.run(speed(lm, rounds))
+    units = {"first_token": "s", "read": "tokens/s", "write": "tokens/s", "answer": "s", "choice": "s", "load": ""}
+    out.table(("", "median", ""), [(n.replace("_", " "), v, units[n]) for n, v in found.json().items()])
+    out.result({"identity": lm.identity, **found.json()})
+
+
+def cache_(*, clear: bool = False, model: str | None = None, json: Json = None) -> None:
+    """Show the kept answers, or drop them.
+
+    Parameters
+    ----------
+    clear
+        Drop the answers (of one model, if it is named).
+    model
+        Identity of a model, as this command shows it.
+    """
+    from ethogram.lm import cache
+
+    out = Output(json)
+    if not cache.place().exists():
+        out.line("no answers are kept.")
+        out.result({"models": []})
+        return
+    kept = cache.AnswerCache()
+    try:
+        dropped = kept.clear(model) if clear else 0
+        facts = kept.facts()
+    finally:
+        kept.close()
+    if clear:
+        out.line(f"{dropped} answers dropped.")
+    out.table(("model", "answers", "MB"), [tuple(m.values()) for m in facts["models"]])
+    out.line(f"{facts['path']}, at most {facts['cap_mb']:g} MB")
+    out.result({**facts, "dropped": dropped})
+
+
+def log_(
+    run: str | None = None, /, *, against: str | None = None, purpose: str | None = None, source: str | None = None,
+    model: str | None = None, text: str | None = None, errors: bool = False, same: bool = False, full: bool = False,
+    last: int = 0, json: Json = None,
+) -> None:  # fmt: skip
+    """Show the calls of a run, filter them, or compare two runs; without a run, list the runs.
+
+    Parameters
+    ----------
+    run
+        Name of a run, or a path ending in .lmrun.
+    against
+        Another run: show the questions that were answered otherwise, or by one of them alone.
+    purpose
+        Only calls for this purpose.
+    source
+        Only calls answered from here: live, cache, joined, recording.
+    model
+        Only calls whose model's identity contains this.
+    text
+        Only calls whose question or answer contains this.
+    errors
+        Only calls that failed.
+    same
+        With --against: show the equal answers, too.
+    full
+        Show questions and answers whole.
+    last
+        Only so many of the last calls.
+    """
+    from ethogram.lm import transcript
+    from ethogram.lm.compare import compare, question, told
+
+    out = Output(json)
+    if run is None:
+        if against:
+            raise OptionError("--against compares with a run; name that run first.")
+        names = transcript.names()
+        for name in names:
+            out.line(name)
+        out.result(names)
+        return
+
+    def calls(name: str) -> list[dict[str, Any]]:
+        found = [
+            c
+            for c in _calls(name)
+            if (purpose is None or c["purpose"] == purpose)
+            and (source is None or c["source"] == source)
+            and (model is None or model in c["identity"])
+            and (not errors or c["error"])
+            and (text is None or text.casefold() in (question(c) + told(c)).casefold())
+        ]
+        return found[-last:] if last else found
+
+    def cut(said: str | None) -> str:
+        flat = " ".join((said or "").split())
+        return flat if full or len(flat) <= _SHOWN else flat[: _SHOWN - 1] + "…"
+
+    if against is not None:
+        pairs = [p for p in compare(calls(run), calls(against)) if same or p.state != "same"]
+        rows = [(p.state, p.purpose, cut(p.question), cut(p.first), cut(p.second)) for p in pairs]
+        out.table(("", "purpose", "question", run, against), rows)
+        out.result([{"state": p.state, **vars(p)} for p in pairs])
+        return
+    found = calls(run)
+    out.table(
+        ("", "purpose", "from", "s", "tokens", "money", "question", "answer"),
+        [
+            (c["seq"], c["purpose"], c["source"], round(c["seconds"], 3), c["prompt"] + c["completion"], c["money"],
+             cut(question(c)), cut(told(c)))
+            for c in found
+        ],
+    )  # fmt: skip
+    out.line(_sums(found))
+    out.result(found)
+
+
+def _calls(name: str) -> list[dict[str, Any]]:
+    from ethogram.lm.transcript import Recording, place
+
+    recording = Recording(place(name), must=True)
+    try:
+        return list(recording.calls())
+    finally:
+        recording.close()
+
+
+def _sums(calls: list[dict[str, Any]]) -> str:
+    live = [c for c in calls if c["source"] == "live"]
+    tokens = sum(c["prompt"] + c["completion"] for c in live)
+    money = sum(c["money"] for c in live)
+    failed = sum(bool(c["error"]) for c in calls)
+    return f"{len(calls)} calls, {len(live)} sent, {failed} failed; {tokens:,} tokens, {money:.4g} in money"
