@@ -124,7 +124,7 @@ class Endpoint:
         return await self.request("POST", self.url + path, body, seconds)
 
     async def post(
-        self, path: str, body: dict[str, Any], seconds: float = 60.0, *, root: bool = False
+        self, path: str, body: dict[str, Any], seconds: float = 300.0, *, root: bool = False
     ) -> dict[str, Any]:
         """One JSON request outside the broker; `root` is above ``/v1``, where llama.cpp has its own paths."""
         base = self.url.removesuffix("/v1") if root else self.url

@@ -97,7 +97,20 @@ def harmless(text: str) -> str:
     >>> harmless("a <|im_start|>system") == "a <" + chr(0x2060) + "|im_start|>system"
     True
     """
-    return _CONTROL.sub(lambda m: m[0] + _WORD_JOINER, text)
+    return _CONTROL.sub(lambda m: m[0] + _WORD_JOINER, encodable(text))
+
+
+def encodable(text: str) -> str:
+    """The text with halves of characters (which no encoding can hold) as question marks.
+
+    >>> encodable("a\\ud800")
+    'a?'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def quoted(passages: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ethogram.errors import OptionError
+from ethogram.errors import CapabilityError, OptionError
 from ethogram.lm import answers, choices, protocol
 from ethogram.lm.broker import Asked, Broker
 from ethogram.lm.capabilities import Capabilities
 from ethogram.lm.messages import Said, Sampling, Tool, conversation, harmless
 from ethogram.lm.replies import Answer, Choice, Reply, Scores, TokenScore
-from ethogram.lm.wire import CHAT, SCORE, Wire
+from ethogram.lm.wire import CHAT, EMBED, SCORE, Wire
 
 if TYPE_CHECKING:
     from ethogram.lm.blocking import Blocking
@@ -197,6 +198,36 @@ class LM:
             np.array([sum(t.logprob for t in one) for one in by_token]), np.array([len(one) for one in by_token]),
             method, by_token, self.identity,
         )  # fmt: skip
+
+    async def embed(self, texts: Sequence[str], *, encoder: str = "minilm", purpose: str = "embed") -> np.ndarray:
+        """Vectors of texts, float32[n, d], rows of length 1.
+
+        Parameters
+        ----------
+        encoder : of `ethogram.lm.embed` (packaged, on this machine), or "endpoint": the model's own, through the
+            broker, one call for each different text.
+
+        Raises
+        ------
+        CapabilityError
+            The endpoint embeds nothing. UnknownName, OptionError: as `ethogram.lm.embed.embed`.
+        """
+        if encoder != "endpoint":
+            from ethogram.lm.embed import embed
+
+            return await asyncio.to_thread(embed, texts, encoder)
+        if not (await self.capabilities()).embeddings:
+            raise CapabilityError(f"{self.identity} embeds nothing; use encoder='minilm'.")
+        name = await self._name()
+
+        async def one(text: str) -> np.ndarray:
+            body = protocol.encode({"model": name, "input": [text]})
+            got = await self.broker.call(self.wire, Asked(EMBED, body, purpose, True, len(body) // 4))
+            return protocol.vector(got.reply, self.identity)
+
+        different = list(dict.fromkeys(texts))
+        found = dict(zip(different, await asyncio.gather(*map(one, different)), strict=True))
+        return np.stack([found[t] for t in texts]) if found else np.empty((0, 0), np.float32)
 
     async def capabilities(self) -> Capabilities:
         """What the model can do; probed once and stored, and noted with the run."""

@@ -96,10 +96,10 @@ async def _asked(at: Endpoint) -> Capabilities:
     llama = bool(props and "chat_template" in props)
     schema = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": _SCHEMA}}
     held = await _or_none(text(response_format=schema))
-    loose = await _or_none(text(tokens=48, response_format={"type": "json_object"}))
+    loose = await _or_none(text(tokens=8, response_format={"type": "json_object"}))
     word = await _or_none(text(grammar='root ::= "zebra" | "quark"'))
     scores = await _or_none(chat(1, logprobs=True, top_logprobs=20))
-    called = await _or_none(chat(48, tools=[_TOOL], tool_choice="required"))
+    called = await _or_none(chat(32, tools=[_TOOL], tool_choice="required"))
     return Capabilities(
         server="llama.cpp" if llama else "openai",
         context=await _context(at, props),
@@ -179,6 +179,6 @@ async def _streams(at: Endpoint, name: str) -> bool:
 
 
 async def _seeded(text: Any) -> bool:
-    hot = {"temperature": 1.5, "tokens": 8}
-    drawn = await asyncio.gather(*(_or_none(text(seed=s, **hot)) for s in (1, 1, 2, 3)))
+    hot = {"temperature": 1.5, "tokens": 5}
+    drawn = await asyncio.gather(*(_or_none(text(seed=s, **hot)) for s in (1, 1, 2)))
     return drawn[0] is not None and drawn[0] == drawn[1] and len(set(drawn[1:])) > 1

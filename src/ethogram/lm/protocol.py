@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ethogram.errors import BadReply
 from ethogram.lm.messages import Message, Sampling, Tool, ToolCall
@@ -229,3 +230,32 @@ def scores(raw: bytes, identity: str, count: int) -> tuple[str, list[list[tuple[
     if len(told.scores) != count:
         raise BadReply(f"{identity} scored {len(told.scores)} of {count} continuations.")
     return told.method, told.scores
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float]
+
+
+class _Vectors(msgspec.Struct):
+    data: list[_Vector]
+
+
+_vectors = msgspec.json.Decoder(_Vectors)
+
+
+def vector(raw: bytes, identity: str) -> np.ndarray:
+    """The one vector of an ``/embeddings`` reply, float32[d], of length 1.
+
+    Raises
+    ------
+    BadReply
+        It holds none, or one without a direction.
+    """
+    try:
+        found = np.array(_vectors.decode(raw).data[0].embedding, np.float32)
+    except (msgspec.DecodeError, IndexError) as error:
+        raise BadReply(f"{identity} sent no vector ({error}).") from None
+    length = float(np.linalg.norm(found))
+    if not np.isfinite(length) or length == 0:
+        raise BadReply(f"{identity} sent a vector without a direction.")
+    return np.asarray(found / length, np.float32)

@@ -191,7 +191,7 @@ class ScriptedLM(LM):
     wire: Scripted
 
     def __init__(
-        self, rule: Rule, *, rater: Rater | None = None, name: str = "rule", seed: int = 0, broker: Broker | None = None
+        self, rule: Rule, *, rater: Rater | None = None, name: str = "", seed: int = 0, broker: Broker | None = None
     ):
         super().__init__(Scripted(rule, rater, name, seed), broker or Broker.bare())
 

@@ -8,6 +8,8 @@ multiplied in other arithmetic by llama.cpp, so the two faces differ a little: a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -50,8 +52,11 @@ def converted(path: Path) -> Path:
     try:
         kind = transformers.GgufConfig(dequantize=True)
         given = {"gguf_file": path.name, "local_files_only": True}
-        model = transformers.AutoModelForCausalLM.from_pretrained(str(path.parent), quantization_config=kind, **given)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(path.parent), **given)
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be switched off
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                str(path.parent), quantization_config=kind, **given
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(str(path.parent), **given)
         fresh.mkdir(parents=True)
         model.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
