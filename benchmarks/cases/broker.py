@@ -56,7 +56,20 @@ def setup() -> Problem:
     port = json.loads(child.stdout.readline())["port"]
     folder = Path(tempfile.mkdtemp(prefix="ethogram-broker-"))
     atexit.register(shutil.rmtree, folder, True)
-    return Problem(f"http://127.0.0.1:{port}/v1", folder)
+    problem = Problem(f"http://127.0.0.1:{port}/v1", folder)
+    atexit.register(_close, problem)
+    return problem
+
+
+def _close(p: Problem) -> None:
+    """Close what the contestants opened."""
+
+    async def every() -> None:
+        for name in (OURS, WITHOUT, BY_HAND):
+            if name in p.made:
+                await p.made[name].close()
+
+    p.loop.run_until_complete(every())
 
 
 def _run(p: Problem, ask: Callable[[str], Awaitable[str]]) -> tuple[list[str], list[str]]:

@@ -278,11 +278,11 @@ async def _closed(ending: AsyncGenerator[None]) -> None:
 
 
 def _cut(session: aiohttp.ClientSession) -> None:
-    """Close the connections of a session whose loop will not run again."""
+    """Let go of a session whose loop will not run again: closing it would need that loop."""
     connector = session.connector
     session.detach()
-    if connector is not None and not connector.closed:
-        connector.close()
+    if connector is not None:
+        getattr(connector, "_conns", {}).clear()  # else it complains of each of them when it is collected
 
 
 @atexit.register
