@@ -31,6 +31,7 @@ def doctor(*, json: Json = None) -> None:
         "data": {name: data.describe(name).here for name in data.names()},
         "folders": {name: {"path": str(p), "writable": writable(p)} for name, p in folders().items()},
         "systems": systems(),
+        "language model": language_model(),
     }
     out.facts({"python": found["python"], **found["versions"]})
     out.line()
@@ -43,6 +44,8 @@ def doctor(*, json: Json = None) -> None:
     out.table(("data set", "here"), list(found["data"].items()))
     out.line()
     out.table(("folder", "writable", ""), [(n, f["writable"], f["path"]) for n, f in found["folders"].items()])
+    out.line()
+    out.facts({f"local language model: {k}": v for k, v in found["language model"].items()})
     lacking = {k: v for k, v in found["systems"].items() if v}
     out.line(
         f"\n{len(found['systems'])} systems" + (f", {len(lacking)} of them need more: {lacking}" if lacking else "")
@@ -91,6 +94,25 @@ def writable(path: Path) -> bool:
     while not path.exists() and path.parent != path:
         path = path.parent
     return os.access(path, os.W_OK | os.X_OK)
+
+
+def language_model() -> dict[str, Any]:
+    """What the local language model is and can do; it is not started, so facts are those of the last probe."""
+    from ethogram.errors import EthogramError
+
+    try:
+        from ethogram.lm import gguf, probe, weights
+
+        path = weights.find()
+        head = gguf.check(path)
+        facts = probe.kept().get(weights.identity(path))
+    except (EthogramError, ImportError) as error:
+        return {"here": False, "why": str(error)}
+    told: dict[str, Any] = {"here": True, "weights": str(path), "parameters": head.parameters, "context": head.context}
+    if facts is None:
+        return told | {"can": "not probed yet; run: ethogram lm probe"}
+    can = [n for n in ("json_schema", "grammar", "tools", "stream", "seed") if getattr(facts, n)]
+    return told | {"can": can, "log-probabilities": f"{facts.top_logprobs} top, given text: {facts.prompt_logprobs}"}
 
 
 def systems() -> dict[str, list[str]]:
