@@ -62,6 +62,19 @@ def test_a_trained_vector_is_the_folded_in_one(fitted):
     np.testing.assert_allclose(folded, trained, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("exclude", [False, True])
+def test_searching_and_scoring_recommend_the_same(fitted, exclude):
+    log, built = fitted
+    histories = log.histories()
+    every = Candidates.every(log.vocabulary("item"))
+    searched = built.recommend(histories, 4, exclude_seen=exclude)
+    scored = built.recommend(histories, 4, exclude_seen=exclude, among=every)
+    assert searched.drop_columns(["score"]).equals(scored.drop_columns(["score"]))
+    np.testing.assert_allclose(searched["score"], scored["score"], rtol=1e-5)
+    with_nobody = built.recommend(Histories.of([[500, 503], []]), 4, exclude_seen=exclude)
+    assert with_nobody["status"].to_pylist() == ["warm"] * 4 + ["cold"] * 4
+
+
 def test_fold_in_always_reads_the_newest_events(fitted):
     log, built = fitted
     longer = Histories.of([[500] * 30], users=[1])

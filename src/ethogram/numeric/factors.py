@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,8 @@ from ethogram.log import Candidates, Histories
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.reasons import reasons
-from ethogram.numeric.recommend import recommend
+from ethogram.numeric.recommend import recommend, table
+from ethogram.numeric.topk import TopK
 from ethogram.numeric.vectors import score
 from ethogram.verbs import Table
 
@@ -70,8 +72,26 @@ class Factors:
     def recommend(
         self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
     ) -> Table:
-        """See `ethogram.numeric.recommend.recommend`."""
+        """See `ethogram.numeric.recommend.recommend`; the whole catalogue is searched without holding all scores."""
+        if among is None and 1 <= k <= len(self.vectors):
+            states, there = self.states(histories)
+            barred = None
+            if self.known.excludes(exclude_seen):
+                places, ends = histories.flat()
+                rows = self.known.rows_in(histories.vocabularies["item"])
+                barred = ends, rows[np.asarray(histories.item)[places]]
+            scores, found = self._search.search(states, k, barred)
+            # who is not known, or has seen nearly all, is answered the general way
+            if there.all() and (found >= 0).all():
+                codes = np.flatnonzero(self.known.counts > 0)[found.reshape(-1)]
+                question, rank = np.repeat(np.arange(len(histories)), k), np.tile(np.arange(1, k + 1), len(histories))
+                value = scores.reshape(-1).astype(np.float64)
+                return table(self.known, histories, question, self.known.items.decode(codes), value, rank)
         return recommend(self.score, self.known, histories, k, exclude_seen=exclude_seen, among=among)
+
+    @cached_property
+    def _search(self) -> TopK:
+        return TopK(self.vectors)
 
     def explain(
         self, histories: Histories, candidates: Candidates, k: int,

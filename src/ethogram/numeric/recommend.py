@@ -64,13 +64,22 @@ def recommend(
         scores.append(given[chosen].astype(np.float64))
         ranks.append(rank + 1)
     question = np.concatenate([np.empty(0, np.int64), *questions])
+    item = candidates.vocabulary.decode(np.concatenate([np.empty(0, np.int32), *items]))
+    value, rank = np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *ranks])
+    return table(known, histories, question, item, value, rank)
+
+
+def table(
+    known: Known, histories: Histories, question: np.ndarray, item: pa.Array, score: np.ndarray, rank: np.ndarray
+) -> pa.Table:
+    """The columns that every `recommend` answers with, one row per question and rank."""
     return pa.table(
         {
             "question": question,
             "user": histories.vocabularies["user"].decode(histories.users).take(pa.array(question)),
-            "item": candidates.vocabulary.decode(np.concatenate([np.empty(0, np.int32), *items])),
-            "score": np.concatenate([np.empty(0), *scores]),
-            "rank": np.concatenate([np.empty(0, np.int64), *ranks]),
+            "item": item,
+            "score": score,
+            "rank": rank,
             "status": known.status(histories).take(pa.array(question)),
         }
     )
