@@ -54,8 +54,6 @@ def test_it_says_when_it_judges_its_own_output():
 
 
 def test_a_model_that_names_neither_is_unread_not_a_vote():
-    made = run(Judge(ScriptedLM("I cannot say, both have merits.")).compare("q", "good", "bad"))
-    assert made.winner is None or made.method != "unread"
     lm = ScriptedLM("mumble")
     lm._facts = type(run(lm.capabilities()))("scripted")
     made = run(Judge(lm).compare("q", "good", "bad"))
