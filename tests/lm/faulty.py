@@ -57,7 +57,9 @@ class Faulty:
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
     async def _models(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
+        return web.json_response(
+            {"object": "list", "data": [{"id": name, "aliases": [name, f"{name}-x"]} for name in self.models]}
+        )
 
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         return await self.embedding(request, json.loads(await request.read()))

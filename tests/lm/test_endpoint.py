@@ -149,6 +149,8 @@ def test_models(faulty: Faulty):
     faulty.models = ["only"]
     LM.connect(faulty.url, broker=Broker.bare()).sync.chat("hi")
     assert faulty.seen[-1]["model"] == "only"
+    LM.connect(faulty.url, model="only-x", broker=Broker.bare()).sync.chat("hi")
+    assert faulty.seen[-1]["model"] == "only-x"
 
 
 @pytest.mark.parametrize("url", ["http://", "http://user:secret@host/v1"])

@@ -158,7 +158,7 @@ class Broker:
             return joined
         work = asyncio.ensure_future(self._ask(wire, asked, key, draw))
         flying[key] = work
-        work.add_done_callback(lambda _: flying.pop(key, None))
+        work.add_done_callback(lambda done: (flying.pop(key, None), done.cancelled() or done.exception()))
         # one of several callers giving up must not take the answer from the others
         return await asyncio.shield(work)
 

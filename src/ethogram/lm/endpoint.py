@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import json
 import re
 import weakref
@@ -91,26 +92,24 @@ class Endpoint:
             except (EndpointRefused, BadReply) as error:
                 if self._name is None or re.search(r"\b40[13]\b", str(error)):
                     raise
-                listed = []
+                listed = {}
             if self._name is None:
                 if len(listed) != 1:
                     raise OptionError(
                         f"{self.url} has several models, say model=: {', '.join(listed) or 'none listed'}."
                     )
-                self._name = listed[0]
-            elif listed and self._name not in listed:
-                raise UnknownName(unknown(f"model of {self.url}", self._name, listed))
+                self._name = next(iter(listed))
+            elif listed and self._name not in (names := {*listed, *itertools.chain(*listed.values())}):
+                raise UnknownName(unknown(f"model of {self.url}", self._name, names))
             self._checked = True
         assert self._name is not None
         return self._name
 
-    async def listed(self) -> list[str]:
-        """Names of the models that the endpoint lists (ids, then aliases)."""
+    async def listed(self) -> dict[str, list[str]]:
+        """Models that the endpoint lists, with their other names."""
         told = self.decoded(await self.request("GET", self.url + "/models", None, 30.0))
-        models = told.get("data") or []
-        return [
-            n for m in models if isinstance(m, dict) for n in (str(m.get("id")), *map(str, m.get("aliases") or ())) if n
-        ]
+        models = [m for m in told.get("data") or [] if isinstance(m, dict) and m.get("id")]
+        return {str(m["id"]): [str(a) for a in m.get("aliases") or ()] for m in models}
 
     async def capabilities(self) -> Capabilities:
         if self._facts is None:
