@@ -79,7 +79,8 @@ class Writer:
                     seen = self._done(episode, environment)
                 wanted = [s for s in stages if s.name == seen.kind]
                 stage = (wanted or stages)[0]
-                episode.add(stage.name, seen.text if episode.steps else goal, "environment", seen.reward)
+                told = self.spec.harmless(seen.text if episode.steps else goal)
+                episode.add(stage.name, told, "environment", seen.reward)
             state = int(machine.table[state, machine.names.index(stage.name)])
         return episode
 
@@ -179,7 +180,7 @@ async def free(spec: Spec, lm: Any, goal: str, environment: Environment, *, most
     interrupts it. What it wrote is read by the markers."""
     episode = Episode(goal)
     seen = environment.reset(goal, seed)
-    episode.add(spec.stages[0].name, goal, "environment", seen.reward)
+    episode.add(spec.stages[0].name, spec.harmless(goal), "environment", seen.reward)
     stops = [s.opens for s in spec.stages if s.owner == "environment"]
     told = "\n".join(f"{s.opens} {s.told}".rstrip() for s in spec.stages[1:])
     while len(episode.steps) < most:
@@ -200,7 +201,8 @@ async def free(spec: Spec, lm: Any, goal: str, environment: Environment, *, most
         action = next((said for name, said in reversed(episode.steps) if name == "action"), "")
         seen = environment.step(action, episode.steps[-1][1])
         waiting = [s.name for s in spec.stages[1:] if s.owner == "environment"]
-        episode.add(seen.kind if seen.kind in waiting else (waiting or ["?"])[0], seen.text, "environment", seen.reward)
+        kind = seen.kind if seen.kind in waiting else (waiting or ["?"])[0]
+        episode.add(kind, spec.harmless(seen.text), "environment", seen.reward)
     return episode
 
 

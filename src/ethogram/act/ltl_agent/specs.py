@@ -95,6 +95,12 @@ class Spec:
             return tuple(dict.fromkeys(PREDICATES[stage.choices](history)))
         return stage.choices
 
+    def harmless(self, text: str) -> str:
+        """The text with markers broken by an invisible joiner: what a tool returns opens no stage."""
+        for stage in self.stages:
+            text = text.replace(stage.opens, stage.opens[0] + "\u2060" + stage.opens[1:])
+        return text
+
     def write(self, trace: Trace) -> str:
         """The trace as text, one step a line."""
         return "\n".join(f"{self.stage(name).opens} {' '.join(said.split())}".rstrip() for name, said in trace)
