@@ -24,9 +24,7 @@ def small(monkeypatch):
 
 def answered(valid, rank, users=60):
     """RecBole's answer: three epochs, the second best; every user's target at one rank."""
-    curve = [
-        {"epoch": e, "valid": v, "valid_masked": v, "cpu": 10.0 * e} for e, v in ((1, 0.01), (2, valid), (3, 0.02))
-    ]
+    curve = [{"epoch": e, "valid": v, "valid_masked": v, "cpu": 2.0 * e} for e, v in ((1, 0.01), (2, valid), (3, 0.02))]
     who = {"user": [str(u) for u in reversed(range(users))], "masked": [rank] * users, "unmasked": [rank] * users}
     answer = {"curve": curve, "best_epoch": 2, "stopped": "budget", "examples_per_cpu_second": 1.0, "peak_mb": 9.0}
     return {"answer": {**answer, "ranks": who}, "load": [1.0, 2.0], "at": "today"}
@@ -40,10 +38,13 @@ def test_ours_stops_at_the_peers_best_epoch_and_is_judged_by_its_users(small, mo
     monkeypatch.setattr(recbole, "ask", lambda *a, **k: answered(0.05, 40.0))
     found = race("gru4rec")
     rows = {row[0]: dict(zip(found["columns"], row, strict=True)) for row in found["rows"]}
-    assert rows["RecBole GRU4Rec"]["CPU s to target"] == 20.0
+    assert rows["RecBole GRU4Rec"]["CPU s"] == 4.0
     assert rows["RecBole GRU4Rec"]["test NDCG@10, seen masked"] == 0
     ours = rows["ethogram"]
     assert ours["validation NDCG@10"] >= 0.05
+    tenth = rows[sequential.TENTH]
+    assert tenth["CPU s"] >= 0.4, "it goes on until a tenth of RecBole's seconds is used up"
+    assert tenth["validation NDCG@10"] >= ours["validation NDCG@10"]
     assert float(ours["difference"].split()[0]) == pytest.approx(ours["test NDCG@10, seen masked"], abs=1e-4)
     assert all(t["value"] is not None for t in found["targets"])
 
