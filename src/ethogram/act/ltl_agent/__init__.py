@@ -46,7 +46,7 @@ class LTLAgent:
     """See the module."""
 
     spec: str = "react"
-    "direct, chain_of_thought, react, reflexion, rewoo, pass, or a .json file with name, formula and stages."
+    "direct, chain_of_thought, react, reflexion, rewoo, pass, grounded, or a .json file with name, formula and stages."
     formula: str = ""
     "For judging: a formula over the kinds of events of a log; if empty, that of the specification."
     lm: Any = "local"

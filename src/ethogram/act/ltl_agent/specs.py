@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -219,4 +219,10 @@ READY = {
         "question & X (plan & X until(next(action, input, observation), next(summary, answer & last)))",
     ),
 }  # fmt: skip
-"""Ready specifications: no reasoning, chain of thought, ReAct, Reflexion, plan-then-work, plan-act-summarise-solve."""
+READY["grounded"] = Spec(
+    "grounded",
+    tuple(replace(s, choices="spans") if s.name == "answer" else s for s in READY["react"].stages),
+    READY["react"].formula + " & F observation",
+)
+"""Ready specifications: no reasoning, chain of thought, ReAct, Reflexion, plan-then-work, plan-act-summarise-solve,
+and ReAct whose answer must stand in what was observed."""

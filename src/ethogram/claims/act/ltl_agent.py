@@ -33,7 +33,7 @@ def form(bench: Any) -> Laws:
     )
 
 
-@claim("ltl_agent", "Questions over texts: held to ReAct, the same model answers more of them")
+@claim("ltl_agent", "Questions over texts: held to ReAct with quoted answers, the same model answers more of them")
 def answers(bench: Any) -> Laws:
     return Laws(Law("answered by guided ReAct − by free ReAct (share, paired)", gained, ">", 0.0))
 
@@ -157,7 +157,8 @@ def gained(bench: Any) -> Estimate:
     right: dict[str, list[float]] = {"guided": [], "free": []}
     for seed, (question, truth) in enumerate(questions.QUESTIONS[: 3 if bench.quick else None]):
         for way, found in right.items():
-            log = LTLAgent(spec="react", lm=lm, decoding=way, most=7).act(question, questions.world(), seed=seed)
+            spec = "grounded" if way == "guided" else "react"
+            log = LTLAgent(spec=spec, lm=lm, decoding=way, most=7).act(question, questions.world(), seed=seed)
             rows = log.table().to_pylist()
             said = " ".join(r["text"] for r in rows if r["kind"] == "answer").lower()
             found.append(float(truth.lower() in said and len(said.split()) <= 12))
