@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +34,16 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.stem)
-def test_the_guide_runs(guide, folder):
-    names: dict[str, object] = {}
+def test_the_guide_runs(guide, folder, monkeypatch):
+    module = types.ModuleType(f"guide_{guide.stem.replace('-', '_')}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # a class finds its annotations through its module
     text = guide.read_text("utf-8")
     for block in BLOCK.finditer(text):
         if block["skip"]:
             continue
         line = text[: block.start("text")].count("\n")
         if block["kind"] == "python":
-            exec(compile("\n" * line + block["text"], str(guide), "exec"), names)
+            exec(compile("\n" * line + block["text"], str(guide), "exec"), module.__dict__)
             continue
         for command in (c[2:] for c in block["text"].splitlines() if c.startswith("$ ")):
             tools = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
