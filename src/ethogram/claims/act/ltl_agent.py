@@ -150,15 +150,20 @@ def _share(values: list[float], exact: bool) -> float | Estimate:
 
 
 def gained(bench: Any) -> Estimate:
+    """On questions that no choice rests on; the specification was chosen on others.
+
+    The arms differ in more than the specification: the guided one quotes one of at most 12 spans near the question,
+    and decodes greedily where the free one draws.
+    """
     from ethogram.act.ltl_agent import LTLAgent
     from ethogram.evaluate.bootstrap import mean_difference
 
     lm = _model(bench)
     right: dict[str, list[float]] = {"guided": [], "free": []}
-    for seed, (question, truth) in enumerate(questions.QUESTIONS[: 3 if bench.quick else None]):
+    for seed, (question, truth) in enumerate(questions.UNSEEN_QUESTIONS[: 3 if bench.quick else None]):
         for way, found in right.items():
             spec = "grounded" if way == "guided" else "react"
-            log = LTLAgent(spec=spec, lm=lm, decoding=way, most=7).act(question, questions.world(), seed=seed)
+            log = LTLAgent(spec=spec, lm=lm, decoding=way, most=7).act(question, questions.unseen_world(), seed=seed)
             rows = log.table().to_pylist()
             said = " ".join(r["text"] for r in rows if r["kind"] == "answer").lower()
             found.append(float(truth.lower() in said and len(said.split()) <= 12))
