@@ -115,11 +115,10 @@ def table(found: dict[str, Any]) -> str:
 def _goals(found: dict[str, Any]) -> list[str]:
     lines = []
     for t in found["targets"]:
-        said = (
-            "not measurable"
-            if t["value"] is None
-            else f"{format(t['value'], ',.0f' if abs(t['value']) >= 100 else '.3g')} (goal {t['bound']}): {'met' if t['met'] else 'MISSED'}"
-        )
+        said = "not measurable"
+        if t["value"] is not None:
+            value = format(t["value"], ",.0f" if abs(t["value"]) >= 100 else ".3g")
+            said = f"{value} (goal {t['bound']}): {'met' if t['met'] else 'MISSED'}"
         lines.append(f"- {t['text']}: {said}")
     return lines
 
