@@ -18,15 +18,13 @@ Reference: W.-C. Kang, J. McAuley: Self-Attentive Sequential Recommendation. ICD
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
-import numpy as np
-
-from ethogram.nn.nextfit import NextItemFit, NextItemNetwork
+from ethogram.nn.next_item_system import NextItemSystem
+from ethogram.nn.nextfit import NextItemNetwork
 from ethogram.nn.transformer import CausalTransformer
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 
 @system(
@@ -39,7 +37,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     baseline=True,
 )
 @dataclass(kw_only=True)
-class SASRec:
+class SASRec(NextItemSystem):
     """A causal transformer over the history, trained at all positions."""
 
     dim: int = searched(64, among=(32, 64, 128))
@@ -56,37 +54,10 @@ class SASRec:
     "Share of inputs, attention weights and branches that is dropped in training."
     norm: Literal["pre", "post"] = "pre"
     "Normalise before each branch, or after each sum as in the paper."
-    loss: Literal["auto", "softmax", "sampled"] = "auto"
-    "Cross-entropy over all items, over samples, or by the size of the catalogue (all up to 20,000 items)."
-    negatives: int = 512
-    "Samples that a batch shares, where the loss is sampled."
     proposal: Literal["popularity", "mixture"] = "popularity"
     "Samples are drawn by count^0.75, or half so and half uniformly."
     lr: float = searched(1e-3, 2e-4, 5e-3, log=True)
-    "Step size of Adam."
-    epochs: int = 30
-    "Passes over the windows, at most."
-    patience: int = 3
-    "Epochs without a better validation NDCG@10 before training stops."
     batch: int = searched(1_024, among=(512, 1_024, 2_048, 4_096))
-    "Events per step."
-    windows: int | None = None
-    "Windows per epoch, drawn anew each epoch; none takes all."
-    questions: int | None = 4_096
-    "Validation questions that decide when to stop, drawn once; none takes all."
-    precision: Literal["fp32", "bf16"] = "fp32"
-    "Arithmetic of matrix products in training."
-
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from behaviour; `valid` decides when to stop.
-
-        Raises
-        ------
-        OptionError
-            heads that do not divide dim, numbers below 1, or a log in which nobody has two groups of events.
-        """
-        self.fitted = NextItemFit.fit(self, self._network, train, valid, seed=seed, watch=watch)
-        return self
 
     def _network(self, items: int, sparse: bool, seed: int) -> NextItemNetwork:
         encoder = CausalTransformer(
@@ -94,20 +65,3 @@ class SASRec:
             dropout=self.dropout, norm=self.norm, seed=seed,
         )  # fmt: skip
         return NextItemNetwork(items, self.dim, encoder, sparse=sparse, scale=self.dim**0.5, seed=seed)
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Products of state and item vector, float32; what they mean for the unknown stands in `nn.nextitem`."""
-        return self.fitted.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
-
-    def state(self) -> State:
-        return self.fitted.state()
-
-    def restore(self, state: State) -> Self:
-        self.fitted = NextItemFit.restore(self, self._network, state)
-        return self
