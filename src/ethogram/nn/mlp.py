@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.nn.activation import Activation, activation
+from ethogram.nn.bent import Bent
 from ethogram.nn.dropout import Dropout
 
 
@@ -21,6 +22,12 @@ def linear(inputs: int, outputs: int, generator: torch.Generator | None = None, 
         if bias:
             layer.bias.zero_()
     return layer
+
+
+def _bend(act: Activation, width: int, dropout: float) -> list[nn.Module]:
+    if act != "dice":
+        return [Bent(dropout, width if act == "prelu" else None)]
+    return [activation(act, width), *([Dropout(dropout)] if dropout else [])]
 
 
 class Tower(nn.Module):
@@ -53,9 +60,7 @@ class Tower(nn.Module):
             layers.append(linear(inputs, width, generator))
             if norm:
                 layers.append(nn.BatchNorm1d(width))
-            layers.append(activation(act, width))
-            if dropout:
-                layers.append(Dropout(dropout))
+            layers += _bend(act, width, dropout)
             inputs = width
         self.layers = nn.Sequential(*layers, linear(inputs, outputs, generator))
         self.outputs = outputs
