@@ -167,6 +167,11 @@ def _declare(
             raise OptionError(f"two systems are called '{key}': {other.__module__} and {cls.__module__}.")
         facts = (key, area, paper, year, verbs, tuple(needs), tuple(uses), baseline)
         known = SystemInfo(*facts, cls.__module__, cls.__qualname__)
+        if any(f.name == "calibrate" for f in named):
+            from ethogram.numeric.calibrated import calibrating
+
+            for name, value in calibrating(cls).items():
+                setattr(cls, name, value)
         for name, value in _additions(cls, known, promised - {"fit", "restore"}).items():
             setattr(cls, name, value)
         _declared[key] = cls

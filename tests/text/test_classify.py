@@ -6,7 +6,7 @@ import pytest
 from ethogram.errors import NotFitted, OptionError
 from ethogram.evaluate.calibration import ece
 from ethogram.evaluate.classification import auc
-from ethogram.text.calibrate import Calibration
+from ethogram.numeric.calibrate import Calibration
 from ethogram.text.classify import TextClassifier
 from ethogram.text.dense import hashed
 from ethogram.text.table import TextTable

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from ethogram.errors import OptionError
+from ethogram.numeric.calibrated import Calibrated
 from ethogram.options import searched
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -26,7 +27,7 @@ LAYERS = ("hidden", "attention")
 
 
 @dataclass(kw_only=True)
-class SlateSystem(ABC):
+class SlateSystem(Calibrated, ABC):
     """A slate network as a system; its fitted state is a `SlateRanker`."""
 
     dim: int = searched(32, among=(16, 32, 64))

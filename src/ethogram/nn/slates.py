@@ -6,10 +6,7 @@ with v(t) = interest(history, t) and the popularity of `ethogram.nn.prior`. What
 interest; everything else, and how it learns, is here. `cross` names what stands in place of e_t * v(t): nothing, or
 the interactions of older networks (`ethogram.nn.cross`).
 
-Sampled negatives. Where the negatives of a slate were sampled and carry weight w (1 / sampling rate) while positives
-carry 1, the odds in the sample are w times the true ones. The network learns the sample with log w added to its logit
-and answers without it: these are the probabilities of the full task, with the variance of an unweighted fit.
-(J. Anderson: Separate sample logistic discrimination. Biometrika 1972.)
+Rows with weights, and negatives that were sampled: see `ethogram.nn.weighing`.
 """
 
 from __future__ import annotations
@@ -36,6 +33,7 @@ from ethogram.nn.prior import Prior
 from ethogram.nn.ragged import Ragged, bucket_batches, each
 from ethogram.nn.rows import Picked, gather_rows
 from ethogram.nn.train import Trained, train
+from ethogram.nn.weighing import weighing
 from ethogram.numeric.slates import both_answers
 
 NUMBERS = 2
@@ -202,26 +200,6 @@ class SlateNetwork(nn.Module):
         bias.fill_(float(np.log(rate / (1 - rate))))  # type: ignore[union-attr, operator]
 
 
-def offsets_of(asked: Questions) -> np.ndarray:
-    """log(weight of a negative / of a positive) of each candidate's slate, float32; 0 where nothing was sampled.
-
-    A slate that was left without negatives (or that has no positive) was sampled like the others: it takes their
-    mean weight. Read as 1 it would teach that whatever is seen without negatives is taken more often than it is.
-    """
-    _, ends = asked.candidates.flat(len(asked))
-    owner = np.repeat(np.arange(len(asked)), np.diff(ends))
-
-    def mean(chosen: np.ndarray) -> np.ndarray:
-        total = np.bincount(owner[chosen], asked.weight[chosen], minlength=len(asked))
-        count = np.bincount(owner[chosen], minlength=len(asked))
-        every = total.sum() / count.sum() if count.any() else 1.0
-        return np.where(count > 0, total / np.maximum(count, 1), every)
-
-    down = asked.label < 0.5
-    ratio = mean(down) / np.maximum(mean(~down), 1e-12)
-    return np.log(np.maximum(ratio, 1e-6))[owner].astype(np.float32)
-
-
 def occurrences(features: Features, batch: Batch) -> dict[str, np.ndarray]:
     """Embedding table -> float32[rows]: how often each row stands in the questions of a batch.
 
@@ -284,7 +262,7 @@ def fit(
     if not len(asked):
         raise OptionError("fit: the training log asks no question.")
     both_answers(asked.label, asked.weight)
-    shift = offsets_of(asked)
+    shift, weighs = weighing(asked)
     rate = float(np.clip(np.average(asked.label, weights=asked.weight), 1e-6, 1 - 1e-6))
     asked, (first, last) = _share(asked)
     whole = features.encode(asked)
@@ -295,11 +273,13 @@ def fit(
         whole = replace(whole, candidates=replace(whole.candidates, columns=columns))
         network.popularity.copy_(torch.from_numpy(popular.last))
     label, offset = torch.from_numpy(whole.label), torch.from_numpy(shift[first:last])
+    weight = None if weighs is None else torch.from_numpy(weighs[first:last])
 
     def loss(batch: Batch) -> Tensor:
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         logits = network(batch)
-        return bce(logits + offset[rows].to(logits.device), label[rows].to(logits.device))
+        own = None if weight is None else weight[rows].to(logits.device)
+        return bce(logits + offset[rows].to(logits.device), label[rows].to(logits.device), own)
 
     valid = _share(valid)[0] if valid is not None and len(valid) else None
     held = features.encode(valid) if valid is not None else None

@@ -22,6 +22,7 @@ from ethogram.errors import OptionError
 from ethogram.log import Features
 from ethogram.numeric.aggregates import matrix
 from ethogram.numeric.balance import balanced, sigmoid
+from ethogram.numeric.calibrated import Calibrated
 from ethogram.numeric.folds import Folds
 from ethogram.numeric.past import read_by_past
 from ethogram.numeric.popular import Popular
@@ -49,7 +50,7 @@ class Boosted(NamedTuple):
     baseline=True,
 )
 @dataclass(kw_only=True)
-class BoostedAggregates:
+class BoostedAggregates(Calibrated):
     """Gradient boosting on aggregates of history and candidate."""
 
     last: int | None = searched(None, among=(None, 50, 200))

@@ -23,6 +23,7 @@ import numpy as np
 from ethogram.errors import OptionError
 from ethogram.log import Features
 from ethogram.numeric.balance import balanced, sigmoid
+from ethogram.numeric.calibrated import Calibrated
 from ethogram.numeric.crosses import places_of
 from ethogram.numeric.ftrl import Learner, Rates, logits
 from ethogram.numeric.past import read_by_past
@@ -46,7 +47,7 @@ class Regression(NamedTuple):
     baseline=True,
 )
 @dataclass(kw_only=True)
-class HashedRegression:
+class HashedRegression(Calibrated):
     """Logistic regression on hashed features and crosses."""
 
     last: int | None = None

@@ -147,8 +147,7 @@ class SDIM(SlateSystem):
         """
         from ethogram.nn.serving import score
 
-        scores: np.ndarray = score(self._served(), tables, recent, candidates, context)
-        return scores
+        return self.calibrated(score(self._served(), tables, recent, candidates, context))
 
     def _served(self) -> Any:
         if self.fitted is None:

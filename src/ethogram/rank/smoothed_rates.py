@@ -25,6 +25,7 @@ from ethogram.errors import OptionError, nearest
 from ethogram.log import Features
 from ethogram.numeric.aggregates import matrix
 from ethogram.numeric.balance import balanced, sigmoid
+from ethogram.numeric.calibrated import Calibrated
 from ethogram.numeric.folds import Folds
 from ethogram.numeric.logistic import newton
 from ethogram.numeric.popular import Popular
@@ -56,7 +57,7 @@ class Blend(NamedTuple):
     baseline=True,
 )
 @dataclass(kw_only=True)
-class SmoothedRates:
+class SmoothedRates(Calibrated):
     """Smoothed click rates of item and category, blended with the person's."""
 
     category: str | None = None

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import NotFitted, OptionError, unknown
-from ethogram.text.calibrate import Calibration
+from ethogram.numeric.calibrate import Calibration
 from ethogram.text.dense import Embed
 from ethogram.text.features import Features, make_features
 

@@ -19,14 +19,14 @@ class Calibration:
     y: tuple[float, ...] = ()
 
     @classmethod
-    def learn(cls, kind: str, z: np.ndarray, label: np.ndarray) -> Calibration:
-        """From scores float[n] and labels in [0, 1] of the same rows."""
+    def learn(cls, kind: str, z: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> Calibration:
+        """From scores float[n] and labels in [0, 1] of the same rows, each with a weight."""
         if kind == "sigmoid":
-            return cls(kind, _platt(z, label))
+            return cls(kind, _platt(z, label, np.ones(len(z)) if weight is None else weight))
         if kind == "isotonic":
             from sklearn.isotonic import IsotonicRegression
 
-            made = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(z, label)
+            made = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(z, label, weight)
             return cls(kind, tuple(map(float, made.X_thresholds_)), tuple(map(float, made.y_thresholds_)))
         return cls("none")
 
@@ -45,20 +45,26 @@ class Calibration:
         return cls(row["kind"], tuple(row["x"]), tuple(row["y"]))
 
 
-def _platt(z: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and offset of least log-loss by Newton's method, labels pulled in as Platt (1999) does."""
-    yes, no = y.sum(), (1 - y).sum()
-    target = y * (yes + 1) / (yes + 2) + (1 - y) / (no + 2)
+def pulled(label: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Labels drawn a little towards each other, as Platt (1999) does: no row is taken for certain."""
+    yes, no = (weight * label).sum(), (weight * (1 - label)).sum()
+    found: np.ndarray = label * (yes + 1) / (yes + 2) + (1 - label) / (no + 2)
+    return found
+
+
+def _platt(z: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Slope and offset of least weighted log-loss by Newton's method."""
+    target = pulled(y, weight)
     design, found = np.stack([z, np.ones(len(z))], 1), np.array([1.0, 0.0])
 
     def loss(at: np.ndarray) -> float:
         score = design @ at
-        return float((np.logaddexp(0, score) - target * score).sum())
+        return float((weight * (np.logaddexp(0, score) - target * score)).sum())
 
     for _ in range(50):
         p = expit(design @ found)
-        slope = design.T @ (p - target)
-        bend = (design * (p * (1 - p))[:, None]).T @ design + 1e-10 * np.eye(2)
+        slope = design.T @ (weight * (p - target))
+        bend = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-10 * np.eye(2)
         step, size = np.linalg.solve(bend, slope), 1.0
         while size > 1e-6 and loss(found - size * step) > loss(found):
             size /= 2
