@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ethogram.log import Log
-from ethogram.numeric.neighbours import Baskets, Neighbours, cosines, itself, longest, transitions
+from ethogram.numeric.neighbours import (
+    Baskets,
+    Neighbours,
+    ThroughUsers,
+    cosines,
+    from_arrays,
+    itself,
+    longest,
+    similar,
+    transitions,
+)
 
 
 def random_log(seed, events=300, users=15, items=20):
@@ -37,7 +47,47 @@ def test_cosines_as_a_matrix_product():
     found = cosines(Baskets.of(h), counts)
     np.testing.assert_allclose(dense(found), expected, rtol=1e-6)
     assert found.cap is None
-    assert Baskets.of(h).pairs() >= len(found.codes)
+    assert Baskets.of(h).reach().sum() >= len(found.codes)
+
+
+@pytest.mark.parametrize("cap", [None, 5])
+def test_cosines_of_counts_as_a_matrix_product(cap):
+    h = random_log(4).histories()
+    x = np.zeros((len(h), len(h.vocabularies["item"])))
+    for u in range(len(h)):
+        np.add.at(x[u], h.item[h.start[u] : h.stop[u]], 1)
+    assert x.max() > 1
+    baskets = Baskets.of(h, often=True)
+    np.testing.assert_allclose(baskets.squares(), (x**2).sum(0))
+    squares = np.maximum(baskets.squares(), 1.0)
+    expected = (x.T @ x) / np.sqrt(np.outer(squares, squares))
+    found = dense(cosines(baskets, squares, cap, own=True))
+    if cap is not None:
+        least = np.sort(expected, 1)[:, -cap][:, None]
+        assert ((found > 0).sum(1) <= cap).all()
+        expected = np.where(found > 0, expected, np.minimum(expected, least) * 0)
+        assert (np.where(found > 0, found, np.inf).min(1) >= least[:, 0] * (1 - 1e-6)).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("often", [False, True])
+def test_through_users_gives_the_same_sums(often):
+    h = random_log(5).histories()
+    baskets = Baskets.of(h, often=often)
+    squares = np.maximum(baskets.squares(), 1.0)
+    rows = similar(baskets, squares, cap=None, limit=2**30, own=often)
+    through = similar(baskets, squares, cap=None, limit=0, own=often)
+    assert isinstance(rows, Neighbours)
+    assert isinstance(through, ThroughUsers)
+    again = from_arrays(through.arrays(), None)
+    items, offsets = h.item[h.start[0] : h.stop[0]].astype(np.int32), np.array([0, h.stop[0] - h.start[0]])
+    out = [np.empty((1, len(squares))) for _ in range(3)]
+    for kind, sums in zip((rows, through, again), out, strict=True):
+        kind.add(items, np.ones(len(items)), offsets, np.zeros(len(squares)), sums)
+    np.testing.assert_allclose(out[0], out[1], rtol=1e-5, atol=1e-12)
+    np.testing.assert_array_equal(out[1], out[2])
+    a, b = np.repeat(np.arange(8), 8), np.tile(np.arange(8), 8)
+    np.testing.assert_allclose(rows.between(a, b), through.between(a, b), rtol=1e-6)
 
 
 @pytest.mark.parametrize("cap", [1, 3, 7])

@@ -50,6 +50,22 @@ def cosine(people):
     return c
 
 
+def count_cosine(people):
+    """C[a, b] as in item_knn with `often`."""
+    met = defaultdict(lambda: defaultdict(int))
+    for user, groups in people.items():
+        for group in groups:
+            for item in group:
+                met[item][user] += 1
+    length = {item: np.sqrt(sum(n * n for n in by.values())) for item, by in met.items()}
+    return {
+        (a, b): sum(n * met[b].get(user, 0) for user, n in met[a].items()) / (length[a] * length[b])
+        for a in met
+        for b in met
+        if set(met[a]) & set(met[b])
+    }
+
+
 def kernel(people, gap=3, reverse=0.5):
     """P[a, b] as in transition_kernel."""
     d, t = counts(people), defaultdict(float)

@@ -51,18 +51,22 @@ def test_distance_counts_groups():
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("key", KEYS)
-def test_equals_the_independent_implementation(key, seed):
-    people = brute.random_people(seed)
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [*((k, {"often": False} if "knn" in k else {}) for k in KEYS), ("item_knn", {}), ("item_knn_decay", {})],
+)
+def test_equals_the_independent_implementation(key, options, seed):
+    people = brute.random_people(seed)  # they come back to items, so how often counts unless it is told not to
     log = brute.log_of(people)
-    system = ethogram.system(key).fit(log)
+    system = ethogram.system(key, **options).fit(log)
     count = brute.counts(people)
     catalogue = sorted(count)
+    cosine = brute.cosine(people) if options else brute.count_cosine(people)
     weight, decay, prior = {
         "popularity": ({}, 1.0, 1.0),
         "personal_frequency": ({(a, a): 1.0 for a in catalogue}, 0.95, 1e-9),
-        "item_knn": (brute.cosine(people), 1.0, 1e-9),
-        "item_knn_decay": (brute.cosine(people), 0.8, 1e-9),
+        "item_knn": (cosine, 1.0, 1e-9),
+        "item_knn_decay": (cosine, 0.8, 1e-9),
         "transition_kernel": (brute.kernel(people), 0.8, 1e-9),
     }[key]
     histories = log.histories()
@@ -102,17 +106,18 @@ def test_stored_order_is_read_where_it_is_the_truth(key):
     assert not np.array_equal(ethogram.system(key).fit(log).score(log.histories(), Candidates.of(items)), expected)
 
 
+@pytest.mark.parametrize("often", [True, False])
 @pytest.mark.parametrize("key", ["item_knn", "item_knn_decay"])
-def test_scores_through_users_equal_those_from_neighbours(key):
+def test_scores_through_users_equal_those_from_neighbours(key, often):
     people = brute.random_people(3, users=40, items=30, groups=9)
     log = brute.log_of(people)
-    held = ethogram.system(key).fit(log)
-    spared = ethogram.system(key, memory=0).fit(log)
+    held = ethogram.system(key, often=often).fit(log)
+    spared = ethogram.system(key, often=often, memory=0).fit(log)
     assert type(spared.fitted.rows).__name__ == "ThroughUsers"
     every = Candidates.every(log.vocabulary("item"))
     a, b = held.score(log.histories(), every), spared.score(log.histories(), every)
     np.testing.assert_allclose(a, b, rtol=1e-6)
-    again = type(spared)(memory=0).restore(spared.state())
+    again = type(spared)(often=often, memory=0).restore(spared.state())
     assert np.array_equal(again.score(log.histories(), every), b)
     some = log.histories()[:3]
     reasons = [s.explain(some, Candidates.of(["i1", "i2"])) for s in (held, spared, again)]
@@ -135,7 +140,7 @@ def test_neighbours_are_cut_to_the_strongest():
     people = brute.random_people(1, users=30, items=12)
     log = brute.log_of(people)
     cosine = brute.cosine(people)
-    cut = ethogram.system("item_knn", neighbours=2).fit(log)
+    cut = ethogram.system("item_knn", neighbours=2, often=False).fit(log)
     assert cut.fitted.rows.cap == 2
     catalogue = sorted(brute.counts(people))
     found = cut.score(Histories.of([[a] for a in catalogue]), Candidates.of(catalogue))

@@ -3,7 +3,7 @@
     y = k / (1 - p) (max(z, 0) + alpha min(z, 0)),   k in {0, 1}, alpha per channel (0 for ReLU)
 
 A tower's matrix products take about a third of its training step; four passes over its hidden values, as layers of
-their own make them, take as long again. In ReLU nothing but y is kept for the way back: the gradient passes where y > 0.
+their own make them, take as long again. ReLU keeps nothing but y for the way back: the gradient passes where y > 0.
 """
 
 from __future__ import annotations

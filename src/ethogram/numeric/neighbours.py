@@ -7,12 +7,13 @@ in the order of the log, so equal logs give equal bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.log import Histories, facts, room
+from ethogram.log.kernels import ragged_rows
 from ethogram.numeric import walks
 from ethogram.numeric.interactions import Interactions
 
@@ -51,27 +52,50 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Baskets:
-    """Distinct items of each user, distinct users of each item, ascending: a binary matrix by rows and by columns."""
+    """A matrix of users and items by rows and by columns: who met what, and how often.
+
+    Attributes
+    ----------
+    user_offsets : int64[users + 1]. items : int32[pairs], distinct and ascending inside a user.
+    counts : float32[pairs], of each pair; ones, where only whether counts.
+    item_offsets : int64[V + 1]. users, times : the same pairs by item.
+    """
 
     user_offsets: np.ndarray
     items: np.ndarray
+    counts: np.ndarray
     item_offsets: np.ndarray
     users: np.ndarray
+    times: np.ndarray
 
     @classmethod
-    def of(cls, histories: Histories) -> Baskets:
-        """From whole histories, one per user."""
+    def of(cls, histories: Histories, *, often: bool = False) -> Baskets:
+        """From whole histories, one per user; `often` counts every event of a pair."""
         size = len(histories.vocabularies["item"])
         met = Interactions.of(histories, np.append(np.arange(size), -1), size)
+        if not often:
+            met = replace(met, counts=np.ones_like(met.counts))
         turned = met.transposed()
-        return cls(met.offsets, met.items, turned.offsets, turned.items)
+        return cls(met.offsets, met.items, met.counts, turned.offsets, turned.items, turned.counts)
 
-    def pairs(self) -> int:
-        """Upper bound of the entries of the matrix of items that share a user."""
+    @property
+    def by_item(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.item_offsets, self.users, self.times
+
+    @property
+    def by_user(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.user_offsets, self.items, self.counts
+
+    def squares(self) -> np.ndarray:
+        """float64[V]: squared length of each item's column."""
+        owner = np.repeat(np.arange(len(self.item_offsets) - 1), np.diff(self.item_offsets))
+        return np.bincount(owner, self.times.astype(np.float64) ** 2, minlength=len(self.item_offsets) - 1)
+
+    def reach(self) -> np.ndarray:
+        """int64[V]: upper bound of the number of other items that share a user with each item."""
         sizes = np.diff(self.user_offsets)
-        reach = np.zeros(len(self.item_offsets) - 1, np.int64)
-        np.add.at(reach, self.items, np.repeat(sizes - 1, sizes))
-        return int(np.minimum(reach, max(len(reach) - 1, 0)).sum())
+        reach = np.bincount(self.items, np.repeat(sizes - 1, sizes), minlength=len(self.item_offsets) - 1)
+        return np.minimum(reach.astype(np.int64), max(len(reach) - 1, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +103,13 @@ class ThroughUsers:
     """The rows of `cosines` without holding them: each question walks from its items to their users and on.
 
     Costs one pass over all distinct (user, item) pairs a question, whatever the number of entries. `spared` is the
-    upper bound of the entries that rows would have had.
+    upper bound of the entries that rows would have had; with `own` an item speaks for itself, too.
     """
 
     baskets: Baskets
     scale: np.ndarray
     spared: int
+    own: bool = False
 
     cap = None
 
@@ -92,34 +117,27 @@ class ThroughUsers:
         self, items: np.ndarray, weights: np.ndarray, offsets: np.ndarray, prior: np.ndarray, out: np.ndarray
     ) -> None:
         """See `Neighbours.add`."""
-        b = self.baskets
-        step = (b.item_offsets, b.users, b.user_offsets, b.items)
-        walks.spread_through_users(items, weights, offsets, *step, self.scale, prior, out)
+        step = (*self.baskets.by_item, *self.baskets.by_user)
+        walks.spread_through_users(self.own, items, weights, offsets, *step, self.scale, prior, out)
 
     def between(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """See `Neighbours.between`."""
-        shared = walks.common_users(a, b, self.baskets.item_offsets, self.baskets.users)
+        shared = walks.common_users(a, b, *self.baskets.by_item)
+        if not self.own:
+            shared[a == b] = 0
         return shared * self.scale[a] * self.scale[b]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        b = self.baskets
-        return {
-            "user_offsets": b.user_offsets, "items": b.items, "item_offsets": b.item_offsets, "users": b.users,
-            "scale": self.scale, "spared": np.array([self.spared]),
-        }  # fmt: skip
+        held = {f.name: getattr(self.baskets, f.name) for f in fields(self.baskets)}
+        return {**held, "scale": self.scale, "spared": np.array([self.spared]), "own": np.array([self.own])}
 
 
-def similar(
-    histories: Histories, counts: np.ndarray, *, cap: int | None = None, limit: int
-) -> Neighbours | ThroughUsers:
-    """Cosine rows; where all of them could need more than `limit` bytes, the same sums through users.
-
-    `counts` float64[V], at least 1, stands under the root (see `cosines`).
-    """
-    baskets = Baskets.of(histories)
-    if cap is None and (entries := baskets.pairs()) * ENTRY > limit:
-        return ThroughUsers(baskets, 1 / np.sqrt(counts), entries)
-    return cosines(baskets, counts, cap)
+def similar(baskets: Baskets, squares: np.ndarray, *, cap: int | None, limit: int, own: bool
+            ) -> Neighbours | ThroughUsers:  # fmt: skip
+    """Cosine rows (see `cosines`); where they could need more than `limit` bytes, the same sums through users."""
+    if cap is None and (entries := int(baskets.reach().sum())) * ENTRY > limit:
+        return ThroughUsers(baskets, 1 / np.sqrt(squares), entries, own)
+    return cosines(baskets, squares, cap, own)
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], cap: int | None) -> Neighbours | ThroughUsers:
@@ -127,19 +145,26 @@ def from_arrays(arrays: Mapping[str, np.ndarray], cap: int | None) -> Neighbours
     given = {k: np.asarray(v) for k, v in arrays.items()}
     if "spared" not in given:
         return Neighbours(given["offsets"], given["codes"], given["weights"], cap)
-    baskets = Baskets(given["user_offsets"], given["items"], given["item_offsets"], given["users"])
-    return ThroughUsers(baskets, given["scale"], int(given["spared"][0]))
+    baskets = Baskets(**{f.name: given[f.name] for f in fields(Baskets)})
+    return ThroughUsers(baskets, given["scale"], int(given["spared"][0]), bool(given["own"][0]))
 
 
-def cosines(baskets: Baskets, counts: np.ndarray, cap: int | None = None) -> Neighbours:
-    """``C[a, b]`` = users with both / sqrt(counts[a] counts[b]), C[a, a] = 0; `counts` float64[V], at least 1."""
-    scale = 1 / np.sqrt(counts)
-    step = (baskets.item_offsets, baskets.users, baskets.user_offsets, baskets.items)
-    sizes = walks.shared_sizes(*step)
-    offsets = _ends_of(np.minimum(sizes, cap) if cap else sizes)
-    codes, weights = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
-    walks.shared(*step, scale, offsets, codes, weights)
-    return Neighbours(offsets, codes, weights, _told(sizes, cap))
+def cosines(baskets: Baskets, squares: np.ndarray, cap: int | None = None, own: bool = False) -> Neighbours:
+    """``C[a, b] = sum over users of n[u, a] n[u, b] / sqrt(squares[a] squares[b])``; C[a, a] = 0 without `own`.
+
+    `squares` float64[V], above 0.
+    """
+    scale = 1 / np.sqrt(squares)
+    if cap is None:
+        ends = _ends_of(walks.shared_sizes(own, *baskets.by_item[:2], *baskets.by_user[:2]))
+    else:  # cut rows are short: room for what they may hold is cheaper than a pass that counts
+        ends = _ends_of(np.minimum(baskets.reach() + own, cap))
+    codes, weights = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
+    sizes = walks.shared(own, *baskets.by_item, *baskets.by_user, scale, ends, codes, weights)
+    if cap is None or (np.minimum(sizes, cap) == np.diff(ends)).all():
+        return Neighbours(ends, codes, weights, _told(sizes, cap))
+    rows, offsets = ragged_rows(ends[:-1], ends[:-1] + np.minimum(sizes, cap))
+    return Neighbours(offsets, codes[rows], weights[rows], _told(sizes, cap))
 
 
 def transitions(

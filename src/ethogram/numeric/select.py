@@ -46,14 +46,27 @@ def _choose(scores, codes, offsets, left, left_offsets, size, value, code, place
         for e in range(left_offsets[q], left_offsets[q + 1]):
             if left[e] >= 0:
                 met[left[e]] = q
-        for e in range(offsets[q], offsets[q + 1]):
-            item, score = codes[e], scores[e]
-            if item < 0 or met[item] == q:
-                continue
-            met[item] = q
-            spot[item] = e
-            if score > value[q, 0] or (score == value[q, 0] and score > -np.inf and item < code[q, 0]):
-                replace_worst(value[q], code[q], score, item)
+        climbing = 0
+        for e in range(offsets[q] + 1, offsets[q + 1]):
+            climbing += codes[e] > codes[e - 1]
+        if climbing == offsets[q + 1] - offsets[q] - 1:
+            # no item stands twice: what is not good enough need not be remembered
+            for e in range(offsets[q], offsets[q + 1]):
+                score = scores[e]
+                if score >= value[q, 0] and score > -np.inf:
+                    item = codes[e]
+                    if (score > value[q, 0] or item < code[q, 0]) and item >= 0 and met[item] != q:
+                        spot[item] = e
+                        replace_worst(value[q], code[q], score, item)
+        else:
+            for e in range(offsets[q], offsets[q + 1]):
+                item, score = codes[e], scores[e]
+                if item < 0 or met[item] == q:
+                    continue
+                met[item] = q
+                spot[item] = e
+                if score > value[q, 0] or (score == value[q, 0] and score > -np.inf and item < code[q, 0]):
+                    replace_worst(value[q], code[q], score, item)
         for i in range(value.shape[1]):
             if code[q, i] < size:
                 place[q, i] = spot[code[q, i]]

@@ -26,17 +26,18 @@ def occurrences(item: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _sharing(a, item_offsets, users, user_offsets, items, sums, met):  # type: ignore[no-untyped-def]
+def _sharing(a, own, item_offsets, users, times, user_offsets, items, counts, sums, met):  # type: ignore[no-untyped-def]
     n = 0
     for e in range(item_offsets[a], item_offsets[a + 1]):
-        u = users[e]
+        u, c = users[e], times[e]
         for i in range(user_offsets[u], user_offsets[u + 1]):
             b = items[i]
-            if b != a:
-                if sums[b] == 0:
-                    met[n] = b
-                    n += 1
-                sums[b] += 1
+            # written whether it is new or not: whether it is cannot be foretold, and a branch would cost more
+            met[n] = b
+            n += (sums[b] == 0) & (own | (b != a))
+            sums[b] += c * counts[i]
+    if not own:
+        sums[a] = 0
     return n
 
 
@@ -61,47 +62,62 @@ def _following(a, offsets, places, item, group, first, owner, gap, reverse, sums
 
 
 @njit(cache=True, nogil=True)
-def _write(a, n, sums, met, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
-    """Scale row a's sums, keep as many as there is room for, write them by ascending code and clear the sums."""
-    room = ends[a + 1] - ends[a]
-    found = met[:n]
-    if n > room:
-        # a heap whose root is the worst that is kept: hardly any of the others ever enters; ties go to the smaller code
-        strength, found = np.full(room, -np.inf), np.full(room, len(scale), np.int32)
+def _write(a, n, sums, met, scale, start, room, codes, weights):  # type: ignore[no-untyped-def]
+    """Scale row a's sums, keep at most `room` of them, write them by ascending code and clear the sums."""
+    if n <= room:
+        found = np.sort(met[:n])
         for i in range(n):
-            b = met[i]
-            s = sums[b] * scale[b]
-            if s > strength[0] or (s == strength[0] and b < found[0]):
-                replace_worst(strength, found, s, b)
-    found = np.sort(found)
-    for i in range(room):
-        codes[ends[a] + i] = found[i]
-        weights[ends[a] + i] = sums[found[i]] * scale[found[i]] * scale[a]
+            b = found[i]
+            codes[start + i] = b
+            weights[start + i] = sums[b] * scale[b] * scale[a]
+            sums[b] = 0
+        return
+    # a heap whose root is the worst that is kept: hardly any of the others ever enters; ties go to the smaller code
+    strength, found = np.full(room, -np.inf), np.full(room, len(scale), np.int32)
     for i in range(n):
-        sums[met[i]] = 0
+        b = met[i]
+        s = sums[b] * scale[b]
+        sums[b] = 0
+        if s > strength[0] or (s == strength[0] and b < found[0]):
+            replace_worst(strength, found, s, b)
+    order = np.argsort(found)
+    for i in range(room):
+        codes[start + i] = found[order[i]]
+        weights[start + i] = strength[order[i]] * scale[a]
 
 
 @njit(cache=True, nogil=True)
-def shared_sizes(item_offsets, users, user_offsets, items):  # type: ignore[no-untyped-def]
-    """int64[V]: how many other items share a user with each item."""
+def shared_sizes(own, item_offsets, users, user_offsets, items):  # type: ignore[no-untyped-def]
+    """int64[V]: how many items share a user with each item; `own` counts the item itself."""
     size = len(item_offsets) - 1
-    sizes, sums, met = np.zeros(size, np.int64), np.zeros(size), np.empty(size, np.int32)
+    # nothing is cleared between rows: an item was met in row a when its mark says a
+    sizes, mark = np.zeros(size, np.int64), np.full(size, -1, np.int32)
     for a in range(size):
-        n = _sharing(a, item_offsets, users, user_offsets, items, sums, met)
+        if not own:
+            mark[a] = a
+        n = 0
+        for e in range(item_offsets[a], item_offsets[a + 1]):
+            u = users[e]
+            for i in range(user_offsets[u], user_offsets[u + 1]):
+                n += mark[items[i]] != a
+                mark[items[i]] = a
         sizes[a] = n
-        for i in range(n):
-            sums[met[i]] = 0
     return sizes
 
 
 @njit(cache=True, nogil=True)
-def shared(item_offsets, users, user_offsets, items, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
-    """Fill rows with the number of shared users, scaled on both sides."""
+def shared(own, item_offsets, users, times, user_offsets, items, counts, scale, ends, codes, weights):  # type: ignore[no-untyped-def]
+    """Fill rows, as long as `ends` has room for, with sums over shared users, scaled on both sides; whole sizes.
+
+    `times` and `counts` say how often each user was at each item, by item and by user.
+    """
     size = len(item_offsets) - 1
-    sums, met = np.zeros(size), np.empty(size, np.int32)
+    sizes, sums, met = np.zeros(size, np.int64), np.zeros(size, np.float32), np.empty(size + 1, np.int32)
     for a in range(size):
-        n = _sharing(a, item_offsets, users, user_offsets, items, sums, met)
-        _write(a, n, sums, met, scale, ends, codes, weights)
+        n = _sharing(a, own, item_offsets, users, times, user_offsets, items, counts, sums, met)
+        _write(a, n, sums, met, scale, ends[a], ends[a + 1] - ends[a], codes, weights)
+        sizes[a] = n
+    return sizes
 
 
 @njit(cache=True, nogil=True)
@@ -124,16 +140,16 @@ def followed(offsets, places, item, group, first, owner, gap, reverse, scale, en
     sums, met = np.zeros(size), np.empty(size, np.int32)
     for a in range(size):
         n = _following(a, offsets, places, item, group, first, owner, gap, reverse, sums, met)
-        _write(a, n, sums, met, scale, ends, codes, weights)
+        _write(a, n, sums, met, scale, ends[a], ends[a + 1] - ends[a], codes, weights)
 
 
 @njit(cache=True, nogil=True)
 def spread(items, weights, offsets, ends, codes, values, prior, out):  # type: ignore[no-untyped-def]
-    """out[i] = weighted sum of the sparse rows of trace i's items, then `prior`; items by first appearance."""
+    """out[i] = `prior` and the weighted sum of the sparse rows of trace i's items, by first appearance."""
     own = np.zeros(len(ends) - 1)
     for q in range(len(offsets) - 1):
         row = out[q]
-        row[:] = 0
+        row[:] = prior
         for e in range(offsets[q], offsets[q + 1]):
             if items[e] >= 0:
                 own[items[e]] += weights[e]
@@ -144,8 +160,6 @@ def spread(items, weights, offsets, ends, codes, values, prior, out):  # type: i
                 own[a] = 0
                 for i in range(ends[a], ends[a + 1]):
                     row[codes[i]] += weight * values[i]
-        for b in range(len(prior)):
-            row[b] += prior[b]
 
 
 @njit(cache=True, nogil=True)
@@ -162,7 +176,8 @@ def looked_up(a, b, ends, codes, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def spread_through_users(items, weights, offsets, item_offsets, users, user_offsets, baskets, scale, prior, out):  # type: ignore[no-untyped-def]
+def spread_through_users(own_too, items, weights, offsets, item_offsets, users, times, user_offsets, baskets, counts,
+                         scale, prior, out):  # type: ignore[no-untyped-def]  # fmt: skip
     """What `spread` gives on cosine rows, without the rows: from the trace to its items' users, on to their items."""
     reached = np.zeros(len(user_offsets) - 1)
     own = np.zeros(len(scale))
@@ -175,35 +190,39 @@ def spread_through_users(items, weights, offsets, item_offsets, users, user_offs
             if a >= 0 and weights[e] != 0:
                 own[a] += weights[e] * scale[a]
                 for i in range(item_offsets[a], item_offsets[a + 1]):
-                    reached[users[i]] += weights[e] * scale[a]
+                    reached[users[i]] += weights[e] * scale[a] * times[i]
         for u in range(len(reached)):
             if reached[u] != 0:
                 for i in range(user_offsets[u], user_offsets[u + 1]):
-                    row[baskets[i]] += reached[u]
+                    row[baskets[i]] += reached[u] * counts[i]
         for e in range(offsets[q], offsets[q + 1]):
             a = items[e]
             if a >= 0 and own[a] != 0:
-                self_part = own[a] * (item_offsets[a + 1] - item_offsets[a])
-                row[a] -= self_part
-                # what is left of a difference of equal sums is rounding, and would break ties
-                if abs(row[a]) < 1e-13 * self_part:
-                    row[a] = 0
+                if not own_too:
+                    itself = 0.0
+                    for i in range(item_offsets[a], item_offsets[a + 1]):
+                        itself += times[i] * times[i]
+                    self_part = own[a] * itself
+                    row[a] -= self_part
+                    # what is left of a difference of equal sums is rounding, and would break ties
+                    if abs(row[a]) < 1e-13 * self_part:
+                        row[a] = 0
                 own[a] = 0
         for b in range(len(prior)):
             row[b] = row[b] * scale[b] + prior[b]
 
 
 @njit(cache=True, nogil=True)
-def common_users(a, b, item_offsets, users):  # type: ignore[no-untyped-def]
-    """float64[len(a)]: users whom the items a[i] and b[i] share; 0 where a == b or a code is -1."""
+def common_users(a, b, item_offsets, users, times):  # type: ignore[no-untyped-def]
+    """float64[len(a)]: sum over the users whom a[i] and b[i] share of how often they met both; 0 where a code is -1."""
     out = np.zeros(len(a))
     for k in range(len(a)):
-        if a[k] < 0 or b[k] < 0 or a[k] == b[k]:
+        if a[k] < 0 or b[k] < 0:
             continue
         i, j = item_offsets[a[k]], item_offsets[b[k]]
         while i < item_offsets[a[k] + 1] and j < item_offsets[b[k] + 1]:
             if users[i] == users[j]:
-                out[k] += 1
+                out[k] += times[i] * times[j]
                 i += 1
                 j += 1
             elif users[i] < users[j]:

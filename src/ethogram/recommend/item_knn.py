@@ -6,6 +6,11 @@
 D counts training events, at least 1 (repeats count in D, but a user counts once for a pair). Order plays no part, so
 groups of equal times need no rule.
 
+Where people come back to the same items (`often`), how often is the evidence, and what somebody bought before is worth
+recommending: with n[u, a] events of u at a
+
+    C[a, b] = sum over users of n[u, a] n[u, b] / (|n[., a]| |n[., b]|),  so C[a, a] = 1
+
 All neighbours are kept. Where their rows could need more than `memory`, they are not built: the same sums are
 taken through users for each question (the fitted state says so), which costs a pass over all distinct (user, item)
 pairs a question; a truncated `neighbours=200` answers faster there, at a small loss.
@@ -24,7 +29,7 @@ from ethogram.errors import OptionError
 from ethogram.numeric.affinity import POPULARITY, Affinity
 from ethogram.numeric.known import Known
 from ethogram.numeric.ledger import Ledger, remembered
-from ethogram.numeric.neighbours import similar
+from ethogram.numeric.neighbours import Baskets, similar
 from ethogram.numeric.traces import check_decay
 from ethogram.options import searched
 from ethogram.system import system
@@ -47,6 +52,8 @@ class ItemKNN:
     "Neighbours kept per item, those of largest cosine; none keeps all."
     memory: int = 1024
     "MiB that the neighbours may take; where all could need more, scores are summed through users instead."
+    often: bool | None = None
+    "Count how often a user met an item, and let an item speak for itself; none: where the training log has repeats."
     remember: bool = False
     "Keep the training events in the fitted system, so that `update` can go on from them."
 
@@ -56,7 +63,7 @@ class ItemKNN:
         return self
 
     def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
-        return neighbourhood(known, done, 1.0, self.neighbours, self.memory, ledger)
+        return neighbourhood(self, 1.0, known, done, ledger)
 
     def update(self, log: Log) -> Self:
         """Go on from what was read with later events: what a fit on both would give.
@@ -92,10 +99,8 @@ class ItemKNN:
         return self
 
 
-def neighbourhood(
-    known: Known, done: Histories, decay: float, neighbours: int | None, memory: int, ledger: Ledger | None = None
-) -> Affinity:
-    """Fit item-kNN whose history fades by `decay` per group.
+def neighbourhood(asked: ItemKNN, decay: float, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
+    """Fit item-kNN, with the options of `asked`, whose history fades by `decay` per group.
 
     Raises
     ------
@@ -103,7 +108,11 @@ def neighbourhood(
         Fewer than one neighbour, or a decay outside (0, 1].
     """
     check_decay("item_knn", decay)
-    if neighbours is not None and neighbours < 1:
-        raise OptionError(f"item_knn: neighbours = {neighbours}; give 1 or more, or none for all.")
-    rows = similar(done, np.maximum(known.counts, 1.0), cap=neighbours, limit=memory * 2**20)
+    cap = asked.neighbours
+    if cap is not None and cap < 1:
+        raise OptionError(f"item_knn: neighbours = {cap}; give 1 or more, or none for all.")
+    often = not known.excludes(None) if asked.often is None else asked.often
+    baskets = Baskets.of(done, often=often)
+    squares = np.maximum(baskets.squares() if often else known.counts, 1.0)
+    rows = similar(baskets, squares, cap=cap, limit=asked.memory * 2**20, own=often)
     return Affinity(known, rows, POPULARITY * known.counts, decay, ledger)

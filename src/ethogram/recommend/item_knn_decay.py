@@ -38,4 +38,4 @@ class ItemKNNDecay(ItemKNN):
     "Factor by which an event weighs less for each later group of equal times of the user."
 
     def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
-        return neighbourhood(known, done, self.decay, self.neighbours, self.memory, ledger)
+        return neighbourhood(self, self.decay, known, done, ledger)
