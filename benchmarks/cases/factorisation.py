@@ -222,8 +222,8 @@ def beside_implicit(data: str, options: Mapping[str, Any], iterations: int, epoc
         f"lambda 10; BPR-MF: {epochs} epochs, step 0.05, lambda 0.01; one seed; fastest of {turns} turns",
         "ours counts the matrix from the log and the table of ids in its clocks, implicit is handed the matrix and "
         "returns places; ours ALS ends with one exact half-step more",
-        "item-kNN: where the log repeats itself, cosines of counts with an item its own neighbour, as implicit has them "
-        "everywhere; elsewhere ours counts users and leaves the item itself out",
+        "item-kNN: where the log repeats itself, cosines of counts with an item its own neighbour, as implicit has "
+        "them everywhere; elsewhere ours counts users and leaves the item itself out",
     ]
     return found
 

@@ -1,0 +1,81 @@
+"""Runs in EasyTPP's interpreter: its own configuration, loader, runner and model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.inside import Clock, answer, peak, say, versions
+
+PACKAGES = ("easy_tpp", "torch", "numpy", "pandas", "datasets", "omegaconf")
+
+
+def run(question: dict[str, Any]) -> dict[str, Any]:
+    """See `benchmarks.peers.easytpp.ask` for question and answer."""
+    import torch
+    import yaml
+    from easy_tpp.config_factory import Config
+    from easy_tpp.runner import Runner
+    from easy_tpp.utils import RunnerPhase
+
+    torch.set_num_threads(question["threads"])
+    folder = Path(question["folder"])
+    place = folder / "easytpp.yaml"
+    place.write_text(yaml.safe_dump(_settings(question, folder)))
+    runner = Runner.build_from_config(Config.build_from_yaml_file(str(place), experiment_id="asked"))
+    loader, learning, clock, curve = runner._data_loader, Clock(), Clock(), []
+    with peak() as highest:
+        train, valid, test = loader.train_loader(), loader.valid_loader(), loader.test_loader()
+        for epoch in range(question["epochs"]):
+            before = learning.cpu
+            with clock, learning:
+                learnt = runner.run_one_epoch(train, RunnerPhase.TRAIN)
+            with clock:
+                judged = runner.run_one_epoch(valid, RunnerPhase.VALIDATE)
+            tested = runner.run_one_epoch(test, RunnerPhase.VALIDATE)
+            curve.append(
+                {
+                    "epoch": epoch + 1, "train": float(learnt["loglike"]), "valid": float(judged["loglike"]),
+                    "test": float(tested["loglike"]), "train_cpu": round(learning.cpu - before, 3), **clock.read(),
+                }
+            )  # fmt: skip
+            say(**curve[-1])
+        memory = highest()
+    events = int(learnt["num_events"])
+    return {
+        "model": question["model"], "curve": curve, "events": events, "peak_mb": memory,
+        "events_per_cpu_second": events * len(curve) / learning.cpu, "threads": question["threads"],
+        "parameters": sum(p.numel() for p in runner.model.parameters()), "versions": versions(PACKAGES),
+    }  # fmt: skip
+
+
+def _settings(question: dict[str, Any], folder: Path) -> dict[str, Any]:
+    asked = question["settings"]
+    trainer = {k: asked[k] for k in ("batch_size", "learning_rate") if k in asked}
+    model = {k: v for k, v in asked.items() if k not in trainer}
+    kinds = question["kinds"]
+    return {
+        "pipeline_config_id": "runner_config",
+        "data": {
+            "asked": {
+                "data_format": "json", **{f"{p}_dir": str(folder / f"{p}.json") for p in ("train", "valid", "test")},
+                "data_specs": {"num_event_types": kinds, "pad_token_id": kinds, "padding_side": "right"},
+            }
+        },
+        "asked": {
+            "base_config": {
+                "stage": "train", "backend": "torch", "dataset_id": "asked", "runner_id": "std_tpp",
+                "model_id": question["model"], "base_dir": str(folder / "made"),
+            },
+            "trainer_config": {
+                "max_epoch": question["epochs"], "shuffle": True, "optimizer": "adam", "valid_freq": 1, "gpu": -1,
+                "use_tfb": False, "metrics": None, "seed": question["seed"], **trainer,
+            },
+            # without settings of thinning it predicts nothing, which takes it most of its time
+            "model_config": model,
+        },
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    answer(run)
