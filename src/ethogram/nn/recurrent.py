@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ethogram.nn.dropout import dropout
+from ethogram.nn.gated import layer
 from ethogram.nn.products import product
 from ethogram.nn.ragged import segment_mean, segments
 from ethogram.nn.rows import gather_rows, take_rows
@@ -81,10 +82,19 @@ class Recurrent(nn.Module):
         begin = (counts.cumsum(0) - counts)[order]
         # place of (t, history) among the packed steps: step t holds the first sizes[t] histories
         at = torch.cat([begin[: int(n)] + t for t, n in enumerate(sizes.tolist())]).to(steps.device)
-        found = self.gru(PackedSequence(take_rows(steps, at), sizes))[0].data
+        found = self._states(take_rows(steps, at), sizes)
         back = torch.empty_like(at)
         back[at] = torch.arange(len(at), device=at.device)
         return take_rows(found, back)
+
+    def _states(self, steps: Tensor, sizes: Tensor) -> Tensor:
+        if steps.device.type != "cpu" or steps.dtype != torch.float32:
+            found: Tensor = self.gru(PackedSequence(steps, sizes))[0].data
+            return found
+        for number in range(self.gru.num_layers):
+            into, own = (getattr(self.gru, f"weight_{kind}_l{number}") for kind in ("ih", "hh"))
+            steps = layer(steps @ into.T, own, sizes.tolist())
+        return steps
 
 
 def _begins(offsets: Tensor, group: Tensor) -> Tensor:
