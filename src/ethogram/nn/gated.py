@@ -21,7 +21,6 @@ from torch import Tensor
 
 from ethogram.nn.sweeps import sigmoid
 
-
 _FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
 _ONE, _TWO = np.float32(1), np.float32(2)
 
