@@ -1,8 +1,9 @@
 """MovieLens-100K as a table of click questions: would this person give this film four stars or more?
 
-A row is a rating; its label is 1 from four stars. Its history is what the person liked before, at most the last 50, in
-the stored order of equal times; a row without any is left out. A person's last row is the test, the one before it the
-validation. Columns: person, film, the film's first genre, the person's age, gender and occupation.
+A row is a rating; its label is 1 from four stars, a second one, `love`, at five. Its history is what the person liked
+before, at most the last 50, in the stored order of equal times; a row without any is left out. A person's last row is
+the test, the one before it the validation. Columns: person, film, the film's first genre, the person's age, gender and
+occupation.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Ratings:
 
     Attributes
     ----------
-    rows : user_id, item_id, genre, age, gender, occupation (text), click_history (list of text), label (int).
+    rows : user_id, item_id, genre, age, gender, occupation (text), click_history (list of text), label, love (int).
     part : int8[N], place in `PARTS`. log : the same as exposures (with a label) and likes (without one).
     """
 
@@ -39,7 +40,7 @@ class Ratings:
         return self.rows.filter(pa.array(self.part == PARTS.index(part)))
 
 
-def ratings() -> Ratings:
+def ratings(*, several: bool = False) -> Ratings:
     """Read the files; raises MissingData where they are not on this machine."""
     read = ML100K().read()
     assert read.items is not None
@@ -47,6 +48,7 @@ def ratings() -> Ratings:
     stars = read.events.sort_by([("user_id", "ascending"), ("timestamp", "ascending")])  # stable: ties as stored
     user, film = (stars[c].to_numpy() for c in ("user_id", "item_id"))
     label = stars["liked"].to_numpy().astype(np.int8)
+    love = (stars["rating"].to_numpy() >= 5).astype(np.int8)
     first = np.r_[True, user[1:] != user[:-1]]
     start = np.maximum.accumulate(np.where(first, np.arange(len(user)), 0))
     liked = np.flatnonzero(label)
@@ -74,14 +76,16 @@ def ratings() -> Ratings:
     history = pa.ListArray.from_arrays(pa.array(spans, pa.int32()), pc.cast(pa.array(film[past]), pa.string()))
     rows = pa.table({k: v.take(pa.array(asked)) for k, v in told.items()})
     rows = rows.append_column("click_history", history).append_column("label", pa.array(label[asked]))
-    return Ratings(rows, part, _log(told, asked, liked, label, read.users["user"], age, read.users))
+    rows = rows.append_column("love", pa.array(love[asked]))
+    labels = {"label": label, "label_love": love} if several else {"label": label}
+    return Ratings(rows, part, _log(told, asked, liked, labels, read.users["user"], age, read.users))
 
 
 def _empty(lists: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.equal(pc.list_value_length(lists), 0)
 
 
-def _log(told: dict, asked: np.ndarray, liked: np.ndarray, label: np.ndarray, ids: pa.ChunkedArray,
+def _log(told: dict, asked: np.ndarray, liked: np.ndarray, labels: dict[str, np.ndarray], ids: pa.ChunkedArray,
          age: pa.ChunkedArray, people: pa.Table) -> Log:  # fmt: skip
     """Exposures with a label, and the likes themselves without one; the clock is the order of the rows."""
     both = np.concatenate([asked, liked])
@@ -91,7 +95,7 @@ def _log(told: dict, asked: np.ndarray, liked: np.ndarray, label: np.ndarray, id
             "user": told["user_id"].take(pa.array(both)),
             "item": told["item_id"].take(pa.array(both)),
             "order": both,
-            "label": pa.array(label[both].astype(np.float32), mask=none),
+            **{name: pa.array(values[both].astype(np.float32), mask=none) for name, values in labels.items()},
             "genre": pc.if_else(pa.array(none), pa.scalar(None, pa.string()), told["genre"].take(pa.array(both))),
         }
     )

@@ -1,8 +1,10 @@
-"""FuxiCTR (reczoo/FuxiCTR, Apache-2.0): its DIN, pooled network, DeepFM and DCNv2 on the table of click questions.
+"""FuxiCTR (reczoo/FuxiCTR, Apache-2.0): DIN, pooled network, DeepFM, DCNv2, MMoE, PLE on the table of click questions.
 
     python -m benchmarks.peers.fuxictr --model DIN --seed 2019
 
-prints one line of JSON. It reads CSV files with the rows that ours read, through its own feature processing.
+prints one line of JSON. It reads CSV files with the rows that ours read, through its own feature processing. MMoE and
+PLE, which answer `label` and `love`, are those of its repository's model zoo, which the published package lacks:
+``FUXICTR_CHECKOUT`` names a folder with it (version 2.3.9).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +26,16 @@ from benchmarks.peers.peer import Peer, PeerError
 from benchmarks.ratings import LENGTH, PARTS, Ratings, ratings
 
 PEER = Peer("fuxictr", "benchmarks.peers.fuxictr_inside", {})
-MODELS = ("DIN", "DNN", "DeepFM", "DCNv2")
+MODELS = ("DIN", "DNN", "DeepFM", "DCNv2", "MMoE", "PLE")
+ZOO = ("MMoE", "PLE")
+CHECKOUT = os.environ.get("FUXICTR_CHECKOUT", "")
 SETTINGS: Mapping[str, Any] = {
     "dim": 16, "length": LENGTH, "hidden": [128, 64], "attention": [64], "layers": 2, "dropout": 0.1, "lr": 1e-3,
-    "decay": 1e-5, "batch": 1024, "epochs": 10, "patience": 2,
+    "decay": 1e-5, "batch": 1024, "epochs": 10, "patience": 2, "experts": 4, "own": 2, "expert": [64], "gate": [],
+    "towers": [32],
 }  # fmt: skip
-"""Embedding width, history, tower, attention unit, cross layers of DCNv2; L2 on all embedding rows; patience on AUC."""
+"""Embedding width, history, tower, attention unit, cross layers of DCNv2; L2 on all embedding rows; patience on AUC;
+shared experts and each goal's own (PLE), their layers, those of gates and of goals' towers."""
 
 
 def write(table: Ratings, folder: Path) -> Path:
@@ -61,7 +68,7 @@ def ask(
     Parameters
     ----------
     model : one of `MODELS`. settings : over `SETTINGS`.
-    checkout : folder of its repository, from which DIN is then taken.
+    checkout : folder of its repository, from which DIN (and always MMoE, PLE) is then taken.
     again : also where this machine has run it before.
 
     Returns
@@ -77,6 +84,8 @@ def ask(
     PeerError
         FuxiCTR is not installed or fails.
     """
+    if model in ZOO and not (checkout := checkout or CHECKOUT):
+        raise PeerError(f"{model} is not in its package; set FUXICTR_CHECKOUT to a folder with its repository.")
     question = {
         "model": model, **SETTINGS, **settings, "seed": seed, "threads": threads, "data": fingerprint(table),
         "checkout": bool(checkout),

@@ -15,6 +15,8 @@ from typing import Any
 from benchmarks.peers.inside import Clock, answer, peak, say, versions
 
 PACKAGES = ("fuxictr", "torch", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
+KIND, LOSS = "binary_classification", "binary_crossentropy"
+ZOO = ("MMoE", "PLE")
 CATEGORIES = ("user_id", "item_id", "genre", "age", "gender", "occupation")
 
 
@@ -60,6 +62,7 @@ def run(question: dict[str, Any]) -> dict[str, Any]:
 def _settings(question: dict[str, Any]) -> dict[str, Any]:
     """FuxiCTR's configuration."""
     folder, dim, pooled = Path(question["folder"]), question["dim"], question["model"] != "DIN"
+    several = question["model"] in ZOO
     categories = [{"name": n, "active": True, "dtype": "str", "type": "categorical"} for n in CATEGORIES]
     history = {
         "name": "click_history", "active": True, "dtype": "str", "type": "sequence", "splitter": "^",
@@ -70,10 +73,11 @@ def _settings(question: dict[str, Any]) -> dict[str, Any]:
     return {
         "dataset_id": "ratings", "data_root": str(folder / "made"), "model_root": str(folder / "checkpoints"),
         "data_format": "csv", "min_categr_count": 1, "feature_cols": [*categories, history],
-        "label_col": {"name": "label", "dtype": "float"},
+        "label_col": [{"name": n, "dtype": "float"} for n in ("label", "love")[: 1 + several]],
         **{f"{part}_data": str(folder / f"{part}.csv") for part in ("train", "valid", "test")},
         "embedding_dim": dim, "batch_size": question["batch"], "shuffle": True, "num_workers": 0, "verbose": 0,
-        "task": "binary_classification", "loss": "binary_crossentropy", "metrics": ["AUC", "logloss"],
+        "task": [KIND] * 2 if several else KIND, "loss": [LOSS] * 2 if several else LOSS, "num_tasks": 1 + several,
+        "metrics": ["AUC", "logloss"],
         "monitor": "AUC", "monitor_mode": "max", "optimizer": "adam", "learning_rate": question["lr"],
         "embedding_regularizer": question["decay"], "net_regularizer": 0, "net_dropout": question["dropout"],
         "epochs": question["epochs"], "early_stop_patience": question["patience"], "gpu": -1,
@@ -81,6 +85,9 @@ def _settings(question: dict[str, Any]) -> dict[str, Any]:
         # under the names that the zoo's DIN gives them
         "dnn_hidden_units": list(question["hidden"]), "attention_hidden_units": list(question["attention"]),
         "din_target_field": "item_id", "din_sequence_field": "click_history",
+        "num_experts": question["experts"], "num_shared_experts": question["experts"],
+        "num_specific_experts": question["own"], "expert_hidden_units": list(question["expert"]),
+        "gate_hidden_units": list(question["gate"]), "tower_hidden_units": list(question["towers"]),
     }  # fmt: skip
 
 
@@ -89,8 +96,8 @@ def _class(question: dict[str, Any]) -> Any:
     from fuxictr.pytorch import layers
     from fuxictr.pytorch.models import BaseModel
 
-    if question["checkout"] and question["model"] == "DIN":
-        return _zoo(Path(question["checkout"]) / "model_zoo/DIN/src/DIN.py")
+    if question["checkout"] and question["model"] in ("DIN", *ZOO):
+        return _zoo(Path(question["checkout"]), question["model"])
 
     class Network(BaseModel):
         def __init__(self, features: Any, **told: Any) -> None:
@@ -159,15 +166,16 @@ def _class(question: dict[str, Any]) -> Any:
     return {"DNN": DNN, "DIN": DIN, "DeepFM": DeepFM, "DCNv2": DCNv2}[question["model"]]
 
 
-def _zoo(file: Path) -> Any:
+def _zoo(checkout: Path, name: str) -> Any:
     import importlib.util
 
+    file = checkout / "model_zoo" / ("multitask" if name in ZOO else "") / name / "src" / f"{name}.py"
     spec = importlib.util.spec_from_file_location("zoo", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.DIN
+    return getattr(module, name)
 
 
 def _train(model: Any, train: Any, valid: Any, settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -192,7 +200,8 @@ def _train(model: Any, train: Any, valid: Any, settings: dict[str, Any]) -> list
 
 
 def _predicted(model: Any, loader: Any) -> list[float]:
-    return [round(float(p), 7) for p in model.predict(loader)]
+    said = model.predict(loader)
+    return [round(float(p), 7) for p in (said["label"] if isinstance(said, dict) else said)]
 
 
 if __name__ == "__main__":
