@@ -24,7 +24,8 @@ import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.numeric import leastsquares
-from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.factor_system import FactorSystem
+from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.growing import grown
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
@@ -44,7 +45,7 @@ START = 0.01
     baseline=True,
 )
 @dataclass(kw_only=True)
-class ALS:
+class ALS(FactorSystem):
     """Implicit matrix factorisation by alternating least squares."""
 
     factors: int = 64
@@ -65,8 +66,6 @@ class ALS:
     "Steps of conjugate gradients."
     refresh: int = 3
     "Iterations of `update`."
-    fold_in: FoldIn = "strangers"
-    "Whose vector is solved from the history asked about: of strangers, or always, so that newest events count."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Factorise; `valid` has nothing to do.
@@ -150,16 +149,6 @@ class ALS:
             return leastsquares.solve(asked, self._extra(asked.counts), items, fixed)
 
         return _Fitted(Factors(known, users, items, fold, self.fold_in == "always"), pairs, fixed)
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Products of vectors, about 1 for what the person would take; see `ethogram.numeric.vectors`."""
-        return self.fitted.model.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The part of each past event in the score of the folded-in history: exact, the parts add up to the score.

@@ -22,12 +22,12 @@ import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.numeric import course, folding
-from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.factor_system import FactorSystem, judge
+from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.known import Known
 from ethogram.numeric.pairwise import Adam, Draws, gradient, shrink
-from ethogram.numeric.vectors import Judge
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Log, State, Watch
 
 START = 0.05
 """Deviation of all vectors before the first step."""
@@ -42,7 +42,7 @@ START = 0.05
     baseline=True,
 )
 @dataclass(kw_only=True)
-class BPRMF:
+class BPRMF(FactorSystem):
     """Matrix factorisation that learns to rank from pairs of items."""
 
     factors: int = 64
@@ -61,8 +61,6 @@ class BPRMF:
     "Epochs without a better NDCG@10 on validation before it stops."
     questions: int | None = 4_096
     "Validation questions that decide when to stop, drawn once; none takes all."
-    fold_in: FoldIn = "strangers"
-    "Whose vector is made from the history asked about: of strangers, or always, so that newest events count."
     fold_steps: int = 20
     "Steps of the folding-in."
 
@@ -84,10 +82,9 @@ class BPRMF:
         draws = Draws(pairs, rng)
         epoch = self._plain(draws, users, items) if self.optimiser == "sgd" else self._batches(draws, users, items)
         trained = self._factors(known, users, items, always=False)
-        asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
-        judge = Judge(trained, asked, most=self.questions, seed=seed) if asked is not None else None
+        judged = judge(trained, valid, self.questions, seed)
         how = {"epochs": self.epochs, "patience": self.patience}
-        done = course.run(epoch, (users, items), valid=judge, watch=watch, **how)  # type: ignore[arg-type]
+        done = course.run(epoch, (users, items), valid=judged, watch=watch, **how)  # type: ignore[arg-type]
         self.fitted = _Fitted(self._factors(known, users, items, self.fold_in == "always"), done)
         return self
 
@@ -120,16 +117,6 @@ class BPRMF:
         # without a penalty the best vector of a stranger can lie infinitely far
         penalty = max(self.regularisation, 1e-4)
         return Factors(known, users, items, lambda asked: folding.fold(asked, items, penalty, self.fold_steps), always)
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Products of vectors; see `ethogram.numeric.vectors`."""
-        return self.fitted.model.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
 
     def state(self) -> State:
         model = self.fitted.model

@@ -25,12 +25,12 @@ import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.numeric import course
-from ethogram.numeric.factors import Factors, FoldIn, matrix
+from ethogram.numeric.factor_system import FactorSystem, judge
+from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.pairwise import Adam, Draws, Pair, gradient, shrink, xavier
 from ethogram.numeric.propagation import Graph, sums
-from ethogram.numeric.vectors import Judge
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -44,7 +44,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     baseline=True,
 )
 @dataclass(kw_only=True)
-class LightGCN:
+class LightGCN(FactorSystem):
     """Graph convolution without weights, over users and items."""
 
     factors: int = 64
@@ -63,8 +63,6 @@ class LightGCN:
     "Epochs without a better NDCG@10 on validation before it stops."
     questions: int | None = 4_096
     "Validation questions that decide when to stop, drawn once; none takes all."
-    fold_in: FoldIn = "strangers"
-    "Whose vector is made from the history asked about: of strangers, or always, so that newest events count."
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Learn from draws; `valid` decides when to stop, by the trained vectors whatever `fold_in` says.
@@ -91,9 +89,8 @@ class LightGCN:
             users[:], items[:], _ = graph.convolve(*start, self.layers)
             return loss
 
-        asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
-        judge = Judge(trained, asked, most=self.questions, seed=seed) if asked is not None else None
-        done = course.run(epoch, start, epochs=self.epochs, valid=judge, patience=self.patience, watch=watch)
+        judged = judge(trained, valid, self.questions, seed)
+        done = course.run(epoch, start, epochs=self.epochs, valid=judged, patience=self.patience, watch=watch)
         users, items, before = graph.convolve(*start, self.layers)
         carried = before * graph.scales[1][:, None] / np.float32(self.layers + 1)
         model = self._factors(known, users, items, carried, self.fold_in == "always")
@@ -131,16 +128,6 @@ class LightGCN:
             return sums(asked, carried) / np.sqrt(np.maximum(asked.lengths, 1)).astype(np.float32)[:, None]
 
         return Factors(known, users, items, fold, always)
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Products of vectors; see `ethogram.numeric.vectors`."""
-        return self.fitted.model.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The part of each past event in the score of the folded-in history: exact, the parts add up to the score.

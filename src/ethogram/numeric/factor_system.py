@@ -1,0 +1,44 @@
+"""Verbs that every recommending system shares whose model is a vector for each user and item.
+
+A system keeps its `Factors` as ``self.fitted.model`` and adds how they are learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ethogram.numeric.factors import Factors, FoldIn
+from ethogram.numeric.vectors import Judge
+from ethogram.verbs import Candidates, Histories, Log, Table
+
+
+@dataclass(kw_only=True)
+class FactorSystem:
+    """Scores and recommends by products of vectors; folds in whom training did not meet."""
+
+    fold_in: FoldIn = "strangers"
+    "Whose vector is made from the history asked about: of strangers, or always, so that newest events count."
+
+    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
+        """Products of vectors; see `ethogram.numeric.vectors`."""
+        return self._model.score(histories, candidates)
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
+    ) -> Table:
+        """The best items (see `ethogram.numeric.recommend`)."""
+        return self._model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    @property
+    def _model(self) -> Factors:
+        model: Factors = self.fitted.model  # type: ignore[attr-defined]
+        return model
+
+
+def judge(model: Factors, valid: Log | None, most: int | None, seed: int) -> Judge | None:
+    """NDCG@10 of the model on the next events of a validation part; None where it asks nothing."""
+    if valid is None or not len(valid.sequences()):
+        return None
+    return Judge(model, valid.questions("next"), most=most, seed=seed)
