@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ethogram.log import Log
 
 _CLASSES = {
+    "ads16": "ADS16",
+    "adverts": "Adverts",
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
     "complete_journey": "CompleteJourney",

@@ -42,7 +42,7 @@ def rolled(
                 system.update(cut.parts[number - 1].test)
             else:
                 fit(part)
-        spent = _sum(spent, cost)
+        spent = added(spent, cost)
         found.append(judge(part))
         if watch is not None:
             watch({"block": number + 1, "blocks": len(cut.parts)})
@@ -90,7 +90,7 @@ def together(found: list[Evaluation]) -> Evaluation:
     plan = "+".join(f.plan for f in found)
     cost = Cost(peak_mb=None)
     for f in found:
-        cost = _sum(cost, f.cost)
+        cost = added(cost, f.cost)
     table = pa.table({n: draws[:, j] for j, n in enumerate(names)})
     return Evaluation(protocol, metrics, intervals, dict(facts), vectors, table, _digest(plan), cost)
 
@@ -100,7 +100,8 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _sum(one: Cost, other: Cost) -> Cost:
+def added(one: Cost, other: Cost) -> Cost:
+    """Cost of both; memory is that of the one that took more."""
     peaks = [p for p in (one.peak_mb, other.peak_mb) if p is not None]
     return Cost(
         one.cpu_seconds + other.cpu_seconds, one.wall_seconds + other.wall_seconds, max(peaks) if peaks else None,

@@ -7,12 +7,14 @@ from typing import Any
 
 from ethogram.errors import OptionError
 from ethogram.evaluate import bootstrap as boot
+from ethogram.evaluate.crossed import crossed
 from ethogram.evaluate.evaluation import Evaluation, Watch, name_of
 from ethogram.evaluate.machine import Cost, measure
 from ethogram.evaluate.protocol import evaluate, evaluate_slates
 from ethogram.evaluate.record import DONE, FAILED, Record, RecordStore
 from ethogram.evaluate.rolling import rolled
 from ethogram.evaluate.subject import code_of, options_of, plain
+from ethogram.log.crossfold import CrossFold
 
 TASKS = ("next", "slates")
 
@@ -29,7 +31,8 @@ def run(
     ----------
     system : options as a dataclass, `fit` and `score`. It is fitted in place, unless the record is in the store.
     log : a Log, cut by `protocol` with the options `split` (None: the log's own choice); or a Split. ``sliding`` and
-        ``stream`` are evaluated block by block (see `rolling`).
+        ``stream`` are evaluated block by block (see `rolling`), ``within-user``, ``new-user`` and ``new-item`` fold by
+        fold (see `crossed`).
     store : where the record is looked for and kept. A failed one is kept too, and made again by the next call.
     seed : of the training. Resamples have their own (`bootstrap_seed`), so that runs with different seeds are
         judged on the same ones.
@@ -52,7 +55,10 @@ def run(
         raise OptionError(f"run: part '{part}' is neither 'valid' nor 'test'.")
     cut = log if hasattr(log, "train") or hasattr(log, "parts") else log.split(protocol, **(split or {}))
     parts = getattr(cut, "parts", (cut,))
-    if hasattr(cut, "parts"):
+    if isinstance(cut, CrossFold):
+        if task != "slates" or part != "test":
+            raise OptionError(f"run: {cut.protocol} judges what people answered in each fold; task and part are fixed.")
+    elif hasattr(cut, "parts"):
         if task != "next" or part != "test":
             raise OptionError(f"run: {cut.protocol} judges what comes next in each block; task and part are fixed.")
         which = which or ("every" if cut.protocol == "stream" else None)
@@ -83,7 +89,9 @@ def run(
         def judge(split: Any) -> Evaluation:
             return (evaluate if task == "next" else evaluate_slates)(system, split, watch=watch, **asked)
 
-        if hasattr(cut, "parts"):
+        if isinstance(cut, CrossFold):
+            found = crossed(system, cut, fit=fit, costs=costs, watch=watch, **asked)
+        elif hasattr(cut, "parts"):
             found = rolled(system, cut, judge, fit=fit, watch=watch, costs=costs)
         else:
             with measure() as costs["fit"]:

@@ -58,18 +58,19 @@ def evaluate_slates(
         questions = asked if isinstance(asked, Questions) else questions_of(asked, part, "slates")
         if block < 1 or not len(questions):
             raise OptionError(f"evaluate: block = {block}, {len(questions)} slates; both must be at least 1.")
-        scores, facts = _score(system, questions, block, watch)
+        scores, facts = scored(system, questions, block, watch)
         protocol = {
             "task": "slates", "part": part, "bins": bins, "bootstrap": bootstrap, "bootstrap_seed": seed,
         }  # fmt: skip
         try:
-            evaluation = _summary(questions, scores, protocol, facts, cost)
+            evaluation = summarised(questions, scores, protocol, facts, cost)
         except OptionError as error:
             raise OptionError(f"{name_of(system)}: {error}") from error
     return evaluation
 
 
-def _score(system: Scorer, questions: Questions, block: int, watch: Watch | None) -> tuple[np.ndarray, dict[str, Any]]:
+def scored(system: Scorer, questions: Questions, block: int, watch: Watch | None) -> tuple[np.ndarray, dict[str, Any]]:
+    """Scores of all candidates, flat, asked block by block, and what that took."""
     _, offsets = questions.candidates.flat(len(questions))
     scores: np.ndarray | None = None
     cpu = wall = 0.0
@@ -90,9 +91,10 @@ def _score(system: Scorer, questions: Questions, block: int, watch: Watch | None
     return scores if scores is not None else np.zeros(0), {"score_seconds": cpu, "score_wall_seconds": wall}
 
 
-def _summary(
+def summarised(
     questions: Questions, scores: np.ndarray, protocol: dict[str, Any], facts: dict[str, Any], cost: Any
 ) -> Evaluation:
+    """The metrics of scores that lie flat beside the candidates of the questions."""
     label, weight = np.asarray(questions.label, np.float64), np.asarray(questions.weight, np.float64)
     _, offsets = questions.candidates.flat(len(questions))
     units = units_of(questions.histories)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ethogram.errors import LogFormatError, OptionError, StepError
 from ethogram.log import condition, steps
+from ethogram.log.crossfold import CROSSED, CrossFold, crossfold
 from ethogram.log.distributed import Distributed
 from ethogram.log.engine import ENGINES, Engine, engine, owner
 from ethogram.log.events import Events
@@ -180,12 +181,17 @@ class Log:
     @overload
     def split(self, protocol: Literal["sliding", "stream"], **options: Any) -> Rolling: ...
     @overload
+    def split(self, protocol: Literal["within-user", "new-user", "new-item"], **options: Any) -> CrossFold: ...
+    @overload
     def split(self, protocol: str | None = None, **options: Any) -> Split: ...
-    def split(self, protocol: str | None = None, **options: Any) -> Split | Rolling:
+    def split(self, protocol: str | None = None, **options: Any) -> Split | Rolling | CrossFold:
         """Train, validation and test parts; temporal where there is a clock, else leave-last-out.
 
-        ``sliding`` and ``stream`` give several splits, one behind the other in time (see `ethogram.log.rolling`).
+        ``sliding`` and ``stream`` give several splits, one behind the other in time (see `ethogram.log.rolling`),
+        ``within-user``, ``new-user`` and ``new-item`` the folds of a cross-validation (`ethogram.log.crossfold`).
         """
+        if protocol in CROSSED:
+            return crossfold(self, str(protocol), **options)
         if protocol in ROLLING:
             return rolling(self, str(protocol), **options)
         return split(

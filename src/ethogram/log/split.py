@@ -157,7 +157,7 @@ def split(
         Unknown protocol, shares outside (0, 1), a temporal split without times, cuts in the wrong order.
     """
     if protocol not in PROTOCOLS:
-        known = (*PROTOCOLS, "sliding", "stream")
+        known = (*PROTOCOLS, "sliding", "stream", "within-user", "new-user", "new-item")
         raise OptionError(f"unknown protocol '{protocol}'.{nearest(protocol, known)} Protocols: {', '.join(known)}.")
     if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
         raise OptionError(f"split: valid={valid}, test={test} must lie in (0, 1) and leave something to train on.")
