@@ -159,7 +159,7 @@ class Bench:
     def _rounds(self, grid: Grid, data: str, log: Any, arms: list[str], seeds: int) -> _Found:
         """Run round after round, the arms of a round in turn, until the budget is used up."""
         found = _Found({arm: [] for arm in arms}, {arm: [] for arm in arms})
-        cut = log if hasattr(log, "train") else log.split(grid.protocol, **grid.split)
+        cut = log if _cut(log) else log.split(grid.protocol, **grid.split)
         for seed in range(seeds):
             mark = self._mark(grid, arms, cut, seed) if grid.measures_costs() else None
             kept = None if mark is None or not mark.exists() else json.loads(mark.read_text("utf-8"))
@@ -212,7 +212,7 @@ class Bench:
         data = grid.sets[0]
         try:
             log = self._log(data)
-            cut = log if hasattr(log, "train") else log.split(grid.protocol)
+            cut = log if _cut(log) else log.split(grid.protocol)
             found = _Found({}, {})
             for arm, given in grid.everybody.items():
                 built = self.build(given, grid.quick)
@@ -255,6 +255,11 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "the machine has too little memory for it."
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _cut(log: Any) -> bool:
+    """Whether a data set comes as parts already: a split, or the splits of a rolling or crossed protocol."""
+    return hasattr(log, "train") or hasattr(log, "parts")
 
 
 def _has_options(system: Any) -> TypeGuard[DataclassInstance]:

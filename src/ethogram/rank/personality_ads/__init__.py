@@ -33,6 +33,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ethogram.errors import OptionError
+from ethogram.numeric.calibrated import Calibrated
 from ethogram.rank.personality_ads.associations import associations
 from ethogram.rank.personality_ads.design import Design
 from ethogram.rank.personality_ads.fitted import Fitted
@@ -51,7 +52,7 @@ MEANS = ("global", "user", "item", "category")
     verbs=("score",),
 )
 @dataclass(kw_only=True)
-class PersonalityAds:
+class PersonalityAds(Calibrated):
     """Personality-aware advert ranking: rating and click of people, known or new, for adverts, known or new."""
 
     learner: Literal["ridge", "svm", "global", "user", "item", "category"] = "ridge"
