@@ -67,7 +67,7 @@ def test_corrections_against_scipy_and_by_hand():
     table = np.array([[0.01, np.nan], [0.02, 0.9]])
     np.testing.assert_allclose(benjamini_hochberg(table), [[0.03, np.nan], [0.03, 0.9]])
     np.testing.assert_allclose(holm(table), [[0.03, np.nan], [0.04, 0.9]])
-    with pytest.raises(OptionError, match="1.2 is no p-value"):
+    with pytest.raises(OptionError, match=r"1\.2 is no p-value"):
         holm([0.1, 1.2])
 
 
@@ -89,7 +89,9 @@ def test_lists_by_hand():
     found = variety(scores, offsets, item, category, label, np.array([5, 3, 1, 1]), k=2)
     assert found["diversity"].tolist() == [0.0, 0.0]
     np.testing.assert_allclose(found["novelty"], [-np.log2(0.5 * 0.3) / 2, -np.log2(0.1)])
-    assert found["serendipity"].tolist() == [0.0, 1.0], "the first list holds what is most popular, the second what is not"
+    assert found["serendipity"].tolist() == [0.0, 1.0], (
+        "the first list holds what is most popular, the second what is not"
+    )
     assert found["coverage"].tolist() == [1.0]
     mixed = variety(np.array([2.0, 1, 2, 1]), [0, 4], item[:4], category[:4], label[:4], np.ones(4), k=2)
     assert mixed["diversity"].tolist() == [1.0]

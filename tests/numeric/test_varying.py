@@ -22,7 +22,9 @@ def problem(family, seed=0, people=9, categories=3, items=6, p=2):
     target = eta + rng.normal(size=len(eta)) if family == "number" else (rng.random(len(eta)) < 1 / (1 + np.exp(-eta)))
     weight = rng.uniform(0.5, 2, len(eta))
     codes = (category, item)
-    return varying.Rows(z, person, category, codes, extra, np.asarray(target, float), weight, categories, (categories, items))
+    return varying.Rows(
+        z, person, category, codes, extra, np.asarray(target, float), weight, categories, (categories, items)
+    )
 
 
 def dense(rows):

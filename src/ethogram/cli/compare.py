@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def compare(
     *arms: str,
     log: LogName | None = None,
-    protocol: Literal["temporal", "leave-last-out", "by-user"] | None = None,
+    protocol: Literal["temporal", "leave-last-out", "by-user", "within-user", "new-user", "new-item"] | None = None,
     ties: Literal["groups", "order"] = "groups",
     reference: str | None = None,
     metric: Annotated[tuple[str, ...], Parameter(negative=())] = (),

@@ -23,13 +23,17 @@ Store = Annotated[
 ]
 
 
+Protocol = Literal["temporal", "leave-last-out", "by-user", "sliding", "stream", "within-user", "new-user", "new-item"]
+
+
 def evaluate(
     key: str,
     /,
     *,
     log: LogName,
-    protocol: Literal["temporal", "leave-last-out", "by-user", "sliding", "stream"] | None = None,
+    protocol: Protocol | None = None,
     windows: int | None = None,
+    folds: int | None = None,
     ties: Literal["groups", "order"] = "groups",
     seed: int = 0,
     sets: Set = (),
@@ -52,9 +56,12 @@ def evaluate(
         A log directory, a file or folder of events, or the name of a data set.
     protocol
         How the log is cut; temporal if not given and the log has a clock. sliding: a new fit for each of several
-        blocks of time. stream: each block is predicted, then revealed to the system.
+        blocks of time. stream: each block is predicted, then revealed to the system. within-user, new-user, new-item:
+        cross-validation of a log in which every event is an answer, over answers, people or items.
     windows
         Blocks of sliding and stream; 5 if not given.
+    folds
+        Folds of a cross-validation; 10 if not given.
     ties
         groups: events of one user with equal time are one unordered group. order: the order of the rows is taken
         for the truth, for comparison with others who do.
@@ -74,7 +81,10 @@ def evaluate(
     built = scorer(key, sets, flags)
     if windows is not None and protocol not in ("sliding", "stream"):
         raise OptionError("--windows is for --protocol sliding and stream.")
-    cut = None if windows is None else {"windows": windows}
+    if folds is not None and protocol not in ("within-user", "new-user", "new-item"):
+        raise OptionError("--folds is for --protocol within-user, new-user and new-item.")
+    told = {"windows": windows, "folds": folds}
+    cut = {name: number for name, number in told.items() if number is not None} or None
     how: dict[str, Any] = {"split": cut, "task": task, "part": part, "exclude_seen": exclude_seen, "ks": lengths(ks)}
     events = open_log(log, reading, out)
     out.line(f"log: {describes(events)}")
@@ -122,7 +132,10 @@ def name_of(log: str) -> str:
 def tell_ties(events: Log, protocol: str | None, out: Output) -> None:
     """The share of questions (of the last block, if there are several) whose target the order of the rows decides."""
     from ethogram.log import Rolling
+    from ethogram.log.crossfold import CROSSED
 
+    if protocol in CROSSED:
+        raise OptionError(f"--ties is for protocols in time; {protocol} asks nothing that is later.")
     cut = events.split(protocol)
     asked = (cut.parts[-1] if isinstance(cut, Rolling) else cut).test.questions("next")
     counts = asked.candidates.counts(len(asked))

@@ -1,16 +1,16 @@
 """ADS-16, from a copy that you are licensed to use: 120 people with Big-Five personality rate 300 adverts.
 
-The release agreement forbids redistribution, so nothing of it is packaged. Its folders are read as they are unpacked (the
-two parts may lie side by side or inside each other):
+The release agreement forbids redistribution, so nothing of it is packaged. Its folders are read as they are unpacked
+(the two parts may lie side by side or inside each other):
 
     .../Corpus/U0001/U0001-B5.csv      Answer: ten answers of the BFI-10, -2 ... 2
     .../Corpus/U0001/U0001-INF.csv     Gender; Age; Income; ... one row
     .../Corpus/U0001/U0001-PREF.csv    favourite websites; music; films; TV programmes; books: lists
     .../Corpus/U0001/U0001-RT.csv      Cat0 ... Cat19: lists of ratings 1 ... 5
 
-Two files are yours to add beside them: ``formats.csv`` (item;format) says which adverts are rich media, image or text, which
-the folders do not; ``pictures.csv`` (user;polarity;v0;v1 ...) has a vector for each personal picture, from an encoder of
-yours, polarity being liked or disliked. Pictures themselves are never opened.
+Two files are yours to add beside them: ``formats.csv`` (item;format) says which adverts are rich media, image or text,
+which the folders do not; ``pictures.csv`` (user;polarity;v0;v1 ...) has a vector for each personal picture, from an
+encoder of yours, polarity being liked or disliked. Pictures themselves are never opened.
 
 Reference: G. Roffo, A. Vinciarelli: Personality in Computational Advertising: A Benchmark. EMPIRE at RecSys 2016.
 """
@@ -51,15 +51,17 @@ LOWEST, HIGHEST = 1, 5
 class ADS16:
     """Every rating is both behaviour and question: label 1 for `liked` stars or more, value = the stars.
 
-    Items: category, format (where formats.csv tells). Users: the five traits (-4 ... 4), age, gender, income, and 1 or 0 for
-    each favourite that at least `common` people state. The log has no clock: nobody wrote down in which order people
-    rated, and nothing here pretends to know it.
+    Items: category, format (where formats.csv tells). Users: the five traits (-4 ... 4), age, gender, income, and 1 or
+    0 for each favourite that at least `common` people state. In which order people rated is in no file: the role
+    `order` is drawn at random (`shuffle`), so that a model may read the ratings that stand before as known.
     """
 
     liked: int = 4
     "Stars from which a rating counts as a click."
     common: int = 5
     "People who must state a favourite for it to become a column."
+    shuffle: int = 0
+    "Seed of the order in which each person's ratings stand."
 
     def __post_init__(self) -> None:
         if not 2 <= self.liked <= HIGHEST or self.common < 1:
@@ -83,7 +85,9 @@ class ADS16:
         found = {p.parent.name: p.parent for p in sorted(self._root().rglob("U????-RT.csv"))}
         kept = [found[name] for name in sorted(found) if PERSON.fullmatch(name)]
         if not kept:
-            raise MissingData(f"data set 'ads16': {self._root()} holds no .../U0001/U0001-RT.csv; unpack the Corpus there.")
+            raise MissingData(
+                f"data set 'ads16': {self._root()} holds no .../U0001/U0001-RT.csv; unpack the Corpus there."
+            )
         return kept
 
     def read(self) -> Reading:
@@ -91,11 +95,20 @@ class ADS16:
         people: list[dict[str, Any]] = []
         for folder in self._folders():
             rows += _ratings(folder / f"{folder.name}-RT.csv")
-            people.append({"user": folder.name, **_traits(folder), **_facts(folder), "_favourites": _favourites(folder)})
+            people.append(
+                {"user": folder.name, **_traits(folder), **_facts(folder), "_favourites": _favourites(folder)}
+            )
         user, item, value = zip(*((folder, item, stars) for folder, item, stars in rows), strict=True)
         stars = np.array(value, np.float32)
+        order = np.random.default_rng(self.shuffle).permutation(len(stars))
         events = pa.table(
-            {"user": user, "item": item, "value": stars, "label": (stars >= self.liked).astype(np.float32)}
+            {
+                "user": user,
+                "item": item,
+                "order": order,
+                "value": stars,
+                "label": (stars >= self.liked).astype(np.float32),
+            }
         )
         names = sorted(set(item), key=lambda n: tuple(map(int, re.findall(r"\d+", n))))
         adverts: dict[str, Any] = {"item": names, "category": [n.split("_")[0] for n in names]}
@@ -114,9 +127,7 @@ class ADS16:
         columns = {n: [p[n] for p in people] for n in ("user", *TRAITS, "age", "gender", "income")}
         for name in kept:
             columns[f"favourite_{name}"] = [float(name in p["_favourites"]) for p in people]
-        for name, means in _pictures(self._root() / "pictures.csv", columns["user"]).items():
-            columns[name] = means
-        return pa.table(columns)
+        return pa.table({**columns, **_pictures(self._root() / "pictures.csv", columns["user"])})
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -212,7 +223,9 @@ def _pictures(path: Path, people: list[str]) -> dict[str, list[float | None]]:
         held: dict[str, list[list[float]]] = {}
         for row, one in enumerate(told, 2):
             if one["polarity"] not in ("liked", "disliked"):
-                raise SourceError(f"ads16: {path.name} line {row}: polarity '{one['polarity']}' is neither liked nor disliked.")
+                raise SourceError(
+                    f"ads16: {path.name} line {row}: polarity '{one['polarity']}' is neither liked nor disliked."
+                )
             if one["polarity"] == polarity:
                 try:
                     held.setdefault(one["user"], []).append([float(one[n]) for n in names])

@@ -1,13 +1,13 @@
 """People of known personality who rate adverts: a generator with the structure of ADS-16 and known truth.
 
-Person u has traits b_u ~ Normal(0, S) (S: half of the meta-analytic correlations between the five factors), of which the
-log holds what the ten questions of the BFI-10 measure. Advert i of category c and format f is rated
+Person u has traits b_u ~ Normal(0, S) (S: half of the meta-analytic correlations between the five factors), of which
+the log holds what the ten questions of the BFI-10 measure. Advert i of category c and format f is rated
 
     rating = round(clip(level + bias_u + k_c + m_f + quality_i + strength * (A[:, c] . b_u) + taste_uc + noise, 1, 5))
 
-with the loadings A (traits x categories) 0 but in a share `cells` of the pairs, there +-`loading`. ``strength=0``: nothing of
-behaviour depends on personality, and no model should find that it does. The click is ``rating >= liked``, or a coin whose
-chance grows with the rating (`click="curve"`: 1.5% at one star to 6.8% at five).
+with the loadings A (traits x categories) 0 but in a share `cells` of the pairs, there +-`loading`. ``strength=0``:
+nothing of behaviour depends on personality, and no model should find that it does. The click is ``rating >= liked``,
+or a coin whose chance grows with the rating (`click="curve"`: 1.5% at one star to 6.8% at five).
 
 Everybody likes and dislikes `shown` pictures. A picture is a vector: what the person is, through a fixed mixing P, plus
 what the picture alone is: liked = P b_u * ties + noise, disliked = -P b_u * ties + noise. The table of people has the
@@ -60,8 +60,8 @@ CORRELATIONS = {  # meta-analytic; halved below
 class Adverts:
     """Every person rates every advert, in an order of their own; value = rating, label = click.
 
-    Items: category, format. Users: the five traits as the BFI-10 measures them (-4 ... 4), age, gender, income (bracket),
-    country, stated favourite categories, mean vectors of liked and of disliked pictures.
+    Items: category, format. Users: the five traits as the BFI-10 measures them (-4 ... 4), age, gender, income
+    (bracket), country, stated favourite categories, mean vectors of liked and of disliked pictures.
     """
 
     users: int = 120
@@ -114,7 +114,8 @@ class Adverts:
             (min(spreads) < 0, "bias, appeal, quality, taste, noise, strength, loading, ties: 0 or more"),
             (not 1 <= self.level <= 5, f"level = {self.level} is not a rating from 1 to 5"),
             (not 2 <= self.liked <= 5, f"liked = {self.liked}; give a rating from 2 to 5"),
-            (not 0 <= self.favourites <= self.categories, f"favourites = {self.favourites} of {self.categories} categories"),
+            (not 0 <= self.favourites <= self.categories, 
+             f"favourites = {self.favourites} of {self.categories} categories"),
             (self.pictures < 0, f"pictures = {self.pictures}; give 0 or more"),
         ):  # fmt: skip
             if wrong:
@@ -144,7 +145,7 @@ class Adverts:
 
     @cached_property
     def likings(self) -> np.ndarray:
-        """What each person truly thinks of each category beside its appeal to all, in stars, float64[users, categories]."""
+        """What each person truly thinks of each category beside its appeal to all, float64[users, categories]."""
         own = np.random.default_rng([self.seed, 4]).normal(0, self.taste, (self.users, self.categories))
         move = self.strength * (self.people @ self.loadings)
         return np.asarray(move + self.strength * self.tendency * self.people[:, 2:3] + own)

@@ -6,8 +6,8 @@ asks two questions for each, one of them the wrong way round:
     trait = answer of the straight question - answer of the reversed one      on answers -2 (disagree) ... 2 (agree)
     trait = (straight + 6 - reversed) / 2                                     on answers 1 ... 5
 
-Reference: B. Rammstedt, O. P. John: Measuring personality in one minute or less: A 10-item short version of the Big Five
-Inventory in English and German. Journal of Research in Personality 2007.
+Reference: B. Rammstedt, O. P. John: Measuring personality in one minute or less: A 10-item short version of the Big
+Five Inventory in English and German. Journal of Research in Personality 2007.
 """
 
 from __future__ import annotations
@@ -72,5 +72,6 @@ def score_bfi10(answers: Any, scale: Literal["centred", "likert"] = "centred") -
     signs = np.zeros((len(BFI10), len(TRAITS)))
     for question, (trait, sign) in enumerate(BFI10):
         signs[question, TRAITS.index(trait)] = sign
-    found = told @ signs
+    missing = np.isnan(told)
+    found = np.where(missing @ np.abs(signs) > 0, np.nan, np.where(missing, 0.0, told) @ signs)
     return np.asarray(found if scale == "centred" else (found + 6) / 2)

@@ -63,7 +63,9 @@ def associations(
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or (x.shape[1], y.shape[1]) != (len(traits), len(outcomes)):
-        raise OptionError(f"associations: x {x.shape} and y {y.shape} for {len(traits)} traits, {len(outcomes)} outcomes.")
+        raise OptionError(
+            f"associations: x {x.shape} and y {y.shape} for {len(traits)} traits, {len(outcomes)} outcomes."
+        )
     if permutations < 1:
         raise OptionError(f"associations: {permutations} permutations; give 1 or more.")
     there = np.isfinite(x).all(1) & np.isfinite(y).all(1)

@@ -3,8 +3,8 @@
     Benjamini and Hochberg   q_(i) = min over j >= i of  m p_(j) / j      share of false discoveries
     Holm                     p'_(i) = max over j <= i of  (m - j + 1) p_(j)      any false discovery at all
 
-with p_(1) <= ... <= p_(m). Benjamini and Hochberg (1995) hold for independent or positively dependent tests, Holm (1979)
-always. NaN stands for a test that could not be made, takes no part and stays NaN.
+with p_(1) <= ... <= p_(m). Benjamini and Hochberg (1995) hold for independent or positively dependent tests, Holm
+(1979) always. NaN stands for a test that could not be made, takes no part and stays NaN.
 """
 
 from __future__ import annotations

@@ -32,10 +32,8 @@ def decisions(label: Any, score: Any, weight: Any = None, *, threshold: float = 
     return {name: float(value[0]) for name, value in of_cells(cells(label, score, weight, threshold=threshold)).items()}
 
 
-def cells(
-    label: Any, score: Any, weight: Any = None, *, threshold: float = 0.5, units: Any = None
-) -> np.ndarray:
-    """Weights of (true positives, false positives, false negatives, true negatives), float64[U, 4]; U = 1 without units."""
+def cells(label: Any, score: Any, weight: Any = None, *, threshold: float = 0.5, units: Any = None) -> np.ndarray:
+    """Weights of (true positives, false positives, false negatives, true negatives) by unit, float64[U, 4]."""
     y, s, w = checked(label, score, weight)
     unit = np.zeros(len(y), np.int64) if units is None else np.asarray(units, np.int64)
     number = int(unit.max(initial=0)) + 1

@@ -83,9 +83,7 @@ def ranks(values: Any) -> np.ndarray:
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
 
 
-def evaluated(
-    true: Any, said: Any, units: Any = None, *, resamples: int = boot.RESAMPLES, seed: int = 0
-) -> Rated:
+def evaluated(true: Any, said: Any, units: Any = None, *, resamples: int = boot.RESAMPLES, seed: int = 0) -> Rated:
     """All metrics and their draws.
 
     Parameters

@@ -1,9 +1,9 @@
 """Every criterion of the literature in one call, on one table of predictions, with intervals and by slices.
 
 A table of predictions has a row per (person, item) that was asked: `user`, `item`, `label` (answered or not),
-`probability`, and where there are any `value` (the rating), `rating` (the predicted one), `fold`, `weight`, `popularity`
-(training events of the item), and whatever columns of people and items it is to be sliced by. `predictions` makes one
-from a system and a cross-validation; any other program can.
+`probability`, and where there are any `value` (the rating), `rating` (the predicted one), `fold`, `weight`,
+`popularity` (training events of the item), and whatever columns of people and items it is to be sliced by.
+`predictions` makes one from a system and a cross-validation; any other program can.
 
 =========  ===============================================================================================
 group      metrics
@@ -85,8 +85,8 @@ def paired(a: Any, b: Any, *, k: int = 10, resamples: int = boot.RESAMPLES, seed
     Returns
     -------
     Table with `metric`, `difference` (a - b, mean over people), `low`, `high`, `p` (bootstrap), `p_holm`,
-    `signed_rank` (its p), `signed_rank_holm`, `effect` (rank-biserial), `people`. Losses are differences, too: below 0 is
-    better for a where the metric is an error.
+    `signed_rank` (its p), `signed_rank_holm`, `effect` (rank-biserial), `people`. Losses are differences, too: below 0
+    is better for a where the metric is an error.
 
     Raises
     ------
@@ -155,7 +155,8 @@ def predictions(
         met = fold.train.histories().tally()
         part: dict[str, Any] = {
             "user": asked.histories.vocabularies["user"].decode(asked.histories.users[owner]),
-            "item": asked.candidates.vocabulary.decode(codes), "fold": np.full(len(codes), number), "label": asked.label,
+            "item": asked.candidates.vocabulary.decode(codes), "fold": np.full(len(codes), number),
+            "label": asked.label,
             "weight": asked.weight, "probability": p, "popularity": met[codes],
         }  # fmt: skip
         values, told = fold.test.ratings(), rated(system, asked)
@@ -268,7 +269,7 @@ def _slices(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[str, pa.Tab
 
 def _lists(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(place of each list's person, offsets of the lists, order of rows that brings each together): person and fold."""
-    unit, ids = boot.places(_column(table, "user"))
+    unit, _ = boot.places(_column(table, "user"))
     fold = boot.places(_column(table, "fold"))[0] if "fold" in table.column_names else np.zeros(len(unit), np.int64)
     held = unit * (int(fold.max(initial=0)) + 1) + fold
     order = np.argsort(held, kind="stable")

@@ -6,8 +6,8 @@ Everything that was answered is dealt into folds, and each fold is judged by wha
 - ``new-user``: a fold is a share of the people; nothing that they did is in training or in a history.
 - ``new-item``: a fold is a share of the items; nobody's answer to them is in training or in a history.
 
-The last two are what a random deal of the answers hides: a model that has learned people by heart looks as good there as
-one that knows why. A question of the test is one person with all held-out items of that person; it is asked after
+The last two are what a random deal of the answers hides: a model that has learned people by heart looks as good there
+as one that knows why. A question of the test is one person with all held-out items of that person; it is asked after
 everything that is left in the log. Logs whose answers are to exposures, beside behaviour that has none, happen in time:
 they are cut by time.
 """
@@ -141,7 +141,9 @@ def crossfold(log: Log, protocol: str, *, folds: int = 10, seed: int = 0) -> Cro
     column = _COLUMN[protocol]
     codes = np.unique(_codes(whole, column))
     if not 2 <= folds <= len(codes):
-        raise OptionError(f"split: {folds} folds of {len(codes):,} to deal; give 2 or more, and no more than there are.")
+        raise OptionError(
+            f"split: {folds} folds of {len(codes):,} to deal; give 2 or more, and no more than there are."
+        )
     rng = np.random.default_rng(seed)
     if protocol == "within-user":
         of = np.empty(len(whole), np.int64)

@@ -5,14 +5,14 @@ Row n is person u, item i of category c, with the person's columns z_u (no const
     eta_n = m + sum_g e_g[code_g(i)] + z_u . (beta + gamma_c) + delta x_n
     minimise  sum_n w_n loss(y_n, eta_n) + sum_g k_g |e_g|^2 / 2 + (a |beta|^2 + b sum_c |gamma_c|^2 + s delta^2) / 2
 
-with loss = (y - eta)^2 / 2, or the logistic one. Solved block by block to the optimum, with reweighted squares for yes and
-no. The block of beta and all gamma_c is solved exactly: given beta the categories are independent, so that with
+with loss = (y - eta)^2 / 2, or the logistic one. Solved block by block to the optimum, with reweighted squares for yes
+and no. The block of beta and all gamma_c is solved exactly: given beta the categories are independent, so that with
 A_c = sum over rows of c of h z z', R_c = sum of h z r, and G_c = A_c (A_c + b I)^-1
 
     (a I + sum_c (A_c - G_c A_c)) beta = sum_c (R_c - G_c R_c),      gamma_c = (A_c + b I)^-1 (R_c - A_c beta)
 
-which costs one small matrix per category. A_c needs only how much weight each person has in each category, not the rows.
-`penalties` chooses a and b by what is lost on people who are left out.
+which costs one small matrix per category. A_c needs only how much weight each person has in each category, not the
+rows. `penalties` chooses a and b by what is lost on people who are left out.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class Varying:
         level, slope, a, b = np.asarray(arrays[f"{name}.numbers"]).tolist()
         count = sum(n.startswith(f"{name}.effect.") for n in arrays)
         effects = tuple(np.asarray(arrays[f"{name}.effect.{g}"]) for g in range(count))
-        return cls(level, effects, np.asarray(arrays[f"{name}.common"]), np.asarray(arrays[f"{name}.own"]), slope, (a, b))
+        return cls(
+            level, effects, np.asarray(arrays[f"{name}.common"]), np.asarray(arrays[f"{name}.own"]), slope, (a, b)
+        )
 
 
 def fit(
@@ -111,7 +113,7 @@ def fit(
     sweeps : rounds over the blocks at most; they stop when no eta moves by more than `tolerance`.
     seed : of the people who are left out to choose the penalties.
     """
-    people, p = rows.z.shape
+    p = rows.z.shape[1]
     level = _start(rows, family)
     effects = [np.zeros(size) for size in rows.sizes]
     common, own, delta = np.zeros(p), np.zeros((rows.categories, p)), 0.0
@@ -144,9 +146,7 @@ def fit(
     return Varying(float(level), tuple(effects), common, own, float(delta), chosen or (np.inf, np.inf))
 
 
-def arrow(
-    z: np.ndarray, weight: np.ndarray, residual: np.ndarray, a: float, b: float
-) -> tuple[np.ndarray, np.ndarray]:
+def arrow(z: np.ndarray, weight: np.ndarray, residual: np.ndarray, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
     """(beta, gamma) from weights and weighted residuals by person and category, [people, categories] each."""
     return _solve(*_inner(z, weight, residual), a, b)
 

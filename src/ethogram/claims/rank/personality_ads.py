@@ -1,8 +1,9 @@
 """What is claimed of `personality_ads`, and how it is measured.
 
-Worlds of the generator `adverts`, 120 people and 300 adverts each: the sizes of ADS-16. Ten folds of new people unless said
-otherwise; a world is a seed of the generator (other people, other ties, another deal), and every condition is decided in
-each of three. Thresholds were fixed before any of these worlds was measured. Nothing was tuned: options are the defaults.
+Worlds of the generator `adverts`, 120 people and 300 adverts each: the sizes of ADS-16. Ten folds of new people unless
+said otherwise; a world is a seed of the generator (other people, other ties, another deal), and every condition is
+decided in each of three. Thresholds were fixed before any of these worlds was measured. Nothing was tuned: options are
+the defaults.
 """
 
 from __future__ import annotations
@@ -121,10 +122,14 @@ def cells(strength: float, seed: int, quick: bool) -> tuple[np.ndarray, np.ndarr
     from ethogram.system import find
 
     log = world(quick, strength=strength, seed=seed, folded=False)
-    table = find(KEY).associations(log, permutations=50 if quick else 1_000)  # type: ignore[attr-defined]
-    truth = Adverts(strength=strength, seed=seed, **(SMALL if quick else {})).truth()["loadings"]  # type: ignore[arg-type]
+    system: Any = find(KEY)
+    table = system.associations(log, permutations=50 if quick else 1_000)
+    small: Any = SMALL if quick else {}
+    truth = Adverts(strength=strength, seed=seed, **small).truth()["loadings"]
     tied = {(r["trait"], f"category {r['category']}"): r["tied"] for r in truth.to_pylist()}
-    rows = [(r["found"], tied[r["trait"], r["outcome"]]) for r in table.to_pylist() if (r["trait"], r["outcome"]) in tied]
+    rows = [
+        (r["found"], tied[r["trait"], r["outcome"]]) for r in table.to_pylist() if (r["trait"], r["outcome"]) in tied
+    ]
     return np.array(rows).T[0], np.array(rows).T[1]
 
 

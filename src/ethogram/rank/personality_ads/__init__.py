@@ -13,16 +13,17 @@ both are penalised by what helps on people who were left out, so that traits tha
     rating = clip(eta_ui + D_u + D_uc)                   squares
     p(click) = sigmoid(eta'_ui + w1 D_u + w2 D_uc)       logistic, with coefficients of its own
 
-Somebody new is therefore judged by personality alone, somebody known by it and by what they did. `learner` puts in place of
-eta support-vector machines with a radial kernel, or a mean: of everything, of the person, of the advert, of its category.
+Somebody new is therefore judged by personality alone, somebody known by it and by what they did. `learner` puts in
+place of eta support-vector machines with a radial kernel, or a mean: of everything, of the person, of the advert, of
+its category.
 
-The paper compares published learners on its data with and without personality, and gives no equations for a model of its
-own: the regression above is the simplest that has its parts (unconfirmed). Its rating tendency and its two tasks are
-`associations` and `rate` / `score`. Inferring traits from behaviour is sensitive: it has to be switched on, and asked with a
-purpose that is written into the answer.
+The paper compares published learners on its data with and without personality, and gives no equations for a model of
+its own: the regression above is the simplest that has its parts (unconfirmed). Its two tasks
+are `rate` and `score`, its buying tendency is in `associations`. Inferring traits from behaviour is sensitive: it has to be switched on, and
+asked with a purpose that is written into the answer.
 
-Reference: G. Roffo, A. Vinciarelli: Personality in Computational Advertising: A Benchmark. EMPIRE at RecSys 2016 (also as:
-Towards Personality-Aware Recommendation).
+Reference: G. Roffo, A. Vinciarelli: Personality in Computational Advertising: A Benchmark. EMPIRE at RecSys 2016 (also
+as: Towards Personality-Aware Recommendation).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class PersonalityAds(Calibrated):
     """Personality-aware advert ranking: rating and click of people, known or new, for adverts, known or new."""
 
     learner: Literal["ridge", "svm", "global", "user", "item", "category"] = "ridge"
-    "What expects: the regression, support-vector machines, or a mean of everything, the person, the advert, its category."
+    "What expects: the regression, support-vector machines, a mean of everything, person, advert or its category."
     traits: Literal["auto", "given", "permuted", "none"] = "auto"
     "Big-Five traits: read where the log has them, demanded, dealt to wrong people in training (a control), left out."
     pictures: bool = True
@@ -89,7 +90,9 @@ class PersonalityAds(Calibrated):
                 f"{self.max_rows}; give 1 or more, numbers above 0, and at least 50."
             )
         if self.learner in MEANS and self.traits in ("given", "permuted"):
-            raise OptionError(f"personality_ads: a mean (learner = '{self.learner}') reads no traits; use auto or none.")
+            raise OptionError(
+                f"personality_ads: a mean (learner = '{self.learner}') reads no traits; use auto or none."
+            )
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Learn from the ratings and clicks of `train`; nothing is decided by `valid`."""
@@ -125,8 +128,8 @@ class PersonalityAds(Calibrated):
 
         Returns
         -------
-        Table with `question`, `user`, `trait`, `estimate`, `r2` (on people left out in training; at or below 0 the estimate
-        is a guess), `purpose`.
+        Table with `question`, `user`, `trait`, `estimate`, `r2` (on people left out in training; at or below 0 the
+        estimate is a guess), `purpose`.
 
         Raises
         ------

@@ -7,8 +7,8 @@ Outcomes of a person: the mean value of the answers in each category (``category
     high strength      mean value of the clicked answers: how much those are liked that are bought
     mean value         how high the person rates altogether
 
-Each against each trait, every trait less what the others tell, with permutation p-values over people and a false-discovery
-rate over all cells (`ethogram.evaluate.associations`).
+Each against each trait, every trait less what the others tell, with permutation p-values over people and a
+false-discovery rate over all cells (`ethogram.evaluate.associations`).
 """
 
 from __future__ import annotations
@@ -84,6 +84,4 @@ def _mean(values: np.ndarray, person: np.ndarray, used: np.ndarray) -> np.ndarra
     """Mean of the used rows of each person, NaN where there are none."""
     people = int(person.max(initial=-1)) + 1
     with np.errstate(invalid="ignore"):
-        return np.asarray(
-            np.bincount(person[used], values[used], people) / np.bincount(person[used], minlength=people)
-        )
+        return np.asarray(np.bincount(person[used], values[used], people) / np.bincount(person[used], minlength=people))

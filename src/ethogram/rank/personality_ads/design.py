@@ -39,7 +39,15 @@ class Design:
 
     @classmethod
     def of(
-        cls, features: Features, *, by: str | None, adverts: bool, traits: str, pictures: bool, facts: bool, stated: bool
+        cls,
+        features: Features,
+        *,
+        by: str | None,
+        adverts: bool,
+        traits: str,
+        pictures: bool,
+        facts: bool,
+        stated: bool,
     ) -> Design:
         """Choose columns as the options of the system say.
 
@@ -49,7 +57,9 @@ class Design:
             `by` is no categorical column of the items; traits are asked for that the log does not have.
         """
         sizes = features.tables
-        known = {c.name: sizes[c.table] - 2 for c in features.of("item") if c.type == "categorical" and c.name != "item"}
+        known = {
+            c.name: sizes[c.table] - 2 for c in features.of("item") if c.type == "categorical" and c.name != "item"
+        }
         if by is not None and by not in known:
             told = f"{nearest(by, known)} Columns: {', '.join(known) or 'none'}."
             raise OptionError(f"personality_ads: by = '{by}' is no column of the items with categories.{told}")

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ethogram.errors import StepError
-from ethogram.log import Batch, Candidates, Features, Histories, Log, Sequences
+from ethogram.log import Candidates, Features, Histories, Log, Sequences
 from ethogram.numeric import deviations
 from ethogram.numeric.balance import balanced, sigmoid
 from ethogram.numeric.deviations import Spread
@@ -82,10 +82,14 @@ class Fitted:
         left = target[rated] - expected(number, catalogue.rows(who, person[rated], item[rated]))
         if made.history:
             spread = deviations.spread(left, person[rated], np.maximum(catalogue.category[item[rated]], 0))
+            if options.learner == "user":  # a mean of the person knows no categories
+                spread = Spread(spread.person, deviations.MOST)
             made = replace(made, spread=Spread(*(max(s, 1e-3) for s in spread)))
             made = replace(made, carried=made._carry(train, who, catalogue, level))
         if options.infer:
-            means = inference.means(left, person[rated], catalogue.category[item[rated]], len(rows.users), design.categories)
+            means = inference.means(
+                left, person[rated], catalogue.category[item[rated]], len(rows.users), design.categories
+            )
             made = replace(made, traits=inference.fit(design, batch, means, seed))
         return made
 

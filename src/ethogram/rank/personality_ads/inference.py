@@ -2,8 +2,8 @@
 
     x_u = [pictures of u ; mean residual of u in each category]      trait = ridge regression on x_u
 
-with the penalty of least error on people left out; `r2` is what is explained of them. It is here so that the risk can be
-measured, and is off unless it is switched on (`infer`).
+with the penalty of least error on people left out; `r2` is what is explained of them. It is here so that the risk can
+be measured, and is off unless it is switched on (`infer`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
-    """Weights float64[d, traits], constants, means of x, and r2 on people left out, one for each of `places` in TRAITS."""
+    """Weights float64[d, traits], constants, means of x, r2 on people left out, for each of `places` in TRAITS."""
 
     weights: np.ndarray
     constant: np.ndarray
@@ -68,7 +68,9 @@ def fit(design: Design, batch: Batch, rated: np.ndarray, seed: int) -> Ridge:
     """
     places = [j for j, n in enumerate(TRAITS) if n in batch.users]
     if not places:
-        raise OptionError("personality_ads: infer = true needs people whose traits are known; the log has no such column.")
+        raise OptionError(
+            "personality_ads: infer = true needs people whose traits are known; the log has no such column."
+        )
     of = {c.name: c for c in design.features.of("user")}
     y = np.column_stack([batch.users[TRAITS[j]] * of[TRAITS[j]].deviation + of[TRAITS[j]].mean for j in places])
     x = np.column_stack([_pictures(batch), rated])

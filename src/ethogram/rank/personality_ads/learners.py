@@ -98,7 +98,9 @@ def learned(
         rows.extra, target, ones, rows.categories + 1, sizes,
     )  # fmt: skip
     scale = 1.0 if weight is None else 0.25  # a logit's curvature: the same number of answers' worth
-    return varying.fit(given, "number" if weight is None else "answer", (options.shrink * scale,) * len(sizes), seed=seed)
+    return varying.fit(
+        given, "number" if weight is None else "answer", (options.shrink * scale,) * len(sizes), seed=seed
+    )
 
 
 def restored(name: str, arrays: Mapping[str, np.ndarray]) -> Expects:

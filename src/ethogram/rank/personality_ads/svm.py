@@ -2,8 +2,8 @@
 
     f(x) = sum_s a_s exp(-g |x - x_s|^2) + b
 
-for ratings (epsilon-insensitive regression) and for clicks (classification, made a probability by logistic regression of
-the answer on f over people who were left out: Platt 1999).
+for ratings (epsilon-insensitive regression) and for clicks (classification, made a probability by logistic regression
+of the answer on f over people who were left out: Platt 1999).
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class Machine:
     def restored(cls, name: str, arrays: Mapping[str, np.ndarray]) -> Self:
         """The inverse of `arrays`."""
         constant, gamma, a, b = np.asarray(arrays[f"{name}.numbers"]).tolist()
-        return cls(np.asarray(arrays[f"{name}.vectors"]), np.asarray(arrays[f"{name}.weights"]), constant, gamma, (a, b))
+        return cls(
+            np.asarray(arrays[f"{name}.vectors"]), np.asarray(arrays[f"{name}.weights"]), constant, gamma, (a, b)
+        )
 
 
 def _gamma(x: np.ndarray) -> float:
