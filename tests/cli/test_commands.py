@@ -252,3 +252,18 @@ def test_interruption(call, monkeypatch):
     monkeypatch.setattr(claims, "run", stop)
     said = call("reproduce", "din")
     assert (said.code, said.err) == (130, "ethogram: interrupted.\n")
+
+
+def test_cross_validation_at_the_command_line(call, refused):
+    said = call("evaluate", "personality_ads", "--log", "panel.csv", "--protocol", "new-user", "--folds", 2, "--json")
+    assert said.code == 2, "there is no such file"
+    rows = ["user,item,order,value,label"]
+    rows += [f"u{u},i{i},{i},{1 + (u + 2 * i) % 5},{int((u + 2 * i) % 5 > 2)}" for u in range(9) for i in range(8)]
+    Path("panel.csv").write_text("\n".join(rows) + "\n")
+    said = call("evaluate", "personality_ads", "--log", "panel.csv", "--protocol", "new-user", "--folds", 3, "--json", "-")
+    assert said.code == 0, said.err
+    assert {"auc", "rmse", "spearman"} <= set(said.json["metrics"])
+    assert said.json["facts"]["folds"] == 3
+    assert "--folds is for" in refused("evaluate", "personality_ads", "--log", "panel.csv", "--folds", 3)
+    few = refused("evaluate", "personality_ads", "--log", "panel.csv", "--protocol", "new-user", "--folds", 40)
+    assert "40 folds of 9 to deal" in few

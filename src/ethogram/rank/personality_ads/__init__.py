@@ -18,8 +18,8 @@ place of eta support-vector machines with a radial kernel, or a mean: of everyth
 its category.
 
 The paper compares published learners on its data with and without personality, and gives no equations for a model of
-its own: the regression above is the simplest that has its parts (unconfirmed). Its two tasks
-are `rate` and `score`, its buying tendency is in `associations`. Inferring traits from behaviour is sensitive: it has to be switched on, and
+its own: the regression above is the simplest that has its parts (unconfirmed). Its two tasks are `rate` and `score`,
+the buying tendency is in `associations`. Inferring traits from behaviour is sensitive: it has to be switched on, and
 asked with a purpose that is written into the answer.
 
 Reference: G. Roffo, A. Vinciarelli: Personality in Computational Advertising: A Benchmark. EMPIRE at RecSys 2016 (also
