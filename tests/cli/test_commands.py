@@ -260,7 +260,8 @@ def test_cross_validation_at_the_command_line(call, refused):
     rows = ["user,item,order,value,label"]
     rows += [f"u{u},i{i},{i},{1 + (u + 2 * i) % 5},{int((u + 2 * i) % 5 > 2)}" for u in range(9) for i in range(8)]
     Path("panel.csv").write_text("\n".join(rows) + "\n")
-    said = call("evaluate", "personality_ads", "--log", "panel.csv", "--protocol", "new-user", "--folds", 3, "--json", "-")
+    how = ("--protocol", "new-user", "--folds", 3, "--json", "-")
+    said = call("evaluate", "personality_ads", "--log", "panel.csv", *how)
     assert said.code == 0, said.err
     assert {"auc", "rmse", "spearman"} <= set(said.json["metrics"])
     assert said.json["facts"]["folds"] == 3

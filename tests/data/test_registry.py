@@ -9,7 +9,7 @@ import pytest
 from ethogram import data
 from ethogram.errors import MissingData, MissingExtra, OptionError, UnknownName
 
-NAMES = ["amazon_beauty", "amazon_games", "complete_journey", "drift", "interests", "ml_100k"]
+NAMES = ["ads16", "adverts", "amazon_beauty", "amazon_games", "complete_journey", "drift", "interests", "ml_100k"]
 
 
 def test_names():

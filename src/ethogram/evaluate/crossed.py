@@ -63,10 +63,11 @@ def crossed(
             raise OptionError(f"{name_of(system)}: {error}") from error
         values = np.concatenate([fold.test.ratings() for fold in cut.parts])
         metrics, intervals, draws = dict(made.metrics), dict(made.intervals), made.draws
-        if all(t is not None for t in told) and not np.isnan(values).any():
+        known = [t for t in told if t is not None]
+        if len(known) == len(told) and not np.isnan(values).any():
             sizes = np.diff(together.candidates.flat(len(together))[1])
             units = np.repeat(units_of(together.histories), sizes)
-            more = ratings.evaluated(values, np.concatenate(told), units, resamples=bootstrap, seed=seed)
+            more = ratings.evaluated(values, np.concatenate(known), units, resamples=bootstrap, seed=seed)
             for name, value in more.metrics.items():
                 metrics[name], intervals[name] = value, boot.interval(value, more.draws[name])[1:]
                 draws = draws.append_column(name, pa.array(more.draws[name]))
