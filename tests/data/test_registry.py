@@ -35,7 +35,7 @@ def test_unknown_names_and_options_name_the_nearest():
 
 
 def test_real_data_has_no_truth():
-    with pytest.raises(OptionError, match="generators have: drift, interests"):
+    with pytest.raises(OptionError, match="generators have: adverts, drift, interests"):
         data.truth("ml_100k")
 
 
