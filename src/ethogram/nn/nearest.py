@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from ethogram.nn.blocks import Block, plan
+from ethogram.numeric.topk import TopK
+
+LONG = 2_048
+"""Events beyond which a history is searched by blocks that stay in the cache instead of a matrix of all scores."""
 
 
 @torch.no_grad()
@@ -24,6 +31,8 @@ def nearest(
     Alike means the largest dot product; with tags, most equal tags, the latest among equals, and at least one.
     """
     tagged = key_tags is not None and query_tags is not None
+    if not tagged and len(key_offsets) > 1 and keys.device.type == "cpu" and int(key_offsets.diff().max()) > LONG:
+        return _searched(keys, key_offsets, queries, query_offsets, k)
     todo = plan(key_offsets, query_offsets, limit)
     left = todo.keys(key_tags if tagged else keys)
     right = todo.queries(query_tags if tagged else queries)
@@ -50,6 +59,22 @@ def nearest(
     counts = torch.bincount(query, minlength=len(queries))
     spans = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
     return row[order].to(keys.device), spans
+
+
+def _searched(
+    keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, k: int
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """`nearest` without tags, history by history; the latest among equals."""
+    events, asked = keys.detach().float().numpy(), queries.detach().float().numpy()
+    rows, counts = [], np.zeros(len(queries), np.int64)
+    for (a, b), (c, d) in zip(pairwise(key_offsets.tolist()), pairwise(query_offsets.tolist()), strict=True):
+        if a == b or c == d:
+            continue
+        found = np.sort(b - 1 - TopK(events[a:b][::-1]).search(asked[c:d], min(k, b - a))[1], axis=1)
+        rows.append(found.reshape(-1).astype(np.int64))
+        counts[c:d] = found.shape[1]
+    flat = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    return torch.from_numpy(flat), torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
 
 
 def _equal(block: Block, keys: Tensor, queries: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from ethogram.nn.losses import full_softmax, sampled_softmax
 from ethogram.nn.nextitem import NextItem
 from ethogram.nn.optimise import RowAdam
 from ethogram.nn.rows import gather_rows
-from ethogram.nn.slates import arrays, restore
+from ethogram.nn.saved import arrays, restore
 from ethogram.nn.train import Trained, train
 from ethogram.nn.windows import Batch, Windows
 from ethogram.numeric import recommend as numeric

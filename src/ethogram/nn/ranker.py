@@ -12,7 +12,7 @@ from torch import nn
 
 from ethogram.errors import OptionError, nearest
 from ethogram.log import Candidates, Features, Histories, Log
-from ethogram.nn import slates
+from ethogram.nn import saved, slates
 from ethogram.nn.prior import Prior
 from ethogram.nn.train import Trained
 from ethogram.verbs import State
@@ -98,13 +98,13 @@ class SlateRanker:
         tables, json, counts = self.features.saved()
         trained = {"epoch": self.trained.epoch, "best_epoch": self.trained.best_epoch, "best": self.trained.best}
         trained |= {"stopped": self.trained.stopped, "curve": self.trained.curve}
-        return State({**counts, **slates.arrays(self.network)}, tables, {"features": json, "trained": trained})
+        return State({**counts, **saved.arrays(self.network)}, tables, {"features": json, "trained": trained})
 
     @classmethod
     def restore(cls, options: Any, interest: Callable[[int], nn.Module], state: State) -> SlateRanker:
         """The inverse of `state`."""
         features = Features.restored(state.tables, state.json["features"], state.arrays)
         network = cls._network(options, interest, features, 0)
-        slates.restore(network, state.arrays)
+        saved.restore(network, state.arrays)
         network.eval()
         return cls(features, network, Trained(**state.json["trained"]))

@@ -88,19 +88,29 @@ class SlateNetwork(nn.Module):
             # what is known of a past event (its kind, its rating) moves the item's vector
             self.event = nn.Linear(self.events.width, width, bias=False) if self.events.width else None
             self.interest: nn.Module = interest(width)
+            if hasattr(self.interest, "bind"):  # an interest with embedding tables of its own
+                self.interest.bind(features, seed)
             if self.event is not None:
                 nn.init.normal_(self.event.weight, 0.0, 0.02)
-        times, others = self.interest.width // width, [*self.users.parts, *self.context.parts]  # type: ignore[operator]
+        self.beside: int = getattr(self.interest, "beside", 0)  # type: ignore[assignment]
+        times = self.interest.width // width  # type: ignore[operator]
+        others = [*([self.beside] if self.beside else []), *self.users.parts, *self.context.parts]
         self.crossing = Crossing(cross, features, self.items.parts, times, others, dim=dim, numbers=NUMBERS, seed=seed)
         inputs, deep = self.crossing.inputs, self.crossing.deep
         self.tower = Tower(inputs, hidden, act=act, dropout=dropout, norm=norm, seed=seed) if deep else None
+        several = deep and getattr(self.interest, "several", False)
+        self.second = Tower(inputs, hidden, act=act, dropout=dropout, norm=norm, seed=seed + 1) if several else None
         self.register_buffer("popularity", torch.zeros(features.tables["item"]))
 
     @property
     def sparse(self) -> list[tuple[nn.Parameter, Tensor | None]]:
         """Embedding tables, with how often training holds each row (None: not counted)."""
-        pairs = [pair for tables in (self.tables, *self.crossing.tables) for pair in tables.counted]
+        pairs = [pair for tables in self._tables for pair in tables.counted]
         return pairs if self.crossing.pairs is None else [*pairs, (self.crossing.pairs.table.weight, None)]
+
+    @property
+    def _tables(self) -> list[Tables]:
+        return [self.tables, *self.crossing.tables, *getattr(self.interest, "tables", ())]
 
     @property
     def dense(self) -> list[nn.Parameter]:
@@ -120,6 +130,8 @@ class SlateNetwork(nn.Module):
         tags = {"key_starts": torch.from_numpy(np.ascontiguousarray(starts))}
         if history.time is not None:
             tags["key_times"] = torch.from_numpy(np.asarray(history.time)[past])
+        if hasattr(self.interest, "reads"):
+            tags |= self.interest.reads(batch, past, codes)
         if self.tag is not None:
             rows = torch.from_numpy(batch.items[self.tag].values[codes].astype(np.int64)).unsqueeze(1)
             tags |= {"key_tags": rows[: len(past)].to(device), "query_tags": rows[len(past) :].to(device)}
@@ -153,14 +165,28 @@ class SlateNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of all candidates, flat [Q]."""
+        return self.answers(batch)[0]
+
+    def answers(self, batch: Batch) -> list[Tensor]:
+        """Logits; in training also those of the second tower, on the interest's other view of the history."""
         keys, spans, queries, ends, tags = self._picked(batch)
         if isinstance(keys, Picked) and not self.interest.picks:
             keys = keys.dense()
-        return self.logits(batch, queries, ends, self.interest(keys, spans, queries, ends, **tags), spans.diff())
+        if self.second is None or not self.training:
+            return [self.logits(batch, queries, ends, self.interest(keys, spans, queries, ends, **tags), spans.diff())]
+        found = self.interest.views(keys, spans, queries, ends, **tags)  # type: ignore[operator]
+        towers = (self.tower, self.second)
+        return [
+            self.logits(batch, queries, ends, f, spans.diff(), tower) for f, tower in zip(found, towers, strict=True)
+        ]
 
-    def logits(self, batch: Batch, queries: Tensor, ends: Tensor, found: Tensor, lengths: Tensor) -> Tensor:
+    def logits(
+        self, batch: Batch, queries: Tensor, ends: Tensor, found: Tensor, lengths: Tensor, tower: Tower | None = None
+    ) -> Tensor:  # fmt: skip
         """Logits from the candidates' interests; `lengths` counts the events behind each question."""
-        parts = [queries, found]
+        tower = tower or self.tower
+        parts = list(found.split([found.shape[1] - self.beside, self.beside], 1)) if self.beside else [found]
+        parts = [queries, *parts]
         if (users := self.users(batch.users)) is not None:
             parts.append(each(users, ends))
         assert batch.candidates is not None
@@ -169,9 +195,9 @@ class SlateNetwork(nn.Module):
             parts.append(context)
         numbers = self._numbers(batch, ends, lengths)
         read, added = self.crossing(batch, parts, numbers, ends)
-        if self.tower is None:
+        if tower is None:
             return added.float()  # type: ignore[union-attr]
-        answer: Tensor = self.tower(read) + added
+        answer: Tensor = tower(read) + added
         return answer.float()
 
     def _numbers(self, batch: Batch, ends: Tensor, lengths: Tensor) -> Tensor:
@@ -189,7 +215,7 @@ class SlateNetwork(nn.Module):
 
     def count(self, times: Mapping[str, np.ndarray]) -> None:
         """Take in how often training holds each row of each table."""
-        for tables in (self.tables, *self.crossing.tables):
+        for tables in self._tables:
             tables.counts = [torch.from_numpy(times[name]) for name in tables.names]
 
     @torch.no_grad()
@@ -197,7 +223,8 @@ class SlateNetwork(nn.Module):
         """Begin at the base rate: rare answers would otherwise cost the first steps."""
         weights = self.crossing.weights
         bias = self.tower.layers[-1].bias if self.tower is not None else weights.bias  # type: ignore[union-attr]
-        bias.fill_(float(np.log(rate / (1 - rate))))  # type: ignore[union-attr, operator]
+        for b in (bias, *([] if self.second is None else [self.second.layers[-1].bias])):
+            b.fill_(float(np.log(rate / (1 - rate))))  # type: ignore[union-attr, operator]
 
 
 def occurrences(features: Features, batch: Batch) -> dict[str, np.ndarray]:
@@ -249,10 +276,12 @@ def batches(batch: Batch, how: Learning, rng: np.random.Generator) -> Iterable[B
 def fit(
     network: SlateNetwork, features: Features, asked: Questions, how: Learning, *, valid: Questions | None = None,
     popular: Prior | None = None, seed: int = 0, watch: Any = None, checkpoint: Any = None, identity: str = "",
+    before: Sequence[Any] = (),
 ) -> Trained:  # fmt: skip
     """Train on slates; with `valid`, keep the epoch of the least weighted log-loss there.
 
-    `popular` tells how popular the candidates are; without it nothing is known of that.
+    `popular` tells how popular the candidates are; without it nothing is known of that. `before`: what acts on the
+    gradients of each step before the optimisers do, in their shape.
 
     Raises
     ------
@@ -277,9 +306,11 @@ def fit(
 
     def loss(batch: Batch) -> Tensor:
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
-        logits = network(batch)
-        own = None if weight is None else weight[rows].to(logits.device)
-        return bce(logits + offset[rows].to(logits.device), label[rows].to(logits.device), own)
+        found = network.answers(batch)
+        device = found[0].device
+        own = None if weight is None else weight[rows].to(device)
+        shifted, told = offset[rows].to(device), label[rows].to(device)
+        return torch.stack([bce(logits + shifted, told, own) for logits in found]).sum()
 
     valid = _share(valid)[0] if valid is not None and len(valid) else None
     held = features.encode(valid) if valid is not None else None
@@ -297,6 +328,7 @@ def fit(
     network.count(counts if (ranks := distributed.group()) is None else ranks.sums(counts))
     tables, times = zip(*network.sparse, strict=True)
     optimisers = [
+        *before,
         RowAdam(tables, how.lr, decay=how.decay, counts=times),
         torch.optim.Adam(network.dense, how.lr, fused=True),
     ]
@@ -340,15 +372,3 @@ def weights(network: SlateNetwork, batch: Batch) -> tuple[Ragged, np.ndarray]:
     keys, spans, queries, ends, tags = network.vectors(batch)
     found: Ragged = network.interest.weights(keys, spans, queries, ends, **tags)  # type: ignore[operator]
     return found, batch.sequences["history"].flat()[0]
-
-
-def arrays(network: nn.Module) -> dict[str, np.ndarray]:
-    """Weights and buffers for a system's State."""
-    return {f"model.{k}": v.detach().cpu().numpy() for k, v in network.state_dict().items()}
-
-
-def restore(network: nn.Module, held: Mapping[str, np.ndarray]) -> None:
-    """The inverse of `arrays`."""
-    network.load_state_dict(
-        {k.removeprefix("model."): torch.from_numpy(np.array(v)) for k, v in held.items() if k.startswith("model.")}
-    )
