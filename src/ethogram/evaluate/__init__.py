@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ethogram.evaluate.bootstrap import Difference, Interval
     from ethogram.evaluate.comparison import Comparison, compare
+    from ethogram.evaluate.deleting import Deletion, deletion
     from ethogram.evaluate.evaluation import Evaluation
     from ethogram.evaluate.machine import Cost, measure
     from ethogram.evaluate.protocol import evaluate
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from ethogram.evaluate.slates import evaluate_slates
 
 _WHERE = {
-    "Comparison": "comparison", "Cost": "machine", "Difference": "bootstrap", "Evaluation": "evaluation",
+    "Comparison": "comparison", "Cost": "machine", "Deletion": "deleting", "Difference": "bootstrap", "Evaluation": "evaluation",
     "Interval": "bootstrap", "Record": "record", "RecordStore": "record", "compare": "comparison",
-    "evaluate": "protocol", "evaluate_slates": "slates", "measure": "machine", "run": "running",
+    "deletion": "deleting", "evaluate": "protocol", "evaluate_slates": "slates", "measure": "machine", "run": "running",
 }  # fmt: skip
 
 __all__ = [
-    "Comparison", "Cost", "Difference", "Evaluation", "Interval", "Record", "RecordStore", "compare",
-    "evaluate", "evaluate_slates", "measure", "run",
+    "Comparison", "Cost", "Deletion", "Difference", "Evaluation", "Interval", "Record", "RecordStore", "compare",
+    "deletion", "evaluate", "evaluate_slates", "measure", "run",
 ]  # fmt: skip
 
 

@@ -156,6 +156,18 @@ class Histories:
             stop=before[self.stop],
         )
 
+    def taken(self, rows: np.ndarray, offsets: np.ndarray) -> Histories:
+        """The same questions with other histories: the shared rows ``rows[offsets[i]:offsets[i + 1]]``, in their order.
+
+        Columns are copied, so that a row may stand in one history and be missing in another.
+        """
+        group = facts.numbered(self.starts)[rows]
+        starts = np.ones(len(rows), bool)
+        starts[1:] = group[1:] != group[:-1]
+        starts[offsets[:-1][np.diff(offsets) > 0]] = True
+        columns = {k: np.asarray(c)[rows] for k, c in self.columns.items()}
+        return replace(self, columns=columns, starts=starts, start=offsets[:-1], stop=offsets[1:])
+
     def tally(self) -> np.ndarray:
         """How often each item occurs in all histories together, int64[V]; a row counts for each that holds it."""
         size = len(self.vocabularies["item"])

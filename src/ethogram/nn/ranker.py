@@ -70,27 +70,26 @@ class SlateRanker:
         owner = np.repeat(np.arange(len(histories)), np.diff(ends))
         kept = histories if self.features.last is None else histories.last(self.features.last)
         first = np.concatenate([[0], np.cumsum(kept.lengths)])[owner]
-        lengths = np.diff(spans)
-        query = np.repeat(np.arange(len(lengths)), lengths)
-        order = np.lexsort((-np.abs(weight), query))
-        place = np.arange(len(weight)) - np.repeat(spans[:-1], lengths)
-        rank = np.empty(len(weight), np.int64)
-        rank[order] = place  # place in the ordered list is the rank, since queries stay together
-        top = order[place < k] if len(order) else order
-        total = np.bincount(query, np.abs(weight), minlength=len(lengths))
-        events = rows[first[query[top]] + place[top]] if len(top) else np.zeros(0, np.int64)
-        share = weight[top] / np.maximum(total[query[top]], 1e-12)
+        total = np.bincount(np.repeat(np.arange(len(spans) - 1), np.diff(spans)), np.abs(weight), len(spans) - 1)
+        place = np.flatnonzero(weight)  # what weighs nothing is no reason
+        query = np.searchsorted(spans, place, side="right") - 1
+        order = np.lexsort((-np.abs(weight[place]), query))
+        place, query = place[order], query[order]
+        rank = np.arange(len(place)) - np.searchsorted(query, query)
+        place, query, rank = (x[rank < k] for x in (place, query, rank))
+        events = rows[first[query] + place - spans[query]] if len(place) else np.zeros(0, np.int64)
+        share = weight[place] / np.maximum(total[query], 1e-12)
         time = histories.columns.get("time")
         return pa.table(
             {
-                "question": owner[query[top]],
-                "candidate": candidates.vocabulary.decode(codes[query[top]]),
+                "question": owner[query],
+                "candidate": candidates.vocabulary.decode(codes[query]),
                 "item": histories.vocabularies["item"].decode(np.asarray(histories.item)[events]),
                 "time": pa.array(np.asarray(time)[events], pa.timestamp("us", "UTC"))
                 if time is not None
-                else pa.nulls(len(top), pa.timestamp("us", "UTC")),
+                else pa.nulls(len(place), pa.timestamp("us", "UTC")),
                 "share": share,
-                "rank": rank[top] + 1,
+                "rank": rank + 1,
             }
         )
 

@@ -34,7 +34,7 @@ from ethogram.nn.ragged import Ragged, bucket_batches, each
 from ethogram.nn.rows import Picked, gather_rows
 from ethogram.nn.train import Trained, train
 from ethogram.nn.weighing import weighing
-from ethogram.numeric.slates import both_answers
+from ethogram.numeric.slates import both_answers, no_leak
 
 NUMBERS = 2
 """Numbers that every tower is given: length of the history and popularity of the candidate, brought to about 1."""
@@ -286,11 +286,13 @@ def fit(
     Raises
     ------
     OptionError, StepError
-        No question; labels that are not 0 or 1, all equal, or of which one kind has no weight.
+        No question; labels that are not 0 or 1, all equal, or of which one kind has no weight; histories that hold
+        what is asked.
     """
     if not len(asked):
         raise OptionError("fit: the training log asks no question.")
     both_answers(asked.label, asked.weight)
+    no_leak(asked)
     shift, weighs = weighing(asked)
     rate = float(np.clip(np.average(asked.label, weights=asked.weight), 1e-6, 1 - 1e-6))
     asked, (first, last) = _share(asked)

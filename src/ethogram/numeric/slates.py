@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ethogram.errors import OptionError, StepError
 from ethogram.log import Batch, Candidates, Features, Histories, Log, Questions
+from ethogram.log.kernels import ragged_rows
 
 ENCODED = 2**22
 """Candidates encoded at once."""
@@ -87,7 +88,8 @@ def answered(part: Log, features: Features, max_questions: int | None = None, *,
     Raises
     ------
     StepError
-        A label is neither 0 nor 1, or all labels are equal: there is nothing to tell apart.
+        A label is neither 0 nor 1, or all labels are equal: there is nothing to tell apart. Or histories hold what
+        is asked, see `no_leak`.
     """
     questions: Questions = part.questions("slates")
     batch, histories = features.encode(questions), questions.histories
@@ -97,6 +99,7 @@ def answered(part: Log, features: Features, max_questions: int | None = None, *,
     slates = Slates.of(batch)
     label, weight = questions.label[slates.place], questions.weight[slates.place].astype(np.float64)
     both_answers(label, weight)
+    no_leak(questions)
     return Answered(slates, label > 0, weight, histories)
 
 
@@ -114,6 +117,59 @@ def both_answers(label: np.ndarray, weight: np.ndarray) -> None:
         raise StepError(f"all {len(label)} labels of the training slates are equal; a ranker needs both answers.")
     if min(weight[label == k].sum() for k in (0, 1)) <= 0:
         raise StepError("the positive or the negative labels have no weight; a ranker needs both answers.")
+
+
+LEAK, LEAKED = 0.9, 20
+"""Share of the taken candidates that end their own history from which it is no coincidence, and least number of them."""
+
+
+def no_leak(asked: Questions) -> None:
+    """Refuse questions whose histories hold their answers.
+
+    Raises
+    ------
+    StepError
+        A history holds an event that is not earlier than its question; or nearly every item that was taken, and hardly
+        one that was not, is in the last group of the history it is asked after: the answer was also logged as behaviour,
+        just before its question.
+    """
+    histories, n = asked.histories, len(asked)
+    there = np.flatnonzero(histories.lengths > 0)
+    last = histories.stop[there] - 1
+    time = histories.columns.get("time")
+    if time is not None and len(there):
+        late = np.flatnonzero(np.asarray(time)[last] >= histories.time[there])
+        if len(late):
+            i, code = there[late[0]], histories.item[last[late[0]]]
+            item = histories.vocabularies["item"].decode(np.array([code])).to_pylist()[0]
+            raise StepError(
+                f"question {i} is asked at {_instant(histories.time[i])}, and its history holds an event of "
+                f"{_instant(np.asarray(time)[last[late[0]]])} (item '{item}'): a history ends before its question."
+            )
+    codes, ends = asked.candidates.flat(n)
+    owner = np.repeat(np.arange(n), np.diff(ends))
+    taken = asked.label > 0.5
+    if (taken & (histories.lengths[owner] > 0)).sum() < LEAKED:
+        return
+    # rows of the last group of each history; only these are looked at, so the cost is that of the questions
+    begins = np.maximum.accumulate(np.where(histories.starts, np.arange(len(histories.starts)), 0))[last]
+    rows, spans = ragged_rows(np.maximum(begins, histories.start[there]), last + 1)
+    place = histories.vocabularies["item"].codes_in(asked.candidates.vocabulary).astype(np.int64)
+    size = len(asked.candidates.vocabulary) + 1
+    done = np.repeat(there, np.diff(spans)) * size + place[histories.item[rows]] + 1
+    ends_so = np.isin(owner * size + codes + 1, done) & (codes >= 0)
+    able = histories.lengths[owner] > 0
+    share = {told: float(ends_so[able & (taken == told)].mean()) for told in (True, False) if (able & (taken == told)).any()}
+    if share[True] >= LEAK and share.get(False, 0.0) <= share[True] / 2:
+        raise StepError(
+            f"the target is in its own history: {share[True]:.0%} of the items that were taken, and "
+            f"{share.get(False, 0.0):.0%} of the others, are the last event before their question. The answer is logged "
+            "as behaviour, too; leave those rows out (log.where), or give them the time of the answer."
+        )
+
+
+def _instant(micros: int) -> str:
+    return f"{np.datetime64(int(micros), 'us')}Z"
 
 
 def score(
