@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ethogram.evaluate.slates import evaluate_slates
 
 _WHERE = {
-    "Comparison": "comparison", "Cost": "machine", "Deletion": "deleting", "Difference": "bootstrap", "Evaluation": "evaluation",
-    "Interval": "bootstrap", "Record": "record", "RecordStore": "record", "compare": "comparison",
-    "deletion": "deleting", "evaluate": "protocol", "evaluate_slates": "slates", "measure": "machine", "run": "running",
+    "Comparison": "comparison", "Cost": "machine", "Deletion": "deleting", "Difference": "bootstrap",
+    "Evaluation": "evaluation", "Interval": "bootstrap", "Record": "record", "RecordStore": "record",
+    "compare": "comparison", "deletion": "deleting", "evaluate": "protocol", "evaluate_slates": "slates",
+    "measure": "machine", "run": "running",
 }  # fmt: skip
 
 __all__ = [

@@ -142,7 +142,9 @@ def _named(system: Explainer, some: Histories, judged: Candidates, k: int) -> li
         rows = [r for r in a + np.flatnonzero(there)[::-1] if r not in found[question]]
         if not rows:
             what = told.column("item")[place].as_py()
-            raise OptionError(f"{name_of(system)} names event '{what}', which is not in the history of question {question}.")
+            raise OptionError(
+                f"{name_of(system)} names event '{what}', which is not in the history of question {question}."
+            )
         found[question].append(int(rows[0]))
     return [np.array(rows, np.int64) for rows in found]
 
@@ -158,5 +160,3 @@ def _without(
     kept = np.concatenate([[0], np.cumsum(np.bincount(owner[~gone], minlength=len(some)))])
     cut = some.taken(rows[~gone], kept)
     return np.asarray(system.score(cut, judged, context or None), np.float64).reshape(-1)
-
-

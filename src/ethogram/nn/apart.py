@@ -40,7 +40,9 @@ class Apart(nn.Module):
         self.items = ItemEncoder(own, self.tables)
         self.events = ColumnEncoder.of(own, "event", self.tables)
         self.width = self.items.width
-        self.event = nn.utils.skip_init(nn.Linear, self.events.width, self.width, bias=False) if self.events.width else None
+        self.event = (
+            nn.utils.skip_init(nn.Linear, self.events.width, self.width, bias=False) if self.events.width else None
+        )
         if self.event is not None:
             nn.init.normal_(self.event.weight, 0.0, 0.02, torch.Generator().manual_seed(seed))
 
@@ -78,7 +80,9 @@ class Mirror:
     @torch.no_grad()
     def step(self) -> None:
         for name, (one, other) in self.pairs.items():
-            grads = [None if p.grad is None else p.grad.coalesce() if p.grad.is_sparse else p.grad for p in (one, other)]
+            grads = [
+                None if p.grad is None else p.grad.coalesce() if p.grad.is_sparse else p.grad for p in (one, other)
+            ]
             there = [g for g in grads if g is not None]
             if not there:
                 continue

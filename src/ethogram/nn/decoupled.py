@@ -51,8 +51,8 @@ class Decoupled(nn.Module):
     picks, tagged = False, True
 
     def __init__(
-        self, width: int, *, tables: Sharing = "two", search: Search = "dot", keep: int = 20, dim: int = 16, side: int = 8,
-        place: int = 8, places: int = 200, several: bool = True, hashes: tuple[int, int] = (48, 3),
+        self, width: int, *, tables: Sharing = "two", search: Search = "dot", keep: int = 20, dim: int = 16,
+        side: int = 8, place: int = 8, places: int = 200, several: bool = True, hashes: tuple[int, int] = (48, 3),
         own: tuple[int, int] = (16, 8),
     ) -> None:  # fmt: skip
         super().__init__()

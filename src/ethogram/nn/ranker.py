@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,22 @@ class SlateRanker:
     def fit(
         cls, options: Any, interest: Callable[[int], nn.Module], train: Log, valid: Log | None, *, seed: int,
         watch: Any, features: Features | None = None,
+        before: Callable[[slates.SlateNetwork], Sequence[Any]] | None = None,
     ) -> SlateRanker:  # fmt: skip
-        """Fit a network whose shape and learning are the options of a system."""
+        """Fit a network whose shape and learning are the options of a system.
+
+        `before`: from the new network to what acts on the gradients of each step before the optimisers do.
+        """
         chosen = (features or train.features()).limit(options.last)
         network = cls._network(options, interest, chosen, seed)
         how = slates.Learning(pairs=options.batch, **{n: getattr(options, n) for n in LEARNING if hasattr(options, n)})
         asked = train.questions("slates")
         held = valid.questions("slates") if valid is not None else None
         popular = Prior(chosen, train)
-        went = slates.fit(network, chosen, asked, how, valid=held, popular=popular, seed=seed, watch=watch)
+        first = () if before is None else before(network)
+        went = slates.fit(
+            network, chosen, asked, how, valid=held, popular=popular, seed=seed, watch=watch, before=first
+        )
         return cls(chosen, network, went)
 
     @staticmethod

@@ -120,7 +120,7 @@ def both_answers(label: np.ndarray, weight: np.ndarray) -> None:
 
 
 LEAK, LEAKED = 0.9, 20
-"""Share of the taken candidates that end their own history from which it is no coincidence, and least number of them."""
+"""Share of the taken candidates that end their own history from which it is no chance, and least number of them."""
 
 
 def no_leak(asked: Questions) -> None:
@@ -129,8 +129,8 @@ def no_leak(asked: Questions) -> None:
     Raises
     ------
     StepError
-        A history holds an event that is not earlier than its question; or nearly every item that was taken, and hardly
-        one that was not, is in the last group of the history it is asked after: the answer was also logged as behaviour,
+        A history holds an event that is not earlier than its question; or nearly every item that was taken, and at most
+        half as many of the others, is in the last group of its own history: the answer was also logged as behaviour,
         just before its question.
     """
     histories, n = asked.histories, len(asked)
@@ -159,12 +159,13 @@ def no_leak(asked: Questions) -> None:
     done = np.repeat(there, np.diff(spans)) * size + place[histories.item[rows]] + 1
     ends_so = np.isin(owner * size + codes + 1, done) & (codes >= 0)
     able = histories.lengths[owner] > 0
-    share = {told: float(ends_so[able & (taken == told)].mean()) for told in (True, False) if (able & (taken == told)).any()}
-    if share[True] >= LEAK and share.get(False, 0.0) <= share[True] / 2:
+    own, others = ends_so[able & taken].mean(), ends_so[able & ~taken]
+    other = others.mean() if len(others) else 0.0
+    if own >= LEAK and other <= own / 2:
         raise StepError(
-            f"the target is in its own history: {share[True]:.0%} of the items that were taken, and "
-            f"{share.get(False, 0.0):.0%} of the others, are the last event before their question. The answer is logged "
-            "as behaviour, too; leave those rows out (log.where), or give them the time of the answer."
+            f"the target is in its own history: {own:.0%} of the items that were taken, and {other:.0%} of the others, "
+            "are the last event before their question. The answer is logged as behaviour, too; leave those rows out "
+            "(log.where), or give them the time of the answer."
         )
 
 

@@ -1,9 +1,9 @@
 """Finds which of thousands of past events matter for a candidate with one set of embeddings, and says what they mean
 for the answer with another, so that the two do not pull one vector in two directions.
 
-    s_j  = q . k_j / sqrt(d_A) + t_0 . t_p(j) / sqrt(d_t)     q, k: item and category of candidate and event, search tables
-    N    = the K events of largest s_j                         p(j): place from the question, in groups of equal time
-    h(t) = sum_{j in N} softmax_N(s)_j [r_j ; m_p(j)]          r: the same columns, representation tables
+    s_j  = q . k_j / sqrt(d_A) + t_0 . t_p(j) / sqrt(d_t)    q, k: columns of candidate and event, search tables
+    N    = the K events of largest s_j                       p(j): place from the question, in groups of equal time
+    h(t) = sum_{j in N} softmax_N(s)_j [r_j ; m_p(j)]        r: the same columns, representation tables
     p(t) = sigmoid(Tower([r_t ; h(t) ; r_t * h(t) ; user ; context ; log(1 + L)]))
 
 In training a second tower reads the same sum over all events (softmax over L instead of K) and its loss is added: it
