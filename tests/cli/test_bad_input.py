@@ -159,6 +159,16 @@ def test_who_and_what_must_be_said(refused, model):
     assert "give folders" in refused("report")
 
 
+def test_what_explanations_need(refused, call, model):
+    assert "popularity cannot explain" in refused("explain", model, "--history", "100", "--items", "1")
+    assert "give --model" in refused("report", "kept", "--items", "100")
+    assert call("fit", "item_knn", "events.csv", "--out", "knn").code == 0
+    assert "say whom" in refused("explain", "knn", "--items", "100")
+    assert "say which items" in refused("explain", "knn", "--history", "100", "--out", "why.csv")
+    assert "k = 0 is not a number of events" in refused("explain", "knn", "--history", "100", "--items", "1", "-k", "0")
+    assert "no history holds more than" in refused("explain", "knn", "--deletion", "-k", "90")
+
+
 def test_a_model_that_cannot(refused):
     ethogram.system("pipeline").fit(Log.open("events.csv")).save("both")
     said = refused("score", "both", "--history", "100", "--items", "110")

@@ -268,3 +268,44 @@ def test_cross_validation_at_the_command_line(call, refused):
     assert "--folds is for" in refused("evaluate", "personality_ads", "--log", "panel.csv", "--folds", 3)
     few = refused("evaluate", "personality_ads", "--log", "panel.csv", "--protocol", "new-user", "--folds", 40)
     assert "40 folds of 9 to deal" in few
+
+
+@pytest.fixture
+def slates():
+    """People with nine past events and a slate of two."""
+    rows = ["user,item,time,label,slate"]
+    for u in range(30):
+        for d in range(9):
+            rows.append(f"{u},{(10, 30)[u % 2] if d < 2 else 100 + 10 * ((u + d) % 7)},{1_600_000_000 + 86_400 * d},,")
+        rows += [f"{u},{i},{1_600_900_000},{int(i == (100, 130)[u % 2])},s{u}" for i in (100, 130)]
+    Path("slates.csv").write_text("\n".join(rows))
+
+
+def test_explain_names_events_and_tests_them(call, slates):
+    assert call("fit", "item_knn", "slates.csv").code == 0
+    built = ethogram.load("item_knn.model")
+    said = call("explain", "item_knn.model", "--history", "100,110", "--items", "120,130", "-k", "1", "--json", "-")
+    asked, judged = Histories.of([[100, 110]]), Candidates.of([120, 130])
+    expected = [(str(r["candidate"]), str(r["item"]), r["share"]) for r in built.explain(asked, judged, k=1).to_pylist()]
+    assert [(r["candidate"], r["item"], r["share"]) for r in said.json["reasons"]] == expected
+    scores = built.score(asked, judged)[0]
+    assert [r["score"] for r in said.json["scores"]] == sorted(scores.tolist(), reverse=True)
+    assert "120 for stranger 1" in said.err
+    found = call("explain", "item_knn.model", "--user", "3", "--items", "120", "--deletion", "--out", "why.csv")
+    assert "120 for user 3" in found.out
+    assert "item_knn: deleting the 3 named events moves the score by" in found.out
+    assert len(Path("why.csv").read_text().splitlines()) == 4
+    alone = call("explain", "item_knn.model", "--deletion", "-k", "2", "--pairs", "20", "--json", "-").json
+    assert list(alone) == ["deletion"]
+    assert (alone["deletion"]["k"], alone["deletion"]["pairs"]) == (2, 20)
+
+
+def test_a_report_holds_reasons_and_their_test(call, slates):
+    call("fit", "item_knn", "slates.csv")
+    call("evaluate", "item_knn", "--log", "slates.csv", "--task", "next", "--store", "kept")
+    told = ("--model", "item_knn.model", "--history", "100,110", "--items", "120,130", "--deletion")
+    assert call("report", "kept", "--out", "page.html", "--no-charts", *told).code == 0
+    page = Path("page.html").read_text()
+    assert "A stranger who did 100,110" in page
+    assert "because of 1" in page
+    assert "when the events that a reason names are deleted" in page

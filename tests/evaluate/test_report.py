@@ -269,3 +269,21 @@ def test_inert_data_cannot_close_its_element():
     assert made.count("<") == 2
     inner = made[made.index(">") + 1 : made.rindex("<")]
     assert json.loads(inner) == {"x": "</script><script>"}
+
+
+def test_what_speaks_against_is_told_and_deletions_have_their_table():
+    from ethogram.evaluate.bootstrap import Difference
+    from ethogram.evaluate.deleting import Deletion
+    from ethogram.evaluate.report import sections
+    from ethogram.evaluate.report.advice import cards
+
+    asked = pa.table({"question": [0], "user": ["u"], "item": ["milk"], "score": [0.5], "rank": [1]})
+    shares = {"item": ["tea", "rum", "jam"], "share": [-0.5, 0.3, 0.2]}
+    why = pa.table({"question": [0] * 3, "candidate": ["milk"] * 3, **shares, "rank": [1, 2, 3]})
+    said = cards(asked, why)[0]["items"][0]["why"]
+    assert said == "because of rum (30%), jam (20%), in spite of tea (50%)"
+    found = Deletion("din", 3, 1_500, 70, 0.25, 0.0625, Difference(0.1875, 0.1, 0.3, 0.001), True, pa.table({}))
+    told = sections.deletions([found])
+    for cell in ("din", "0.2500", "0.0625", "+0.1875", "+0.1000", "+0.3000", "log odds", "1,500"):
+        assert f">{cell}<" in told
+    assert sections.deletions([]) is None

@@ -18,13 +18,15 @@ from ethogram.claims import Estimate, Gap, Grid, Law, Laws, claim
 TUNED = {"lr": 5e-3, "decay": 0.01, "batch": 1_024, "epochs": 5, "patience": 2}
 BASE = {"dim": 16, "side": 16, "last": 200, "lr": 1e-2, "decay": 0.1, "batch": 1_024, "epochs": 5, "patience": 2}
 """Settings of the networks that are not dare's."""
-REAL = {"lr": 2e-3, "decay": 1.0, "batch": 1_024, "epochs": 3, "patience": 1, "last": 100}
+REAL = {
+    "lr": 2e-3, "decay": 1.0, "batch": 1_024, "epochs": 2, "patience": 1, "last": 100, "questions": 4_000,
+}  # fmt: skip
 FLOORS = {
     "smoothed rates": "smoothed_rates",
     "hashed regression": "hashed_regression",
     "boosted aggregates": "boosted_aggregates",
 }
-JOURNEY = {"households": 400, "max_baskets": 5_000, "negatives": 10}
+JOURNEY = {"households": 300, "max_baskets": 4_000, "negatives": 10}
 PLANTED: dict[str, Any] = {"users": 300, "complement": -1.0, "base": -0.5, "length": (60, 200), "recent": 20}
 DENSE = {**PLANTED, "categories": 20, "items": 1_000}
 """Fewer categories, so that the cells of a report are counted well."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ethogram.evaluate import plots
 from ethogram.evaluate.comparison import Comparison
+from ethogram.evaluate.deleting import Deletion
 from ethogram.evaluate.record import Record
 from ethogram.evaluate.report import sections
 from ethogram.evaluate.report.advice import cards
@@ -43,6 +44,7 @@ def report(
     reasons: Any = None,
     words: Callable[[Any], str] | Mapping[Any, str] | None = None,
     people: Sequence[Mapping[str, Any]] = (),
+    deletions: Sequence[Deletion] = (),
     claims: Sequence[Mapping[str, Any]] = (),
     limits: Sequence[str] = (),
     charts: bool = True,
@@ -60,6 +62,7 @@ def report(
     curves : label -> what `watch` was told in training ({"epoch", "loss", "valid"}).
     recommendations, reasons : answers of `recommend` and `explain`; words : item id -> what people call it.
     people : per question of the recommendations {"title", "note", "recent": [words]}.
+    deletions : answers of `ethogram.evaluate.deletion`, which test the reasons.
     claims : summaries of `ethogram.claims.run`. limits : further sentences; the general ones always stand.
     charts : False leaves the pictures out; they are also left out, with a note, where Altair is not installed.
 
@@ -82,8 +85,8 @@ def report(
     for task in tasks:
         asked = tag("p", prose(task.words)) if task.words else None
         page.section(task.identity, task.title, asked, sections.results(task), *sections.pictures(page, task))
-    page.section("recommendations", "Recommendations and reasons",
-                 sections.people(cards(recommendations, reasons, words, people)))  # fmt: skip
+    told = sections.people(cards(recommendations, reasons, words, people))
+    page.section("recommendations", "Recommendations and reasons", told, sections.deletions(deletions))
     page.section("claims", "Claims", sections.claims(claims))
     page.section("limits", "Honest limits", sections.limits([*limits, *LIMITS]))
     page.section("machine", "Machine and versions", sections.machine(*sections.circumstances(records)))

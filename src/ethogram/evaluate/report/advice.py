@@ -47,8 +47,14 @@ def _because(rows: Sequence[Mapping[str, Any]], name: Callable[[Any], str]) -> s
     for row in rows:
         said = name(row["item"])
         shares[said] = shares.get(said, 0.0) + float(row["share"])
-    best = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:REASONS]
-    return "because of " + ", ".join(f"{said} ({share:.0%})" for said, share in best) if best else None
+    best = sorted(shares.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:REASONS]
+    told = []
+    for words, chosen in (
+        ("because of ", [b for b in best if b[1] >= 0]), ("in spite of ", [b for b in best if b[1] < 0]),
+    ):  # fmt: skip
+        if chosen:
+            told.append(words + ", ".join(f"{said} ({abs(share):.0%})" for said, share in chosen))
+    return ", ".join(told) or None
 
 
 def _namer(words: Callable[[Any], str] | Mapping[Any, str] | None) -> Callable[[Any], str]:

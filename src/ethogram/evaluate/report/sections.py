@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ethogram.evaluate import plots
+from ethogram.evaluate.deleting import Deletion
 from ethogram.evaluate.record import Record
 from ethogram.evaluate.report.html import Html, join, prose, table, tag
 from ethogram.evaluate.report.page import Page
 from ethogram.evaluate.report.rows import Row, Task, is_better_low, is_neutral, metric_title, number, seconds, signed
 
 __all__ = [
-    *("circumstances", "claims", "described", "facts", "limits", "machine", "people", "pictures", "results"),
+    *("circumstances", "claims", "deletions", "described", "facts", "limits", "machine", "people", "pictures"),
+    "results",
 ]
 
 
@@ -193,6 +195,20 @@ def people(cards: Iterable[Mapping[str, Any]]) -> Html | None:
             )
         )
     return tag("div", *made, class_="people") if made else None
+
+
+def deletions(found: Sequence[Deletion]) -> Html | None:
+    """Whether the events that reasons name make the score; rows of `ethogram.evaluate.deletion`."""
+    if not found:
+        return None
+    head = ["System", "named events", "random events", "difference", "95% from", "to", "of", "events", "pairs"]
+    rows = [
+        [d.system, *map(number, (d.named, d.random)), *map(signed, d.difference[:3]), "log odds" if d.odds else "score",
+         d.k, f"{d.pairs:,}"]
+        for d in found
+    ]  # fmt: skip
+    told = "How far the score moves when the events that a reason names are deleted, and when random ones are"
+    return table(head, rows, numbers=(1, 2, 3, 4, 5, 7, 8), caption=told)
 
 
 def limits(sentences: Sequence[str]) -> Html | None:
