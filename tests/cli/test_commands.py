@@ -286,7 +286,9 @@ def test_explain_names_events_and_tests_them(call, slates):
     built = ethogram.load("item_knn.model")
     said = call("explain", "item_knn.model", "--history", "100,110", "--items", "120,130", "-k", "1", "--json", "-")
     asked, judged = Histories.of([[100, 110]]), Candidates.of([120, 130])
-    expected = [(str(r["candidate"]), str(r["item"]), r["share"]) for r in built.explain(asked, judged, k=1).to_pylist()]
+    expected = [
+        (str(r["candidate"]), str(r["item"]), r["share"]) for r in built.explain(asked, judged, k=1).to_pylist()
+    ]
     assert [(r["candidate"], r["item"], r["share"]) for r in said.json["reasons"]] == expected
     scores = built.score(asked, judged)[0]
     assert [r["score"] for r in said.json["scores"]] == sorted(scores.tolist(), reverse=True)

@@ -30,11 +30,13 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's correlation of two lists; NaN where one of them is constant.
+    """Spearman's correlation of two lists; NaN where one of them is constant or empty.
 
     >>> rank_correlation(np.array([1, 2, 3, 9]), np.array([2, 4, 4, 5]))
     0.9486832980505138
     """
+    if len(a) < 2:
+        return float("nan")
     x, y = ranks(np.asarray(a)), ranks(np.asarray(b))
     x, y = x - x.mean(), y - y.mean()
     size = np.sqrt((x @ x) * (y @ y))

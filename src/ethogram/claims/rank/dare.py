@@ -30,7 +30,7 @@ JOURNEY = {"households": 300, "max_baskets": 4_000, "negatives": 10}
 PLANTED: dict[str, Any] = {"users": 300, "complement": -1.0, "base": -0.5, "length": (60, 200), "recent": 20}
 DENSE = {**PLANTED, "categories": 20, "items": 1_000}
 """Fewer categories, so that the cells of a report are counted well."""
-QUICK = {"epochs": 1, "questions": 48, "steps": 10}
+QUICK = {"epochs": 1, "questions": 24, "steps": 5}
 """Settings of a quick run."""
 
 
@@ -119,7 +119,7 @@ def fitted(quick: bool, key: str, seed: int = 0, **options: Any) -> Any:
     from ethogram.system import system
 
     cut, how = split(quick, 300), {**(TUNED if key == "dare" else BASE), **options}
-    how |= {"epochs": 1, "questions": 48} if quick else {}
+    how |= {"epochs": 1, "questions": 24} if quick else {}
     return system(key, **how).fit(cut.train, cut.valid, seed=seed)
 
 
@@ -189,7 +189,7 @@ def mirrored(quick: bool) -> tuple[Any, float]:
     from ethogram.rank.dare.interference import gradients
     from ethogram.system import system
 
-    how = {**TUNED, "epochs": 1 if quick else 2, "questions": 48 if quick else None}
+    how = {**TUNED, "epochs": 1 if quick else 2, "questions": 24 if quick else None}
     losses: list[list[float]] = [[], []]
     train = split(quick, 300).train
     found = gradients(DARE(**how), train, watch=lambda facts: losses[0].append(facts["loss"]))

@@ -56,15 +56,18 @@ class Interference:
         return "\n".join([*rows, f"information of clusters of candidate times interest (nats): {told}"])
 
 
-def report(model: DARE, train: Log, asked: Questions, column: str, *, seed: int = 0) -> Interference:
+def report(
+    model: DARE, train: Log, asked: Questions, column: str, *, least: int = LEAST, seed: int = 0
+) -> Interference:  # fmt: skip
     """The whole report on a fitted model; `gradients` fits a shared model of its options on `train`.
 
     Parameters
     ----------
     asked : labelled questions that the model has not learned from. column : the item column that cells go by.
+    least : candidates with, and as many without, that a cell needs to count.
     """
     seen = Seen.of(model, asked, column)
-    cells = seen.cells()
+    cells = seen.cells(least)
     return Interference(
         gradients(model, train, seed=seed), seen.attention(cells), seen.retrieval(cells, model.keep), cells,
         discriminability(model, asked, seed=seed),
