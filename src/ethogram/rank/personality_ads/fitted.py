@@ -13,7 +13,7 @@ from ethogram.numeric import deviations
 from ethogram.numeric.balance import balanced, sigmoid
 from ethogram.numeric.deviations import Spread
 from ethogram.numeric.logistic import newton
-from ethogram.numeric.slates import both_answers
+from ethogram.numeric.slates import both_answers, no_leak
 from ethogram.rank.personality_ads import inference
 from ethogram.rank.personality_ads.design import Design
 from ethogram.rank.personality_ads.learners import Catalogue, Expects, People, expected, learned, restored
@@ -69,6 +69,7 @@ class Fitted:
 
         rated, asked = np.flatnonzero(~np.isnan(target)), np.flatnonzero(~np.isnan(label))
         both_answers(label[asked], weight[asked])
+        no_leak(train.questions("slates"))
         level, shift = balanced(label[asked] > 0, weight[asked])
         number = learned(options, design, catalogue.rows(who, person[rated], item[rated]), target[rated], None, seed)
         if watch is not None:
