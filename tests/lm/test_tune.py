@@ -5,8 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from ethogram.errors import OptionError
+from ethogram.errors import CapabilityError, OptionError, WeightsError
 from ethogram.evaluate.bootstrap import mean_difference
+from ethogram.lm import LM, Broker
 from ethogram.lm.messages import Message
 from ethogram.lm.rewards import Reward, Term, alarms
 
@@ -14,7 +15,7 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 
 from ethogram.lm.tiny import decoder, saved, tokenizer
-from ethogram.lm.tune import IGNORED, Pair, Training, dpo, masked, preferences, sft
+from ethogram.lm.tune import IGNORED, Pair, Training, dpo, masked, preferences, sft, surprise
 
 THINGS = ["tea", "silk", "salt", "wool", "glass", "honey", "paper", "bread", "iron", "rope"]
 
@@ -141,19 +142,87 @@ def test_gaming_is_noticed():
     assert [a.habit for a in alarms(prompts, prompts, fair)] == ["copying"]
 
 
+def served(path):
+    """The embedded server of a file that was written."""
+    pytest.importorskip("xllamacpp")
+    return LM.connect(f"local:{path}", broker=Broker.bare(), threads=1, context=256)
+
+
 def test_what_was_taught_is_served_by_the_embedded_server(taught, tmp_path):
     """The same weights in llama.cpp: the same answer, and nearly the same log-probabilities."""
-    pytest.importorskip("xllamacpp")
-    from ethogram.lm import LM, Broker
-    from ethogram.lm.export import to_gguf
-
     _, tuned, face = taught
-    path = to_gguf(tuned.model, tuned.tokenizer, tmp_path / "taught.gguf", kind="f32")
-    lm = LM.connect(f"local:{path}", broker=Broker.bare(), threads=1, context=256)
+    lm = served(tuned.gguf(tmp_path / "taught.gguf", kind="f32"))
     assert lm.sync.chat("get tea", max_tokens=20).text.strip() in ("here is tea", "take tea")
     said = [Message("user", "get silk")]
-    served = lm.sync.logprob(said, ["here is silk", "take silk"]).logprob
+    told = lm.sync.logprob(said, ["here is silk", "take silk"]).logprob
     start = face.ids(face.prompt([{"role": "user", "content": "get silk"}]), control=True)
     exact = [sum(s) for s in face.score(start, [face.ids(t) for t in ("here is silk", "take silk")])]
-    np.testing.assert_allclose(served, exact, atol=0.05)
+    np.testing.assert_allclose(told, exact, atol=0.05)
     lm.sync.close()
+
+
+def test_a_tuned_preference_shows_through_the_embedded_server(taught, tmp_path):
+    """LoRA's changes are merged, written with fewer bits, and still there on prompts that were held out."""
+    _, _, face = taught
+    held = pairs(THINGS[6:])
+    tuned = dpo(face, pairs(THINGS[:6]), Training(steps=20, batch=6, lr=2e-2, rank=8), beta=0.2)
+    before, after = preferences(face, held), preferences(tuned.face(), held)
+    for kind in ("f16", "q8_0"):
+        lm = served(tuned.gguf(tmp_path / f"{kind}.gguf", kind=kind))
+        found = preferences(lm, held)
+        np.testing.assert_allclose(found, after, atol=0.5)
+        shift = mean_difference(found, before, resamples=300)
+        assert shift.low > 1.0, shift
+        lm.sync.close()
+
+
+@pytest.mark.slow
+def test_the_default_weights_are_taught_and_served(torch_face, tmp_path):
+    """SmolLM2-135M: two updates by pairs; the embedded server has the file and the shift, its tokenizer is whole."""
+    from ethogram.lm import gguf, weights
+
+    face = torch_face.wire
+    asked = [Pair(f"Where is the {t}?", "Over there, dear.", "On the table.") for t in (*THINGS, "soap", "lamp")]
+    tuned = dpo(face, asked[:10], Training(steps=2, batch=2, rank=8))
+    path = tuned.gguf(tmp_path / "mine.gguf", kind="q8_0")
+    before, after = gguf.check(weights.find()), gguf.check(path)
+    assert (after.parameters, after.context) == (before.parameters, before.context)
+    kept = {n: v for n, v in before.facts.items() if n.startswith("tokenizer.")}
+    assert {n: after.facts.get(n) for n in kept} == kept
+    lm = served(path)
+    assert (preferences(lm, asked[10:]) - preferences(face, asked[10:])).min() > 5
+    lm.sync.close()
+
+
+def test_it_is_written_whole_or_not_at_all(taught, tmp_path):
+    _, tuned, _ = taught
+    for path, said in (("mine.bin", "must end in .gguf"), ("none/mine.gguf", "there is no folder")):
+        with pytest.raises(OptionError, match=said):
+            tuned.gguf(tmp_path / path)
+    with pytest.raises(OptionError, match=r"'f61'\. Did you mean 'f16'\?"):
+        tuned.gguf(tmp_path / "mine.gguf", kind="f61")
+    other = tuned._replace(source=tuned.gguf(tmp_path / "other.gguf"))
+    small = decoder(64, layers=1, width=32)
+    with pytest.raises(WeightsError, match="it is not the model's tokenizer"):
+        other._replace(model=small).gguf(tmp_path / "mine.gguf")
+    small.config.model_type = "bert"
+    with pytest.raises(CapabilityError, match="'bert' cannot be written"):
+        other._replace(model=small).gguf(tmp_path / "mine.gguf")
+    with pytest.raises(CapabilityError, match="of no merges cannot be written"):
+        tuned._replace(tokenizer=tokenizer()).gguf(tmp_path / "mine.gguf")
+    assert [p.name for p in tmp_path.iterdir()] == ["other.gguf"]
+
+
+def test_surprise_is_the_loss_of_what_a_role_says(taught):
+    blank, _, face = taught
+    talks = [talk(t, f"here is {t}") for t in THINGS[:4]]
+    import torch
+
+    model, _ = face.model_and_tokenizer
+    for one, found in zip(talks, surprise(face, talks), strict=True):
+        ids, labels = masked(face, one)
+        with torch.inference_mode():
+            plain = float(model(torch.tensor([ids]), labels=torch.tensor([labels])).loss)
+        assert found == pytest.approx(plain, abs=1e-4)
+    assert surprise(blank, talks).mean() > 4 * surprise(face, talks).mean()
+    assert np.isnan(surprise(face, talks, ("tool",))).all()

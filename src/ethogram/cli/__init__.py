@@ -60,6 +60,7 @@ GROUPS = {
             "chat": "Talk to a model.",
             "probe": "Ask a model what it can really do.",
             "bench": "Measure how fast a model is here.",
+            "tune": "Teach a model by examples or pairs, and write it to be served.",
             "cache": "Show or drop the kept answers.",
             "log": "Show, filter and compare the calls of runs.",
         },

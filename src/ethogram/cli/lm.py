@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from ethogram.cli.output import Json, Output
+from ethogram.cli.teaching import tune_ as tune_
 from ethogram.errors import OptionError
 
 Key = Annotated[str | None, Parameter(help="Where the API key is: env:NAME or file:PATH.")]

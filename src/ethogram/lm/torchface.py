@@ -93,28 +93,38 @@ class TorchFace:
     ----------
     name : "" (the default weights), a known name, a GGUF file, or a folder that transformers can open.
     masking : makes a `Masking` from the fields of a chat request; None holds the decoder to nothing.
+    source : of a folder or a held model: the GGUF file that it goes back to.
+    held : model and tokenizer that are in memory already; `name` is then only a name.
 
     Attributes
     ----------
-    model, tokenizer : transformers' own, opened when first used.
+    model_and_tokenizer : transformers' own, opened when first used.
+    source : the GGUF file that the weights are of or go back to, None if it is not known.
     """
 
     lanes = 1
 
-    def __init__(self, name: str = "", *, masking: Callable[[TorchFace, dict[str, Any]], Masking | None] | None = None):
+    def __init__(
+        self, name: str = "", *, masking: Callable[[TorchFace, dict[str, Any]], Masking | None] | None = None,
+        source: Path | None = None, held: tuple[Any, Any] | None = None,
+    ):  # fmt: skip
         given = Path(name).expanduser()
         self._folder = given if name and given.is_dir() else None
-        self.path = self._folder or weights.find(name)
-        if self._folder is None:
+        self._masking = masking
+        self._held = self._opened = held
+        self._one_at_a_time = threading.Lock()
+        if held is not None:
+            self.path, self.source = given, source
+            self.identity = f"torch-memory:{uuid.uuid4().hex}"  # its weights may change, no answer is another's
+        elif self._folder is None:
+            self.path = self.source = weights.find(name)
             self.identity = f"torch-{weights.identity(self.path)}"
         else:
+            self.path, self.source = self._folder, source
             files = sorted(self._folder.glob("*.safetensors"))
             if not files:
                 raise WeightsError(f"{self._folder} holds no *.safetensors; it is not a saved model.")
             self.identity = "torch-" + "+".join(weights.identity(f).removeprefix("gguf:") for f in files)
-        self._masking = masking
-        self._opened: tuple[Any, Any] | None = None
-        self._one_at_a_time = threading.Lock()
 
     def _open(self) -> tuple[Any, Any]:
         if self._opened is None:
@@ -277,7 +287,7 @@ class TorchFace:
             yield event
 
     async def close(self) -> None:
-        self._opened = None
+        self._opened = self._held
 
 
 def _listed(ids: Any) -> list[int]:

@@ -7,8 +7,8 @@ policy pi, the model as it was pi_0, and a prompt x,
     loss = -log sigmoid( beta ( log pi(y+|x) / pi_0(y+|x)  -  log pi(y-|x) / pi_0(y-|x) ) )
 
 *LoRA* learns low-rank changes of the linear layers only (`rank` above 0); they are merged when the model is opened.
-What was learned is measured by `preferences`: log-probability of the better answer less that of the worse, on pairs
-that were held out.
+What was learned is measured on what was held out: `preferences`, log-probability of the better answer less that of the
+worse, and `surprise`, nats for each token of what the chosen roles say.
 
 transformers, PEFT and TRL do the training. Rafailov et al.: Direct Preference Optimization (NeurIPS 2023); Hu et al.:
 LoRA (ICLR 2022).
@@ -20,7 +20,8 @@ import contextlib
 import copy
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,9 +29,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ethogram.errors import CapabilityError, MissingExtra, OptionError
+from ethogram.lm.broker import Broker
+from ethogram.lm.export import Kind, to_gguf
+from ethogram.lm.lessons import Pair
 from ethogram.lm.messages import Message, Said, conversation
+from ethogram.lm.model import LM
 from ethogram.lm.torchface import TorchFace
 
+Watch = Callable[[Mapping[str, Any]], None]
+"""Told {"step", "steps", "loss"} after each update."""
 IGNORED = -100
 """Label of a token that is read but not learned."""
 
@@ -57,26 +64,30 @@ class Training:
             raise OptionError(f"Training: {self} has a number that is too small.")
 
 
-class Pair(NamedTuple):
-    """A prompt with a better and a worse answer."""
-
-    prompt: Said
-    better: str
-    worse: str
-
-
 class Tuned(NamedTuple):
-    """A trained model with its tokenizer, and the loss along the way (one value per update)."""
+    """A trained model with its tokenizer, and the loss along the way (one value per update).
+
+    `source` is the GGUF file that it was made from, None where it came from another place.
+    """
 
     model: Any
     tokenizer: Any
     losses: list[float]
+    source: Path | None = None
+
+    def face(self) -> TorchFace:
+        """The model in memory, as one to ask."""
+        return TorchFace("tuned", source=self.source, held=(self.model, self.tokenizer))
 
     def save(self, folder: str | Path) -> TorchFace:
         """Write the whole model (LoRA merged) as safetensors, and open it: ``LM.connect("torch:FOLDER")``."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        return TorchFace(str(folder))
+        return TorchFace(str(folder), source=self.source)
+
+    def gguf(self, path: str | Path, *, kind: Kind = "f16") -> Path:
+        """Write the whole model (LoRA merged) as GGUF for the embedded server: ``LM.connect("local:PATH.gguf")``."""
+        return to_gguf(self.model, self.tokenizer, path, kind=kind, like=self.source)
 
 
 def masked(
@@ -119,6 +130,7 @@ def masked(
 
 def sft(
     face: TorchFace, talks: Sequence[Said], training: Training = Training(), *, learn: Sequence[str] = ("assistant",),
+    watch: Watch | None = None,
 ) -> Tuned:  # fmt: skip
     """Learn to say what `learn` says in these conversations.
 
@@ -139,10 +151,13 @@ def sft(
         trainer = trl.SFTTrainer(
             model=copy.deepcopy(model), args=config, train_dataset=data, processing_class=tokenizer, peft_config=lora
         )
-        return _trained(trainer, tokenizer)
+        return _trained(trainer, face, watch)
 
 
-def dpo(face: TorchFace, pairs: Sequence[Pair], training: Training = Training(), *, beta: float = 0.1) -> Tuned:
+def dpo(
+    face: TorchFace, pairs: Sequence[Pair], training: Training = Training(), *, beta: float = 0.1,
+    watch: Watch | None = None,
+) -> Tuned:  # fmt: skip
     """Learn to prefer the better of each pair; the model as it is now is the reference.
 
     Raises
@@ -167,28 +182,49 @@ def dpo(face: TorchFace, pairs: Sequence[Pair], training: Training = Training(),
             model=copy.deepcopy(model), ref_model=None if lora else copy.deepcopy(model), args=config,
             train_dataset=datasets.Dataset.from_dict(rows), processing_class=tokenizer, peft_config=lora,
         )  # fmt: skip
-        return _trained(trainer, tokenizer)
+        return _trained(trainer, face, watch)
 
 
-def preferences(face: TorchFace, pairs: Sequence[Pair]) -> np.ndarray:
-    """Log-probability of the better answer less that of the worse, nats, float64[n]; turn ends included."""
-    _, tokenizer = face.model_and_tokenizer
-    margins = []
-    for pair in pairs:
-        told = [{"role": m.role, "content": m.text} for m in conversation(pair.prompt)]
-        start = face.ids(face.prompt(told), control=True)
-        ends = [[*face.ids(text), tokenizer.eos_token_id] for text in (pair.better, pair.worse)]
-        better, worse = face.score(start, ends)
-        margins.append(sum(better) - sum(worse))
-    return np.array(margins)
+def preferences(model: LM | TorchFace, pairs: Sequence[Pair]) -> np.ndarray:
+    """Log-probability of the better answer less that of the worse, nats, float64[n]; turn ends included.
+
+    Of any model that tells log-probabilities of given text: the torch face, or what was tuned as it is served.
+    """
+    lm = model if isinstance(model, LM) else LM(model, Broker.bare())
+    told = [lm.sync.logprob(conversation(p.prompt), [p.better, p.worse], end=True).logprob for p in pairs]
+    return np.array([better - worse for better, worse in told])
 
 
-def _trained(trainer: Any, tokenizer: Any) -> Tuned:
+def surprise(face: TorchFace, talks: Sequence[Said], learn: Sequence[str] = ("assistant",)) -> np.ndarray:
+    """Nats for each token that `learn` says, the mean of each conversation, float64[n]; NaN where it says nothing."""
+    found = []
+    for talk in talks:
+        ids, labels = masked(face, conversation(talk), learn)
+        learned = np.array(labels[1:]) != IGNORED
+        scores = np.array(face.score(ids[:1], [ids[1:]])[0])
+        found.append(-float(scores[learned].mean()) if learned.any() else np.nan)
+    return np.array(found)
+
+
+def _trained(trainer: Any, face: TorchFace, watch: Watch | None) -> Tuned:
+    if watch is not None:
+        trainer.add_callback(_telling(watch))
     trainer.train()
     model = trainer.model
     model = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     losses = [float(row["loss"]) for row in trainer.state.log_history if "loss" in row]
-    return Tuned(model.eval(), tokenizer, losses)
+    return Tuned(model.eval(), face.model_and_tokenizer[1], losses, face.source)
+
+
+def _telling(watch: Watch) -> Any:
+    import transformers
+
+    class Telling(transformers.TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if "loss" in (logs or {}):
+                watch({"step": state.global_step, "steps": state.max_steps, "loss": float(logs["loss"])})
+
+    return Telling()
 
 
 def _settings(folder: str, training: Training) -> dict[str, Any]:
@@ -223,11 +259,13 @@ def _libraries(training: Training) -> tuple[Any, Any, Any]:
 
 @contextlib.contextmanager
 def _own_randomness() -> Iterator[None]:
-    """Trainers seed the generators of the whole process, and print; afterwards those are as they were."""
+    """Trainers seed the generators of the whole process, print and warn; afterwards those are as they were."""
     import torch
 
     plain, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(None):
+    quiet = contextlib.redirect_stdout(None)
+    with torch.random.fork_rng(devices=[]), quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of names that the libraries use among themselves
         try:
             yield
         finally:
