@@ -1,15 +1,15 @@
 """The CPU of one call to a language model: 5,000 chats, 1,000 at once, against a local server that echoes.
 
 The same calls with the broker (limits, budget, coalescing, cache and transcript on disk before the caller sees the
-answer, ledger) and without it (the body built, sent and read by the same transport); a peer's client where it is
-installed, and aiohttp used by hand. The server is another process; its CPU is not counted.
+answer, ledger) and without it (the body built, sent and read by the same transport), and aiohttp used by hand. The
+openai client takes its turns in its own interpreter, with fewer calls, and tells its own CPU; the figure is scaled to
+the number of calls. The server is another process; its CPU is not counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
-import importlib.util
 import itertools
 import json
 import resource
@@ -18,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Case, Figure, Target
+from benchmarks.harness import Case, Figure, Target, judge, measure
+from benchmarks.peers import openai
 
-CALLS, AT_ONCE = 5_000, 1_000
+CALLS, AT_ONCE, CLIENT_CALLS = 5_000, 1_000, 2_000
 OURS, WITHOUT, BY_HAND, CLIENT = "ethogram", "ethogram, no broker", "aiohttp, by hand", "openai client"
 QUESTION = (
     "Customer {} bought bread on Monday and milk on Tuesday. What comes next, and why? " + "Say it briefly. " * 20
@@ -139,18 +140,18 @@ def by_hand(p: Problem) -> tuple[list[str], list[str]]:
 
 
 def client(p: Problem) -> tuple[list[str], list[str]]:
-    """The client that most programs use."""
-    import openai
+    """The client that most programs use, in its own interpreter; its own clock is kept with the problem.
 
-    if CLIENT not in p.made:
-        p.made[CLIENT] = openai.AsyncOpenAI(base_url=p.url, api_key="none", max_retries=0)
-
-    async def ask(question: str) -> str:
-        messages = [{"role": "user", "content": question}]
-        told = await p.made[CLIENT].chat.completions.create(model="echo", messages=messages, temperature=0)
-        return str(told.choices[0].message.content)
-
-    return _run(p, ask)
+    Raises
+    ------
+    AssertionError
+        It gave an answer that is not the question's.
+    """
+    start = next(p.numbers)
+    told = openai.ask(p.url, QUESTION, calls=CLIENT_CALLS, at_once=AT_ONCE, start=start, warm=AT_ONCE)
+    assert not told["wrong"], f"{told['wrong']} answers of the {CLIENT}"
+    p.made.setdefault(CLIENT, []).append(told["spent"])
+    return [], []
 
 
 run: Mapping[str, Callable[[Problem], Any]] = {OURS: ours, WITHOUT: without, BY_HAND: by_hand, CLIENT: client}
@@ -172,18 +173,58 @@ def _ms(figure: Figure) -> float:
     return 1e3 * figure.cpu / CALLS
 
 
-def cases() -> Iterable[Case]:
+@dataclass(frozen=True)
+class Beside:
+    """A case one contestant of which runs in another process, so that its figure is its own clock's."""
+
+    case: Case
+    readings: Callable[[], list[dict[str, float]]]
+
+    @property
+    def name(self) -> str:
+        return self.case.name
+
+    @property
+    def title(self) -> str:
+        return self.case.title
+
+    @property
+    def threads(self) -> int:
+        return self.case.threads
+
+    def measure(self) -> dict[str, Any]:
+        """As the harness does; the turns of both are interleaved."""
+        found = measure(self.case)
+        figures = {name: Figure(**told) for name, told in found["figures"].items()}
+        if CLIENT in figures:
+            turns = self.readings()[-self.case.repeats :]  # the turn before was not measured
+            cpu, wall = (sorted(CALLS / CLIENT_CALLS * t[what] for t in turns) for what in ("cpu", "wall"))
+            figures[CLIENT] = Figure(cpu[0], wall[0], cpu[len(cpu) // 2], wall[len(wall) // 2])
+        told = {name: asdict(figure) for name, figure in figures.items()}
+        return found | {"figures": told, "targets": [judge(t, figures) for t in self.case.targets]}
+
+
+def cases() -> Iterable[Any]:
     """The harness's form."""
-    yield Case(
+    problems: list[Problem] = []
+
+    def begun() -> Problem:
+        problems.append(setup())
+        return problems[-1]
+
+    case = Case(
         "lm_broker",
         f"{CALLS:,} chats, {AT_ONCE:,} at once, local echo server, one thread",
-        setup,
+        begun,
         run,
         check,
         [
             Target("broker, ms CPU a call", lambda f: _ms(f[OURS]) - _ms(f[WITHOUT]), most=0.3),
             Target("whole path, ms CPU a call", lambda f: _ms(f[OURS]), most=0.6),
+            Target("openai client / whole path, CPU", lambda f: f[CLIENT].cpu / f[OURS].cpu, least=5),
         ],
-        notes="seconds are of 5,000 calls; with the broker every answer is on disk before the caller sees it",
-        available=lambda p: {CLIENT: importlib.util.find_spec("openai") is not None},
+        notes=f"seconds are of {CALLS:,} calls ({CLIENT}: {CLIENT_CALLS:,} measured, scaled); with the broker every "
+        "answer is on disk before the caller sees it",
+        available=lambda p: {CLIENT: openai.PEER.python.exists()},
     )
+    yield Beside(case, lambda: problems[-1].made[CLIENT])

@@ -61,6 +61,9 @@ def test_two_runs_are_compared(capsys: pytest.CaptureFixture[str]):
     [
         (("log", "none"), "there is no run none"),
         (("log", "--against", "x"), "--against compares with a run"),
+        (("log", "--inspect", "x.eval"), "--inspect writes a run; name it first"),
+        (("log", "x", "--inspect", "x.json"), "'x.json' must end in .eval"),
+        (("log", "x", "--against", "y", "--inspect", "x.eval"), "leave --against out"),
         (("pull", "smolm2"), "Did you mean 'smollm2'?"),
         (("chat", "loacl"), "'loacl' is not where a model is."),
         (("chat", "local:cut.gguf"), "there is no file of weights cut.gguf"),

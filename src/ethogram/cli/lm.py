@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ethogram.cli.calls import log_ as log_
 from ethogram.cli.output import Json, Output
 from ethogram.cli.teaching import tune_ as tune_
-from ethogram.errors import OptionError
 
 Key = Annotated[str | None, Parameter(help="Where the API key is: env:NAME or file:PATH.")]
-_SHOWN = 60
 
 
 def ls_(*, json: Json = None) -> None:
@@ -250,99 +249,3 @@ def cache_(*, clear: bool = False, model: str | None = None, json: Json = None) 
     out.table(("model", "answers", "MB"), [tuple(m.values()) for m in facts["models"]])
     out.line(f"{facts['path']}, at most {facts['cap_mb']:g} MB")
     out.result({**facts, "dropped": dropped})
-
-
-def log_(
-    run: str | None = None, /, *, against: str | None = None, purpose: str | None = None, source: str | None = None,
-    model: str | None = None, text: str | None = None, errors: bool = False, same: bool = False, full: bool = False,
-    last: int = 0, json: Json = None,
-) -> None:  # fmt: skip
-    """Show the calls of a run, filter them, or compare two runs; without a run, list the runs.
-
-    Parameters
-    ----------
-    run
-        Name of a run, or a path ending in .lmrun.
-    against
-        Another run: show the questions that were answered otherwise, or by one of them alone.
-    purpose
-        Only calls for this purpose.
-    source
-        Only calls answered from here: live, cache, joined, recording.
-    model
-        Only calls whose model's identity contains this.
-    text
-        Only calls whose question or answer contains this.
-    errors
-        Only calls that failed.
-    same
-        With --against: show the equal answers, too.
-    full
-        Show questions and answers whole.
-    last
-        Only so many of the last calls.
-    """
-    from ethogram.lm import transcript
-    from ethogram.lm.compare import compare, question, told
-
-    out = Output(json)
-    if run is None:
-        if against:
-            raise OptionError("--against compares with a run; name that run first.")
-        names = transcript.names()
-        for name in names:
-            out.line(name)
-        out.result(names)
-        return
-
-    def calls(name: str) -> list[dict[str, Any]]:
-        found = [
-            c
-            for c in _calls(name)
-            if (purpose is None or c["purpose"] == purpose)
-            and (source is None or c["source"] == source)
-            and (model is None or model in c["identity"])
-            and (not errors or c["error"])
-            and (text is None or text.casefold() in (question(c) + told(c)).casefold())
-        ]
-        return found[-last:] if last else found
-
-    def cut(said: str | None) -> str:
-        flat = " ".join((said or "").split())
-        return flat if full or len(flat) <= _SHOWN else flat[: _SHOWN - 1] + "…"
-
-    if against is not None:
-        pairs = [p for p in compare(calls(run), calls(against)) if same or p.state != "same"]
-        rows = [(p.state, p.purpose, cut(p.question), cut(p.first), cut(p.second)) for p in pairs]
-        out.table(("", "purpose", "question", run, against), rows)
-        out.result([{"state": p.state, **vars(p)} for p in pairs])
-        return
-    found = calls(run)
-    out.table(
-        ("", "purpose", "from", "s", "tokens", "money", "question", "answer"),
-        [
-            (c["seq"], c["purpose"], c["source"], round(c["seconds"], 3), c["prompt"] + c["completion"], c["money"],
-             cut(question(c)), cut(told(c)))
-            for c in found
-        ],
-    )  # fmt: skip
-    out.line(_sums(found))
-    out.result(found)
-
-
-def _calls(name: str) -> list[dict[str, Any]]:
-    from ethogram.lm.transcript import Recording, place
-
-    recording = Recording(place(name), must=True)
-    try:
-        return list(recording.calls())
-    finally:
-        recording.close()
-
-
-def _sums(calls: list[dict[str, Any]]) -> str:
-    live = [c for c in calls if c["source"] == "live"]
-    tokens = sum(c["prompt"] + c["completion"] for c in live)
-    money = sum(c["money"] for c in live)
-    failed = sum(bool(c["error"]) for c in calls)
-    return f"{len(calls)} calls, {len(live)} sent, {failed} failed; {tokens:,} tokens, {money:.4g} in money"

@@ -71,7 +71,7 @@ def prune(cap_mb: float) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """One call as it is written down; `request` and `reply` are None where an equal call of the run holds them."""
+    """One call as it is written down; `reply` is None where it failed."""
 
     purpose: str
     identity: str
@@ -135,8 +135,10 @@ class Recording:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany(
-                    "INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?)",
-                    [(r.key, r.draw, r.path, r.request, r.reply) for r in rows if r.reply is not None],
+                    # what failed is kept as a question, until it is answered
+                    "INSERT INTO answers VALUES (?,?,?,?,?) "
+                    "ON CONFLICT(key, draw) DO UPDATE SET reply=excluded.reply WHERE reply IS NULL",
+                    [(r.key, r.draw, r.path, r.request, r.reply) for r in rows],
                 )
                 self._db.executemany(
                     "INSERT INTO calls VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?)",
