@@ -39,7 +39,12 @@ def test_a_run_is_shown_and_filtered(capsys: pytest.CaptureFixture[str]):
     _, out, _ = run(capsys, "log", "one", "--errors", "--json", "-")
     assert json.loads(out) == []
     _, out, _ = run(capsys, "log")
-    assert out == "one\n"
+    assert [line.split()[0] for line in out.splitlines()] == ["run", "one", "see"]
+    _, out, _ = run(capsys, "log", "--json", "-")
+    (told,) = json.loads(out)
+    assert {n: told[n] for n in ("run", "calls", "sent", "failed", "tokens", "money")} == {
+        "run": "one", "calls": 2, "sent": 2, "failed": 0, "tokens": 9, "money": 9.0
+    }  # fmt: skip
 
 
 def test_two_runs_are_compared(capsys: pytest.CaptureFixture[str]):
@@ -98,6 +103,7 @@ def test_talk_cache_and_lists(capsys: pytest.CaptureFixture[str], monkeypatch: p
     lm.sync.chat("1")
     lm.sync.close()
     assert "scripted:kept" in run(capsys, "cache")[1]
+    assert "Did you mean 'scripted:kept'?" in run(capsys, "cache", "--clear", "--model", "scripted:kep")[2]
     assert "1 answers dropped" in run(capsys, "cache", "--clear")[1]
     _, out, _ = run(capsys, "ls", "--json", "-")
     listed = json.loads(out)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from ethogram.cli.output import Json, Output
-from ethogram.errors import OptionError
+from ethogram.errors import OptionError, SourceError
 
 Flag = Annotated[bool, Parameter(negative=())]
 _SHOWN = 60
@@ -42,11 +42,11 @@ def log_(
     full
         Show questions and answers whole.
     last
-        Only so many of the last calls.
+        Only so many of the last calls (without a run: of the last runs).
     inspect
         Also write the calls shown to this file (.eval), which the viewer of inspect_ai opens.
     """
-    from ethogram.lm import transcript, viewing
+    from ethogram.lm import viewing
     from ethogram.lm.compare import compare, question, told
 
     out = Output(json)
@@ -57,10 +57,7 @@ def log_(
     if run is None:
         if against or inspect:
             raise OptionError(f"{'--against compares with' if against else '--inspect writes'} a run; name it first.")
-        names = transcript.names()
-        for name in names:
-            out.line(name)
-        out.result(names)
+        _runs(out, last)
         return
 
     def calls(name: str) -> list[dict[str, Any]]:
@@ -99,6 +96,25 @@ def log_(
         place = viewing.to_inspect(found, inspect, run=run)
         out.line(f"{place}: look at it with `inspect view --log-dir {place.absolute().parent}`")
     out.result(found)
+
+
+def _runs(out: Output, last: int) -> None:
+    """The runs that are kept, the newest at the end."""
+    from ethogram.lm import transcript
+
+    rows = []
+    for name in transcript.names()[-last:]:
+        try:
+            recording = transcript.Recording(transcript.place(name), must=True)
+        except SourceError as error:
+            rows.append({"run": name, "error": str(error)})
+            continue
+        rows.append({"run": name, **recording.totals()})
+        recording.close()
+    columns = ("run", "began", "calls", "sent", "failed", "tokens", "money")
+    out.table(columns, [tuple(row.get(c) for c in columns) for row in rows])
+    out.line("see one: ethogram lm log RUN" if rows else "no runs are kept.")
+    out.result(rows)
 
 
 def _calls(name: str) -> list[dict[str, Any]]:

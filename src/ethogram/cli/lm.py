@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from ethogram.cli.calls import log_ as log_
 from ethogram.cli.output import Json, Output
 from ethogram.cli.teaching import tune_ as tune_
+from ethogram.errors import UnknownName, unknown
 
 Key = Annotated[str | None, Parameter(help="Where the API key is: env:NAME or file:PATH.")]
 
@@ -26,7 +27,7 @@ def ls_(*, json: Json = None) -> None:
     rows = []
     for known in weights.KNOWN.values():
         here = weights.present(known)
-        size = round(here.stat().st_size / 2**20) if here else None
+        size = round(here.stat().st_size / 1e6) if here else None
         rows.append(
             {"name": known.name, "here": here is not None, "mb": size, "licence": known.licence, "what": known.what}
         )
@@ -35,10 +36,11 @@ def ls_(*, json: Json = None) -> None:
     if endpoints:
         out.line()
         out.table(
-            ("endpoint", "server", "context", "schema", "log-probabilities", "tools"),
+            ("probed", "", "server", "context", "schema", "log-probabilities", "tools"),
             [
                 (
                     i,
+                    weights.named(i),
                     f.server,
                     f.context,
                     f.json_schema,
@@ -49,7 +51,8 @@ def ls_(*, json: Json = None) -> None:
             ],
         )
     runs = transcript.names()
-    out.line(f"\n{len(runs)} runs" + (f", the last: {', '.join(runs[-3:])}" if runs else ""))
+    out.line(f"\n{len(runs)} runs" + (": ethogram lm log" if runs else ""))
+    out.line("talk to one: ethogram lm chat local, local:NAME, local:PATH.gguf, or the URL of an endpoint")
     out.result({"weights": rows, "endpoints": {i: f.json() for i, f in endpoints.items()}, "runs": runs})
 
 
@@ -131,10 +134,15 @@ def chat_(
     temperature
         0 takes the most probable tokens.
     """
-    from ethogram.lm import LM, Message
+    from ethogram.lm import LM, Message, gguf
+    from ethogram.lm.embedded import Embedded
 
     lm = LM.connect(where, model=model, key=key)
     said: list[Message] = []
+    if isinstance(lm.wire, Embedded) and not gguf.check(lm.wire.path).instructed:
+        print(f"{lm.wire.path.name} is a base model: it continues text and follows no instructions.", file=sys.stderr)
+    if text is None and sys.stdin.isatty():
+        print("An empty line ends.", file=sys.stderr)
     with _closing(lm):
         while True:
             line = text if text is not None else _line()
@@ -180,7 +188,7 @@ def probe_(
     again
         Ask even if the facts are kept.
     """
-    from ethogram.lm import LM, Broker, probe
+    from ethogram.lm import LM, Broker, probe, weights
 
     out = Output(json)
     lm = LM.connect(where, model=model, key=key, broker=Broker.bare())
@@ -188,7 +196,7 @@ def probe_(
         probe.place(lm.identity).unlink(missing_ok=True)
     with _closing(lm):
         facts = lm.sync.capabilities()
-    out.line(lm.identity)
+    out.line(" ".join(filter(None, (lm.identity, weights.named(lm.identity)))))
     out.facts(facts.json() | {"choices by": facts.choices})
     out.result({"identity": lm.identity, **facts.json(), "choices": facts.choices})
 
@@ -215,7 +223,8 @@ def bench_(
     with _closing(lm):
         from ethogram.lm import blocking
 
-        found = blocking.run(speed(lm, rounds))
+        with out.progress("bench") as watch:
+            found = blocking.run(speed(lm, rounds, watch=watch))
     units = {"first_token": "s", "read": "tokens/s", "write": "tokens/s", "answer": "s", "choice": "s", "load": ""}
     out.table(("", "median", ""), [(n.replace("_", " "), v, units[n]) for n, v in found.json().items()])
     out.result({"identity": lm.identity, **found.json()})
@@ -231,7 +240,7 @@ def cache_(*, clear: bool = False, model: str | None = None, json: Json = None) 
     model
         Identity of a model, as this command shows it.
     """
-    from ethogram.lm import cache
+    from ethogram.lm import cache, weights
 
     out = Output(json)
     if not cache.place().exists():
@@ -240,12 +249,16 @@ def cache_(*, clear: bool = False, model: str | None = None, json: Json = None) 
         return
     kept = cache.AnswerCache()
     try:
+        held = [m["model"] for m in kept.facts()["models"]]
+        if model is not None and model not in held:
+            raise UnknownName(unknown("model", model, held))
         dropped = kept.clear(model) if clear else 0
         facts = kept.facts()
     finally:
         kept.close()
     if clear:
         out.line(f"{dropped} answers dropped.")
-    out.table(("model", "answers", "MB"), [tuple(m.values()) for m in facts["models"]])
+    rows = [(m["model"], weights.named(m["model"]), m["answers"], m["mb"]) for m in facts["models"]]
+    out.table(("model", "", "answers", "MB"), rows)
     out.line(f"{facts['path']}, at most {facts['cap_mb']:g} MB")
     out.result({**facts, "dropped": dropped})

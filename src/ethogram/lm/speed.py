@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,8 +42,18 @@ class Speed:
         return vars(self)
 
 
-async def speed(lm: LM, rounds: int = 3, tokens: int = 48, words: int = 200) -> Speed:
-    """Measure a model; every round asks something new, so that neither cache nor prefix helps."""
+async def speed(
+    lm: LM,
+    rounds: int = 3,
+    tokens: int = 48,
+    words: int = 200,
+    *,
+    watch: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Speed:
+    """Measure a model; every round asks something new, so that neither cache nor prefix helps.
+
+    `watch` is told {"step", "steps"} after each round.
+    """
     first, read, write, answered, chosen = [], [], [], [], []
     await lm.chat("Hello", max_tokens=1, purpose="bench")
     stamp = time.time_ns()
@@ -68,5 +79,7 @@ async def speed(lm: LM, rounds: int = 3, tokens: int = 48, words: int = 200) -> 
         began = time.perf_counter()
         await lm.choose(f"{stamp + i}: is a river water?", ["yes", "no", "perhaps"], purpose="bench")
         chosen.append(time.perf_counter() - began)
+        if watch is not None:
+            watch({"step": i + 1, "steps": rounds})
     told = [statistics.median(v) if v else None for v in (first, read, write, answered, chosen)]
     return Speed(told[0], told[1], told[2], told[3], told[4], machine.load())

@@ -180,6 +180,18 @@ class Recording:
                 found[name] = json.loads(found[name]) if found[name] is not None else None
             yield found
 
+    def totals(self) -> dict[str, Any]:
+        """When it began, how many calls, how many of them were sent and how many failed, tokens, money."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT MIN(at), COUNT(*), TOTAL(source='live'), TOTAL(error<>''), TOTAL(prompt + completion), "
+                "TOTAL(money) FROM calls"
+            ).fetchone()
+        return {
+            "began": row[0] and time.strftime("%Y-%m-%d %H:%M", time.localtime(row[0])), "calls": row[1],
+            "sent": int(row[2]), "failed": int(row[3]), "tokens": int(row[4]), "money": row[5],
+        }  # fmt: skip
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

@@ -219,7 +219,7 @@ def _trained(trainer: Any, face: TorchFace, watch: Watch | None) -> Tuned:
 def _telling(watch: Watch) -> Any:
     import transformers
 
-    class Telling(transformers.TrainerCallback):  # type: ignore[misc]
+    class Telling(transformers.TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if "loss" in (logs or {}):
                 watch({"step": state.global_step, "steps": state.max_steps, "loss": float(logs["loss"])})

@@ -94,6 +94,15 @@ def present(known: Known) -> Path | None:
     return None
 
 
+def named(identity_: str) -> str:
+    """What a person calls the weights of an identity: their known name, "" where it is none of those here."""
+    for known in KNOWN.values():
+        here = present(known)
+        if here is not None and identity(here) == identity_.removeprefix("torch-"):
+            return known.name
+    return ""
+
+
 def identity(path: Path) -> str:
     """Name of a file's content: its size and 64 blocks spread over it, hashed; 4 MB are read."""
     size, block, count = path.stat().st_size, 65_536, 64
