@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 
 import pytest
-from tests.lm.faulty import Faulty, refusing, said, then
+from tests.lm.faulty import Faulty, delta, events, refusing, said, then
 
 from ethogram.errors import BudgetSpent, EndpointBusy, LMError, NotRecorded, OptionError, UnknownName
 from ethogram.lm import LM, Broker, Budget, Limits, Prices, Retries, ScriptedLM
@@ -155,6 +156,27 @@ def test_a_budget_of_seconds():
     time.sleep(0.06)
     with pytest.raises(BudgetSpent, match=r"0\.05 seconds"):
         lm.sync.chat("2")
+
+
+def test_a_stream_is_entered_however_it_ends(faulty: Faulty):
+    faulty.handler = events(delta("one "), delta("two "), delta("three"))
+    lm = LM.connect(faulty.url, model="m", broker=Broker(run="night", cache=False, budget=Budget(calls=2)))
+
+    async def leave():
+        async with aclosing(lm.stream("count")) as pieces:
+            async for _ in pieces:
+                break
+
+    asyncio.run(leave())
+    assert lm.broker.purse.tokens > 0, "what was read of it is paid for"
+    assert list(lm.sync.stream("count")) == ["one ", "two ", "three"]
+    with pytest.raises(BudgetSpent):
+        list(lm.sync.stream("again"))
+    lm.sync.close()
+    kept = [(c["request"]["messages"][0]["content"], c["error"]) for c in Recording(place("night"), must=True).calls()]
+    assert kept[:2] == [("count", "LMError: its reader left after 1 events"), ("count", "")]
+    assert kept[2][0] == "again"
+    assert kept[2][1].startswith("BudgetSpent")
 
 
 def test_what_is_kept_costs_nothing():

@@ -33,6 +33,27 @@ def test_it_can_what_the_guide_says(local: LM):
     assert facts.choices == ("prompt_logprobs", "first_token", "constrained", "parsed")
 
 
+def test_the_guides_table_is_what_the_probe_finds(local: LM, torch_face: LM):
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "language-models.md"
+    rows = [line.split("|")[1:4] for line in guide.read_text("utf-8").splitlines() if line.startswith("| ")]
+    table = {first.strip(): (one.strip(), two.strip()) for first, one, two in rows if len(rows[0]) == 3}
+    for place, lm in enumerate((local, torch_face)):
+        facts = lm.sync.capabilities()
+        told = {
+            "JSON schema": facts.json_schema, "any JSON (`json_object`)": facts.json_object,
+            "GBNF grammar": facts.grammar, "tool calls": facts.tools, "embeddings": facts.embeddings,
+            "repeatable draws (`seed`)": facts.seed, "top log-probabilities of written tokens": facts.top_logprobs,
+            "log-probabilities of given text": facts.prompt_logprobs,
+        }  # fmt: skip
+        for name, found in told.items():
+            said = table[name][place]
+            if isinstance(found, bool):
+                # "through a schema" is what is done where the model has none
+                assert said.startswith("yes") == found, (lm.identity, name, said)
+            else:
+                assert said.startswith(str(found)), (lm.identity, name, said)
+
+
 def test_equal_questions_get_equal_replies(local: LM):
     first = local.sync.chat("The capital of France is", max_tokens=6)
     assert first.text

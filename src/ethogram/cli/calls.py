@@ -46,12 +46,13 @@ def log_(
     inspect
         Also write the calls shown to this file (.eval), which the viewer of inspect_ai opens.
     """
+    from ethogram import folders
     from ethogram.lm import viewing
     from ethogram.lm.compare import compare, question, told
 
     out = Output(json)
     if inspect is not None:
-        viewing.target(inspect)
+        folders.target(inspect, ".eval")
         if against is not None:
             raise OptionError("--inspect writes the calls of one run; leave --against out.")
     if run is None:

@@ -48,6 +48,7 @@ def tune_(
     seed
         What is held out, the order of the lessons, and the start of LoRA's changes.
     """
+    from ethogram import folders
     from ethogram.lm import export
     from ethogram.lm import lessons as reading
     from ethogram.lm.lessons import Pair
@@ -56,7 +57,7 @@ def tune_(
 
     say = Output(json)
     training = Training(steps=steps, batch=batch, lr=lr, rank=rank, length=length, seed=seed)
-    target = export.target(out)
+    target = folders.target(out, ".gguf")
     every: list[Any] = reading.read(lessons)
     seen, held = reading.split(every, hold, seed)
     paired = isinstance(every[0], Pair)

@@ -8,10 +8,11 @@ on disk, in the cache and in the run's transcript, before the caller sees it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -135,17 +136,9 @@ class Broker:
         LMError
             NotRecorded, BudgetSpent, or what the wire raised on the last try.
         """
-        key = blake2b(b"\0".join((wire.identity.encode(), asked.path.encode(), asked.body)), digest_size=16).digest()
-        draw = 0
-        if not asked.repeatable:
-            draw = self._draws[key]
-            self._draws[key] += 1
-        if (found := self._kept(wire, asked, key, draw)) is not None:
-            source: Source = found[1]
-            if source == "cache" and self._keeping:
-                await self._writer.write((self._row(wire, asked, key, draw, Got(found[0], source)), False))
-            self.ledger.enter(asked.purpose, wire.identity, source, Usage(), 0, 0, 0)
-            return Got(found[0], source)
+        key, draw = self._numbered(wire, asked)
+        if (found := await self._known(wire, asked, key, draw)) is not None:
+            return found
         if not asked.repeatable:
             return await self._ask(wire, asked, key, draw)
         flying = self._here().flying
@@ -161,6 +154,25 @@ class Broker:
         work.add_done_callback(lambda done: (flying.pop(key, None), done.cancelled() or done.exception()))
         # one of several callers giving up must not take the answer from the others
         return await asyncio.shield(work)
+
+    def _numbered(self, wire: Wire, asked: Asked) -> tuple[bytes, int]:
+        """Key of a call, and which draw of it this is."""
+        key = blake2b(b"\0".join((wire.identity.encode(), asked.path.encode(), asked.body)), digest_size=16).digest()
+        if asked.repeatable:
+            return key, 0
+        self._draws[key] += 1
+        return key, self._draws[key] - 1
+
+    async def _known(self, wire: Wire, asked: Asked, key: bytes, draw: int) -> Got | None:
+        """An answer that is there already, entered."""
+        found = self._kept(wire, asked, key, draw)
+        if found is None:
+            return None
+        got = Got(*found)
+        self.ledger.enter(asked.purpose, wire.identity, got.source, Usage(), 0, 0, 0)
+        if got.source == "cache" and self._keeping:
+            await self._writer.write((self._row(wire, asked, key, draw, got), False))
+        return got
 
     def _kept(self, wire: Wire, asked: Asked, key: bytes, draw: int) -> tuple[bytes, Source] | None:
         # a run that is recorded answers an equal question as it did before, or its replay would differ
@@ -190,17 +202,28 @@ class Broker:
             usage = used(got.reply)
             money = prices.of(usage)
         except LMError as error:
-            self.ledger.fail(asked.purpose, wire.identity, type(error).__name__)
-            if self._keeping:
-                await self._writer.write((self._failed(wire, asked, key, draw, error), False))
+            await self._fail(wire, asked, key, draw, error)
             raise
         finally:
             if sent:
                 self.purse.settle(held, usage, money)
+        await self._done(wire, asked, key, draw, got, usage, money)
+        return got
+
+    async def _done(
+        self, wire: Wire, asked: Asked, key: bytes, draw: int, got: Got, usage: Usage, money: float
+    ) -> None:
+        """Enter an answer that was sent for, and keep it."""
         self.ledger.enter(asked.purpose, wire.identity, "live", usage, money, got.seconds, got.tries)
         if self._keeping or self._caching:
-            await self._writer.write((self._row(wire, asked, key, draw, got, usage, money), self._caching and not draw))
-        return got
+            keep = self._caching and asked.repeatable
+            await self._writer.write((self._row(wire, asked, key, draw, got, usage, money), keep))
+
+    async def _fail(self, wire: Wire, asked: Asked, key: bytes, draw: int, error: LMError) -> None:
+        """Enter a call that got no answer, and keep what was asked."""
+        self.ledger.fail(asked.purpose, wire.identity, type(error).__name__)
+        if self._keeping:
+            await self._writer.write((self._failed(wire, asked, key, draw, error), False))
 
     async def _sent(self, wire: Wire, asked: Asked) -> Got:
         lane = self._lane(wire)
@@ -224,30 +247,24 @@ class Broker:
 
     async def stream(
         self, wire: Wire, asked: Asked, whole: Callable[[list[bytes]], bytes], pieces: Callable[[bytes], list[bytes]]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """The events of a streamed reply; a kept reply comes as the events that `pieces` makes of it.
 
         `whole` makes of all events the reply that the same call would have had without streaming; it is kept under
         the same key. A stream that breaks off is not tried again: its reader has seen a part of it.
         """
-        key = blake2b(b"\0".join((wire.identity.encode(), asked.path.encode(), asked.body)), digest_size=16).digest()
-        draw = 0
-        if not asked.repeatable:
-            draw = self._draws[key]
-            self._draws[key] += 1
-        if (found := self._kept(wire, asked, key, draw)) is not None:
-            self.ledger.enter(asked.purpose, wire.identity, found[1], Usage(), 0, 0, 0)
-            if found[1] == "cache" and self._keeping:
-                await self._writer.write((self._row(wire, asked, key, draw, Got(*found)), False))
-            for event in pieces(found[0]):
+        key, draw = self._numbered(wire, asked)
+        if (found := await self._known(wire, asked, key, draw)) is not None:
+            for event in pieces(found.reply):
                 yield event
             return
         prices = self._of(self._prices, wire.identity) or Prices()
         held = (asked.tokens, prices.of(Usage(asked.tokens)))
-        self.purse.take(*held)
-        usage, money, seen = Usage(), 0.0, []
+        usage, money, sent, seen = Usage(), 0.0, False, []
         lane = self._lane(wire)
         try:
+            self.purse.take(*held)
+            sent = True
             await lane.enter(asked.tokens)
             began = time.perf_counter()
             try:
@@ -260,16 +277,18 @@ class Broker:
             usage = used(got.reply)
             money = prices.of(usage)
         except LMError as error:
-            self.ledger.fail(asked.purpose, wire.identity, type(error).__name__)
-            if self._keeping:
-                await self._writer.write((self._failed(wire, asked, key, draw, error), False))
+            await self._fail(wire, asked, key, draw, error)
+            raise
+        except GeneratorExit:  # what was read of it is paid for, and is no answer
+            usage = Usage(len(asked.body) // 4, len(seen))
+            money = prices.of(usage)
+            with contextlib.suppress(RuntimeError):  # the broker was closed before its reader was gone
+                await self._fail(wire, asked, key, draw, LMError(f"its reader left after {len(seen)} events"))
             raise
         finally:
-            self.purse.settle(held, usage, money)
-        self.ledger.enter(asked.purpose, wire.identity, "live", usage, money, got.seconds, 1)
-        if self._keeping or self._caching:
-            keep = self._caching and asked.repeatable
-            await self._writer.write((self._row(wire, asked, key, draw, got, usage, money), keep))
+            if sent:
+                self.purse.settle(held, usage, money)
+        await self._done(wire, asked, key, draw, got, usage, money)
 
     async def fact(self, name: str, find: Callable[[], Awaitable[Any]]) -> Any:
         """A JSON-able fact about an endpoint: from the recording in a replay, else found and noted with the run.

@@ -18,26 +18,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ethogram import folders
 from ethogram.errors import CapabilityError, MissingExtra, OptionError, WeightsError, unknown
 
 Kind = Literal["f32", "f16", "q8_0"]
 """How weights are stored: 4, 2 or 1.06 bytes each."""
-
-
-def target(path: str | Path) -> Path:
-    """The file that is to be written.
-
-    Raises
-    ------
-    OptionError
-        Its name does not end in .gguf, or its folder is not there.
-    """
-    place = Path(path)
-    if place.suffix != ".gguf":
-        raise OptionError(f"'{path}' must end in .gguf; that is how a file of weights is known.")
-    if not place.absolute().parent.is_dir():
-        raise OptionError(f"there is no folder {place.absolute().parent}.")
-    return place
 
 
 def fits(model: Any, tokenizer: Any) -> None:
@@ -76,7 +61,7 @@ def to_gguf(
     CapabilityError
         The model is no decoder of the Llama kind, or the tokenizer no byte-level BPE. OptionError, MissingExtra.
     """
-    place = target(path)
+    place = folders.target(path, ".gguf")
     if kind not in get_args(Kind):
         raise OptionError(unknown("kind of weights", kind, get_args(Kind)))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,9 +117,10 @@ class LM:
         sampling = Sampling(temperature, top_p, max_tokens, tuple(stop), seed)
         body = protocol.body(await self._name(), conversation(said, system), sampling)
         asked = Asked(CHAT, body, purpose, sampling.repeatable, protocol.estimate(body, sampling))
-        async for event in self.broker.stream(self.wire, asked, protocol.whole, protocol.pieces):
-            if text := protocol.piece(event):
-                yield text
+        async with aclosing(self.broker.stream(self.wire, asked, protocol.whole, protocol.pieces)) as events:
+            async for event in events:
+                if text := protocol.piece(event):
+                    yield text
 
     async def answer(
         self, question: Said, schema: Any, *, data: Sequence[str] = (), system: str | None = None, attempts: int = 3,

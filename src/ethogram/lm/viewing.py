@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ethogram import __version__
+from ethogram import __version__, folders
 from ethogram.errors import OptionError
 from ethogram.lm.compare import question, told
 from ethogram.lm.wire import CHAT
@@ -30,22 +30,6 @@ _SETTINGS = {"temperature": "temperature", "max_tokens": "max_tokens", "top_p": 
              "stop": "stop_seqs", "logprobs": "logprobs", "top_logprobs": "top_logprobs"}  # fmt: skip
 
 
-def target(path: str | Path) -> Path:
-    """The file that is to be written.
-
-    Raises
-    ------
-    OptionError
-        Its name does not end in .eval, or its folder is not there.
-    """
-    place = Path(path)
-    if place.suffix != ".eval":
-        raise OptionError(f"'{path}' must end in .eval; that is how the viewer knows a log.")
-    if not place.absolute().parent.is_dir():
-        raise OptionError(f"there is no folder {place.absolute().parent}.")
-    return place
-
-
 def to_inspect(calls: Iterable[Mapping[str, Any]], path: str | Path, *, run: str) -> Path:
     """Write calls (of `Recording.calls`) as one log; it appears whole or not at all.
 
@@ -54,7 +38,7 @@ def to_inspect(calls: Iterable[Mapping[str, Any]], path: str | Path, *, run: str
     OptionError
         There are no calls, or the file cannot be written there.
     """
-    place = target(path)
+    place = folders.target(path, ".eval")
     fresh = place.with_name(f".{place.name}.{os.getpid()}")
     summaries: list[dict[str, Any]] = []
     used: dict[str, dict[str, Any]] = defaultdict(dict)
