@@ -8,6 +8,7 @@ import pytest
 from ethogram import options
 from ethogram.errors import OptionError
 from ethogram.nn.slate_system import SlateSystem
+from ethogram.rank.dare import DARE
 from ethogram.rank.din import DIN
 from ethogram.rank.mean_pooled import MeanPooled
 from ethogram.rank.sdim import SDIM
@@ -15,7 +16,7 @@ from ethogram.rank.sdim import SDIM
 SHARED = [o.name for o in options.table(SlateSystem)]
 
 
-@pytest.mark.parametrize("system", [DIN, SDIM, MeanPooled])
+@pytest.mark.parametrize("system", [DIN, SDIM, DARE, MeanPooled])
 def test_options_of_its_own_come_first_and_all_are_explained(system):
     found = options.table(system)
     assert {o.name for o in found} > set(SHARED)
@@ -40,7 +41,7 @@ def test_a_system_must_say_how_it_reads_a_history():
 
 
 def test_sizes_are_refused_when_the_system_is_made():
-    for system in (DIN, SDIM, MeanPooled):
+    for system in (DIN, SDIM, DARE, MeanPooled):
         with pytest.raises(OptionError, match=rf"{system.info.key}: batch = 0; give 1 or more"):
             system(batch=0)
     with pytest.raises(OptionError, match="sdim: attention"):
@@ -48,6 +49,6 @@ def test_sizes_are_refused_when_the_system_is_made():
 
 
 def test_describing_a_ranking_network_does_not_load_torch():
-    rooms = ", ".join(f"ethogram.rank.{key}" for key in ("din", "sdim", "mean_pooled"))
+    rooms = ", ".join(f"ethogram.rank.{key}" for key in ("din", "sdim", "dare", "mean_pooled"))
     code = f"import sys, {rooms}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
