@@ -33,6 +33,7 @@ __all__ = [
     "Recommends",
     "Report",
     "Scores",
+    "ScoresGoals",
     "Seen",
     "Sequences",
     "State",
@@ -93,6 +94,17 @@ class Scores(Protocol):
         In area `rank` a score is the probability of a positive answer, in [0, 1]. `context` has one row per
         question. Unknown users, empty histories and unseen items are answered, not refused.
         """
+        ...
+
+
+@runtime_checkable
+class ScoresGoals(Protocol):
+    """Judges candidates by several goals at once: a click, a basket, a purchase."""
+
+    def score_goals(
+        self, histories: Histories, candidates: Candidates, context: Table | None = None
+    ) -> Mapping[str, np.ndarray]:
+        """Goal -> scores as those of `score`, which are the first goal's. Goals are label columns of the log."""
         ...
 
 
@@ -266,6 +278,7 @@ class Audits(Protocol):
 
 VERBS: dict[str, type] = {
     "score": Scores,
+    "score_goals": ScoresGoals,
     "recommend": Recommends,
     "update": Updates,
     "explain": Explains,

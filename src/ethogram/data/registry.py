@@ -24,6 +24,7 @@ _CLASSES = {
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
     "complete_journey": "CompleteJourney",
+    "conflict": "Conflict",
     "drift": "Drift",
     "interests": "Interests",
     "ml_100k": "ML100K",

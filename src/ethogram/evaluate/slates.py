@@ -22,6 +22,7 @@ from ethogram.evaluate.evaluation import (
     units_of,
     user_ids,
 )  # fmt: skip
+from ethogram.evaluate.goals import judged
 from ethogram.evaluate.machine import measure
 from ethogram.log.histories import Questions
 
@@ -46,6 +47,7 @@ def evaluate_slates(
         ``auc``, ``gauc`` (group AUC, inside slates, weighted by impressions), ``user_auc`` (the same inside users:
         what DIN's paper calls GAUC; users of one class are left out), ``pr_auc``, ``logloss``, ``brier``, ``ece``;
         all weighted. The last three are NaN where a score is no probability (fact `probabilities`).
+        Of a system that scores several goals also each goal's, see `ethogram.evaluate.goals`.
         Intervals of ``ece`` keep the bins of the whole sample; the resampled value lies a little higher than
         the value itself, as noise adds to every bin's gap.
 
@@ -59,11 +61,12 @@ def evaluate_slates(
         if block < 1 or not len(questions):
             raise OptionError(f"evaluate: block = {block}, {len(questions)} slates; both must be at least 1.")
         scores, facts = scored(system, questions, block, watch)
+        goals = None if isinstance(asked, Questions) else _goals(system, asked, part, bootstrap, seed)
         protocol = {
             "task": "slates", "part": part, "bins": bins, "bootstrap": bootstrap, "bootstrap_seed": seed,
         }  # fmt: skip
         try:
-            evaluation = summarised(questions, scores, protocol, facts, cost)
+            evaluation = summarised(questions, scores, protocol, facts, cost, goals)
         except OptionError as error:
             raise OptionError(f"{name_of(system)}: {error}") from error
     return evaluation
@@ -91,10 +94,22 @@ def scored(system: Scorer, questions: Questions, block: int, watch: Watch | None
     return scores if scores is not None else np.zeros(0), {"score_seconds": cpu, "score_wall_seconds": wall}
 
 
+def _goals(system: Any, split: Any, part: str, resamples: int, seed: int) -> _Goals | None:
+    """How a system that scores several goals does on each, where the log has answers to several."""
+    if not hasattr(system, "score_goals"):
+        return None
+    questions = questions_of(split, part, "goals")
+    return judged(system, questions, resamples, seed) if len(questions.labels) > 1 else None
+
+
+_Goals = tuple[dict[str, float], dict[str, np.ndarray], dict[str, Any]]
+
+
 def summarised(
-    questions: Questions, scores: np.ndarray, protocol: dict[str, Any], facts: dict[str, Any], cost: Any
-) -> Evaluation:
-    """The metrics of scores that lie flat beside the candidates of the questions."""
+    questions: Questions, scores: np.ndarray, protocol: dict[str, Any], facts: dict[str, Any], cost: Any,
+    goals: _Goals | None = None,
+) -> Evaluation:  # fmt: skip
+    """The metrics of scores that lie flat beside the candidates of the questions, and those of goals."""
     label, weight = np.asarray(questions.label, np.float64), np.asarray(questions.weight, np.float64)
     _, offsets = questions.candidates.flat(len(questions))
     units = units_of(questions.histories)
@@ -148,6 +163,8 @@ def summarised(
         "candidates": sizes.astype(np.int32), "weight": total,
         "positives": np.bincount(question, label * weight, len(sizes)), "auc": inside, **losses,
     }  # fmt: skip
+    if goals is not None:
+        metrics, draws, facts = metrics | goals[0], draws | goals[1], facts | {"goals": goals[2]}
     ordered = {name: draws[name] for name in metrics if name in draws}
     intervals = {name: boot.interval(metrics[name], column)[1:] for name, column in ordered.items()}
     plan = plan_of(questions, resamples, seed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ethogram.log import condition, facts, room
+from ethogram.log.goals import answered, goals
 from ethogram.log.questions import behaviour
 from ethogram.log.sequences import Sequences
 
@@ -61,7 +62,20 @@ def describe(log: Log) -> dict[str, Any]:
         asked = room.mapped(label, bool, lambda part: ~np.isnan(part))
         found["labelled"] = int(np.count_nonzero(asked))
         found["positive_rate"] = float(room.taken(label, asked).mean()) if asked.any() else None
+        if len(names := goals(sequences.columns)) > 1:
+            found["goals"] = _goals(sequences, names)
     return found
+
+
+def _goals(sequences: Sequences, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Goal -> answers, exposures without one, share of answers that are positive."""
+    shown, told = answered(sequences, names), {}
+    for name in names:
+        values = np.asarray(sequences.columns[name], np.float32)[shown]
+        known = values[~np.isnan(values)]
+        rate = float(known.mean()) if len(known) else None
+        told[name] = {"answered": len(known), "missing": len(values) - len(known), "positive_rate": rate}
+    return told
 
 
 _QUANTILES = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}

@@ -132,7 +132,8 @@ class Features:
     def _sequence(self, asked: Histories, kind: str | None) -> Slices:
         if kind is not None and "kind" in asked.columns:
             code = asked.vocabularies["kind"].encode([kind])[0]
-            asked = asked.only(np.asarray(asked.columns["kind"]) == code)
+            # a kind that the asking log does not know has no events; -1 would find those without a kind
+            asked = asked.only((np.asarray(asked.columns["kind"]) == code) & (code >= 0))
         if self.last is not None:
             asked = asked.last(self.last)
         columns: dict[str, np.ndarray] = {}

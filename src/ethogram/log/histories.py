@@ -288,6 +288,8 @@ class Questions:
     weight: np.ndarray
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     "Columns of the asking events, flat beside the candidates (coded as in the log)."
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    "Answers to each goal (see `ethogram.log.goals`), float32, NaN where missing; filled for questions of ``goals``."
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -307,4 +309,5 @@ class Questions:
             self.label[flat],
             self.weight[flat],
             {k: v[flat] for k, v in self.context.items()},
+            {k: v[flat] for k, v in self.labels.items()},
         )

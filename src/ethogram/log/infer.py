@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ethogram.log import facts, room
 from ethogram.log.columns import Column, Of, as_floats, split_lists
 from ethogram.log.features import Features
+from ethogram.log.goals import goals
 from ethogram.log.questions import OUTCOMES, behaviour
 from ethogram.log.sequences import Sequences
 from ethogram.log.vocabulary import Vocabulary
@@ -77,7 +78,7 @@ def infer(log: Log) -> Features:
             else rows
         )
         for name in asked.columns:
-            if name not in OUTCOMES and name != "kind":
+            if name not in OUTCOMES and name != "kind" and name not in goals(asked.columns):
                 _event(asked, name, "context", columns, vocabularies)
     return Features(tuple(columns), vocabularies, tallies, log.tables)
 

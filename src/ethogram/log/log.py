@@ -178,6 +178,19 @@ class Log:
             raise OptionError(f"ties: '{how}' is neither 'groups' nor 'order'.")
         return self.with_step(steps.StoredOrder()) if how == "order" else self
 
+    def goal(self, name: str) -> Log:
+        """The same log with the answers to another goal as its label; the two change places.
+
+        ``log.goal("buy")`` reads column ``label_buy`` (see `ethogram.log.goals`); "label" is the log as it is. A part
+        of a split stays that part.
+        """
+        from ethogram.log.goals import FIRST, Goal
+
+        if name == FIRST:
+            return self
+        part = self.steps[-1:] if self.steps and isinstance(self.steps[-1], PARTS) else ()
+        return Log(self.source, (*self.steps[: len(self.steps) - len(part)], Goal(name), *part), self.engine)
+
     @overload
     def split(self, protocol: Literal["sliding", "stream"], **options: Any) -> Rolling: ...
     @overload

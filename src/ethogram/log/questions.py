@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ethogram.errors import OptionError, StepError
-from ethogram.log import facts, kernels, room
+from ethogram.log import facts, kernels
+from ethogram.log.goals import answered, goals
 from ethogram.log.histories import Candidates, Histories, Questions
 from ethogram.log.sequences import Sequences
 
@@ -31,14 +32,15 @@ OUTCOMES = (
 
 
 def behaviour(sequences: Sequences) -> Sequences:
-    """The events that are behaviour: all, or, where only some events carry a label, those without one.
+    """The events that are behaviour: all, or, where only some events carry a label, those without any.
 
     (Labels on some events mark exposures: what was shown. What was done is then logged without a label.)
     """
-    if "label" not in sequences.columns:
+    answers = goals(sequences.columns)
+    if not answers:
         return sequences
     if "behaviour" not in sequences._kept:
-        missing = room.mapped(np.asarray(sequences.columns["label"]), bool, np.isnan)
+        missing = ~answered(sequences, answers)
         kept = sequences.keep(missing) if missing.any() and not missing.all() else sequences
         sequences._kept["behaviour"] = kept  # type: ignore[assignment]
     return sequences._kept["behaviour"]  # type: ignore[return-value]
@@ -64,13 +66,15 @@ def questions(part: Log, kind: str, which: str | None) -> Questions:
 
     ``slates``: events with a label, gathered by slate (else by user and clock); the label and weight of each
     candidate lie beside it.
+
+    ``goals``: the same of events with a label of any goal; `Questions.labels` holds the answers to all of them.
     """
     asked = part.sequences()
     if kind == "next":
         return _next(part, behaviour(asked), which or _asks(part))
-    if kind == "slates":
-        return _slates(part, asked)
-    raise OptionError(f"questions: '{kind}' is neither 'next' nor 'slates'.")
+    if kind in ("slates", "goals"):
+        return _slates(part, asked, goals(asked.columns) if kind == "goals" else ())
+    raise OptionError(f"questions: '{kind}' is none of 'next', 'slates' and 'goals'.")
 
 
 def _asks(part: Log) -> str:
@@ -111,10 +115,10 @@ def _next(part: Log, asked: Sequences, which: str) -> Questions:
     return Questions(asking, Candidates(item[rows], asked.vocabularies["item"], offsets), ones, ones)
 
 
-def _slates(part: Log, asked: Sequences) -> Questions:
+def _slates(part: Log, asked: Sequences, answers: tuple[str, ...] = ()) -> Questions:
     if "label" not in asked.columns:
         raise StepError("questions: no event carries a label; name the label's column, or ask for 'next'.")
-    rows = np.flatnonzero(~np.isnan(np.asarray(asked.columns["label"])))
+    rows = np.flatnonzero(answered(asked, answers or ("label",)))
     if not len(rows):
         raise StepError("questions: no event of this part carries a label.")
     group = asked.group[rows]
@@ -133,7 +137,7 @@ def _slates(part: Log, asked: Sequences) -> Questions:
     context = {
         name: np.asarray(column)[rows]
         for name, column in asked.columns.items()
-        if name not in OUTCOMES and name != "kind"
+        if name not in OUTCOMES and name != "kind" and name not in goals(asked.columns)
     }
     return Questions(
         asking,
@@ -141,4 +145,5 @@ def _slates(part: Log, asked: Sequences) -> Questions:
         np.asarray(asked.columns["label"])[rows].astype(np.float32),
         np.where(np.isnan(weight), 1, weight).astype(np.float32),
         context,
+        {name: np.asarray(asked.columns[name])[rows].astype(np.float32) for name in answers},
     )

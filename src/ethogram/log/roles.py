@@ -32,7 +32,7 @@ class Roles:
     value: str | None = None
     "How much: rating, amount, dwell."
     label: str | None = None
-    "The answer that a model should predict, in [0, 1] for probabilities."
+    "The answer that a model should predict, in [0, 1] for probabilities; answers to further goals: `label_buy` ..."
     weight: str | None = None
     "How many events of the full population this one stands for; at least 0."
     session: str | None = None

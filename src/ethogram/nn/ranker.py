@@ -46,9 +46,10 @@ class SlateRanker:
         asked = train.questions("slates")
         held = valid.questions("slates") if valid is not None else None
         popular = Prior(chosen, train)
+        also = getattr(network, "also", None)
         first = () if before is None else before(network)
         went = slates.fit(
-            network, chosen, asked, how, valid=held, popular=popular, seed=seed, watch=watch, before=first
+            network, chosen, asked, how, valid=held, popular=popular, also=also, seed=seed, watch=watch, before=first
         )
         return cls(chosen, network, went)
 
@@ -60,7 +61,10 @@ class SlateRanker:
             names = [c.name for c in features.of("item") if c.type == "categorical"]
             raise OptionError(f"category: no categorical item column '{tag}'.{nearest(tag, names)} Columns: {names}.")
         cross = getattr(options, "cross", "product")
-        return slates.SlateNetwork(features, interest, act=options.activation, tag=tag, seed=seed, cross=cross, **shape)
+        made: slates.SlateNetwork = getattr(options, "_network", slates.SlateNetwork)(
+            features, interest, act=options.activation, tag=tag, seed=seed, cross=cross, **shape
+        )
+        return made
 
     def score(self, histories: Histories, candidates: Candidates, context: pa.Table | None = None) -> np.ndarray:
         """Probabilities in the shape of the candidates."""

@@ -11,7 +11,7 @@ Rows with weights, and negatives that were sampled: see `ethogram.nn.weighing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,6 +185,16 @@ class SlateNetwork(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Logits from the candidates' interests; `lengths` counts the events behind each question."""
         tower = tower or self.tower
+        read, added = self.crossing(batch, *self.read(batch, queries, ends, found, lengths), ends)
+        if tower is None:
+            return added.float()  # type: ignore[union-attr]
+        answer: Tensor = tower(read) + added
+        return answer.float()
+
+    def read(
+        self, batch: Batch, queries: Tensor, ends: Tensor, found: Tensor, lengths: Tensor
+    ) -> tuple[list[Tensor], Tensor]:  # fmt: skip
+        """(columns [Q, width] of candidates, their interests, users and context; numbers [Q, NUMBERS])."""
         parts = list(found.split([found.shape[1] - self.beside, self.beside], 1)) if self.beside else [found]
         parts = [queries, *parts]
         if (users := self.users(batch.users)) is not None:
@@ -193,12 +203,7 @@ class SlateNetwork(nn.Module):
         context = self.context(batch.candidates.columns, batch.candidates.flat()[0])
         if context is not None:
             parts.append(context)
-        numbers = self._numbers(batch, ends, lengths)
-        read, added = self.crossing(batch, parts, numbers, ends)
-        if tower is None:
-            return added.float()  # type: ignore[union-attr]
-        answer: Tensor = tower(read) + added
-        return answer.float()
+        return parts, self._numbers(batch, ends, lengths)
 
     def _numbers(self, batch: Batch, ends: Tensor, lengths: Tensor) -> Tensor:
         """Length of the history and popularity of the candidate, [Q, NUMBERS]."""
@@ -275,13 +280,14 @@ def batches(batch: Batch, how: Learning, rng: np.random.Generator) -> Iterable[B
 
 def fit(
     network: SlateNetwork, features: Features, asked: Questions, how: Learning, *, valid: Questions | None = None,
-    popular: Prior | None = None, seed: int = 0, watch: Any = None, checkpoint: Any = None, identity: str = "",
-    before: Sequence[Any] = (),
+    popular: Prior | None = None, also: Callable[[Batch], Tensor] | None = None, seed: int = 0, watch: Any = None,
+    checkpoint: Any = None, identity: str = "", before: Sequence[Any] = (),
 ) -> Trained:  # fmt: skip
     """Train on slates; with `valid`, keep the epoch of the least weighted log-loss there.
 
-    `popular` tells how popular the candidates are; without it nothing is known of that. `before`: what acts on the
-    gradients of each step before the optimisers do, in their shape.
+    `popular` tells how popular the candidates are; without it nothing is known of that. `also` is a further loss of a
+    batch, asked for behind the answers to it. `before`: what acts on the gradients of each step before the optimisers
+    do, in their shape.
 
     Raises
     ------
@@ -295,14 +301,8 @@ def fit(
     no_leak(asked)
     shift, weighs = weighing(asked)
     rate = float(np.clip(np.average(asked.label, weights=asked.weight), 1e-6, 1 - 1e-6))
-    asked, (first, last) = _share(asked)
-    whole = features.encode(asked)
+    whole, (first, last) = prepared(network, features, asked, popular)
     assert whole.label is not None
-    if popular is not None:
-        assert whole.candidates is not None
-        columns = {**whole.candidates.columns, prior.COLUMN: popular.before(whole)}
-        whole = replace(whole, candidates=replace(whole.candidates, columns=columns))
-        network.popularity.copy_(torch.from_numpy(popular.last))
     label, offset = torch.from_numpy(whole.label), torch.from_numpy(shift[first:last])
     weight = None if weighs is None else torch.from_numpy(weighs[first:last])
 
@@ -310,11 +310,12 @@ def fit(
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         found = network.answers(batch)
         device = found[0].device
-        own = None if weight is None else weight[rows].to(device)
+        mine = None if weight is None else weight[rows].to(device)
         shifted, told = offset[rows].to(device), label[rows].to(device)
-        return torch.stack([bce(logits + shifted, told, own) for logits in found]).sum()
+        own = torch.stack([bce(logits + shifted, told, mine) for logits in found]).sum()
+        return own if also is None else own + also(batch)
 
-    valid = _share(valid)[0] if valid is not None and len(valid) else None
+    valid = share(valid)[0] if valid is not None and len(valid) else None
     held = features.encode(valid) if valid is not None else None
 
     def value() -> float:
@@ -326,6 +327,30 @@ def fit(
         return -distributed.mean(losses, valid.weight)
 
     network.begin(rate)
+    told = None if held is None else value
+    kept = {"watch": watch, "checkpoint": checkpoint, "identity": identity}
+    return learn(network, features, whole, how, loss, told, before=before, seed=seed, **kept)
+
+
+def prepared(
+    network: SlateNetwork, features: Features, asked: Questions, popular: Prior | None
+) -> tuple[Batch, tuple[int, int]]:  # fmt: skip
+    """(this process's questions encoded, with what was popular before each; their candidates among all)."""
+    asked, bounds = share(asked)
+    whole = features.encode(asked)
+    if popular is not None:
+        assert whole.candidates is not None
+        columns = {**whole.candidates.columns, prior.COLUMN: popular.before(whole)}
+        whole = replace(whole, candidates=replace(whole.candidates, columns=columns))
+        network.popularity.copy_(torch.from_numpy(popular.last))
+    return whole, bounds
+
+
+def learn(
+    network: SlateNetwork, features: Features, whole: Batch, how: Learning, loss: Callable[[Batch], Tensor],
+    value: Callable[[], float] | None, *, before: Sequence[Any] = (), seed: int = 0, **kept: Any,
+) -> Trained:  # fmt: skip
+    """Minimise a loss over an encoded whole; `value` of the validation part, higher is better, says when to stop."""
     counts = occurrences(features, whole)
     network.count(counts if (ranks := distributed.group()) is None else ranks.sums(counts))
     tables, times = zip(*network.sparse, strict=True)
@@ -336,13 +361,12 @@ def fit(
     ]
     return train(
         network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
-        valid=None if held is None else value, patience=how.patience,
-        precision=how.precision, checkpoint=checkpoint, identity=identity, watch=watch,  # type: ignore[arg-type]
-        weigh=lambda batch: batch.candidates.lengths.sum(),
+        valid=value, patience=how.patience,
+        precision=how.precision, weigh=lambda batch: batch.candidates.lengths.sum(), **kept,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _share(asked: Questions) -> tuple[Questions, tuple[int, int]]:
+def share(asked: Questions) -> tuple[Questions, tuple[int, int]]:
     """(the questions that this process reads, their candidates among all)."""
     _, ends = asked.candidates.flat(len(asked))
     first, last = distributed.bounds(asked.histories.lengths + np.diff(ends))

@@ -27,6 +27,7 @@ Promise = Callable[[Case], None]
 
 BY_VERB: dict[str, tuple[Promise, ...]] = {
     "score": scoring.CHECKS,
+    "score_goals": scoring.GOALS,
     "explain": scoring.EXPLAIN,
     "recommend": recommending.CHECKS,
     "update": recommending.UPDATE,

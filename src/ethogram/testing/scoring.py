@@ -92,5 +92,18 @@ def reasons(case: Case) -> None:
     assert all(s <= 1 + 1e-5 for s in sums.values()), "shares add up to more than the whole"
 
 
+def goals(case: Case) -> None:
+    """Every goal has scores in the shape of the candidates, and `score` is the first goal's."""
+    histories, candidates = case.asked
+    alone = np.asarray(case.fitted.score(histories, candidates))
+    found = case.fitted.score_goals(histories, candidates)
+    assert found, "no goal is scored"
+    for name, scores in found.items():
+        assert np.shape(scores) == alone.shape, f"goal '{name}': shape {np.shape(scores)}, not {alone.shape}"
+    first = next(iter(found))
+    assert close(found[first], alone), f"score differs from the scores of the first goal, '{first}'"
+
+
+GOALS = (goals,)
 CHECKS = (shapes, alone, candidates_alone, probabilities, learns)
 EXPLAIN = (reasons,)
