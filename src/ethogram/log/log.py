@@ -184,12 +184,13 @@ class Log:
         ``log.goal("buy")`` reads column ``label_buy`` (see `ethogram.log.goals`); "label" is the log as it is. A part
         of a split stays that part.
         """
-        from ethogram.log.goals import FIRST, Goal
+        from ethogram.log.goals import FIRST, FURTHER, Goal
 
         if name == FIRST:
             return self
         part = self.steps[-1:] if self.steps and isinstance(self.steps[-1], PARTS) else ()
-        return Log(self.source, (*self.steps[: len(self.steps) - len(part)], Goal(name), *part), self.engine)
+        step = Goal(name.removeprefix(FURTHER))
+        return Log(self.source, (*self.steps[: len(self.steps) - len(part)], step, *part), self.engine)
 
     @overload
     def split(self, protocol: Literal["sliding", "stream"], **options: Any) -> Rolling: ...

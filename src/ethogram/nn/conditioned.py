@@ -90,7 +90,7 @@ class Hypernetwork(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.goal = nn.Parameter(torch.empty(goals, condition).normal_(generator=generator))
         self.kind = nn.Parameter(torch.empty(kinds, condition).normal_(generator=generator))
-        self.made = linear(2 * condition, NORMS * 2 * width)
+        self.made = linear(2 * condition, NORMS * 2 * width, generator)
         with torch.no_grad():
             self.made.weight.zero_()
         self.width = width

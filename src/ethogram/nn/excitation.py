@@ -38,8 +38,9 @@ class Excitation(nn.Module):
         self.register_buffer("place", torch.repeat_interleave(torch.arange(fields), sizes), persistent=False)
         self.squeeze = nn.Parameter((1.0 / sizes)[self.place])
         hidden = max(2, fields // reduction)
-        self.down = linear(fields, hidden, torch.Generator().manual_seed(seed))
-        self.up = linear(hidden, total if bitwise else fields)
+        generator = torch.Generator().manual_seed(seed)
+        self.down = linear(fields, hidden, generator)
+        self.up = linear(hidden, total if bitwise else fields, generator)
         self.bitwise, self.fields = bitwise, fields
         with torch.no_grad():
             self.up.weight.zero_()

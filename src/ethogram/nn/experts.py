@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.nn.activation import Activation, activation
+from ethogram.nn.bent import Bent
 from ethogram.nn.dropout import Dropout
 from ethogram.nn.mlp import linear
 
@@ -37,8 +38,10 @@ class Experts(nn.Module):
             self.biases.append(torch.zeros(count, width))
             inputs = width
         for width in hidden:
-            bend = activation(act, count * width)
-            self.bends.append(nn.Sequential(bend, Dropout(dropout)) if dropout else bend)
+            if act == "dice":
+                self.bends.append(nn.Sequential(activation(act, count * width), Dropout(dropout)))
+            else:
+                self.bends.append(Bent(dropout, count * width if act == "prelu" else None))
 
     def forward(self, rows: Tensor) -> Tensor:
         """[Q, inputs] -> [Q, E, width]."""
@@ -46,6 +49,7 @@ class Experts(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             out = torch.baddbmm(bias.unsqueeze(1), out, weight)
             if i < len(self.bends):
-                flat = out.transpose(0, 1).reshape(len(rows), -1)
-                out = self.bends[i](flat).view(len(rows), self.count, -1).transpose(0, 1)
+                shape = len(rows), self.count, weight.shape[2]
+                bent = self.bends[i](out.transpose(0, 1).reshape(len(rows), self.count * shape[2]))
+                out = bent.view(shape).transpose(0, 1)
         return out.transpose(0, 1)

@@ -1,9 +1,9 @@
 """What each kind of a person's behaviour says about a candidate, for each goal.
 
-    task       one attention block for every goal and kind, its layer norms made by a hypernetwork
-    separate   a block of its own for each pair of a goal and a kind
-    shared     a block for each kind, the same for all goals
-    mean       the mean of the events, the same for all goals and candidates
+task       one attention block for every goal and kind, its layer norms made by a hypernetwork
+separate   a block of its own for each pair of a goal and a kind
+shared     a block for each kind, the same for all goals
+mean       the mean of the events, the same for all goals and candidates
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ class GoalRanker:
         if len(set(names)) < len(names):
             raise OptionError(f"goals: {', '.join(names)}: one is named twice.")
         if weights and len(weights) != len(names):
-            raise OptionError(f"weights: {len(weights)} for {len(names)} goals ({', '.join(names)}); give one for each.")
+            raise OptionError(
+                f"weights: {len(weights)} for {len(names)} goals ({', '.join(names)}); give one for each."
+            )
         features = replace(train.features().limit(options.last), sequences=sequences(train, kinds), _kept={})
         asked = train.questions("goals")
         network = make(features, names or ("label",), seed)
@@ -102,8 +104,9 @@ def sequences(train: Log, kinds: Sequence[str] | None) -> dict[str, str | None]:
         kinds = having if len(having) > 1 else [ALL]
     for kind in kinds:
         if kind != ALL and kind not in having:
+            known = [*having, ALL]
             raise OptionError(
-                f"kinds: no behaviour of kind '{kind}'.{nearest(kind, [*having, ALL])} Kinds: {', '.join([*having, ALL])}."
+                f"kinds: no behaviour of kind '{kind}'.{nearest(kind, known)} Kinds: {', '.join(known)}."
             )
     if not kinds or len(set(kinds)) < len(kinds):
         raise OptionError(f"kinds: {list(kinds)}; name each kind once, one at least.")

@@ -156,14 +156,8 @@ def fit(
     def loss(batch: Batch) -> Tensor:
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         logits = network(batch)
-        total = logits.new_zeros(())
-        for k, share in enumerate(shares):
-            some = known[rows, k]
-            if bool(some.any()):
-                mine, there = rows[some], some.to(logits.device)
-                right = wanted[mine, k].to(logits.device)
-                total = total + float(share) * bce(logits[there, k] + offset[mine, k].to(logits.device), right)
-        return total
+        mine, there, moved = (t[rows].to(logits.device) for t in (wanted, known, offset))
+        return masked(logits + moved, mine, there, shares)
 
     network.head.begin(np.log(rates / (1 - rates)).tolist())
     held = features.encode(slates.share(valid)[0]) if valid is not None and len(valid) else None
@@ -176,6 +170,21 @@ def fit(
 
     told = None if held is None else value
     return slates.learn(network, features, whole, how, loss, told, seed=seed, watch=watch)
+
+
+def masked(logits: Tensor, label: Tensor, known: Tensor, shares: Sequence[float] | np.ndarray) -> Tensor:
+    """``sum_k shares_k mean BCE(logits_k, label_k)`` over the rows whose answer to k is known; 0 where none is.
+
+    Parameters
+    ----------
+    logits, label, known : [Q, goals]; a label that is not known may be any number.
+    """
+    total = logits.new_zeros(())
+    for k, share in enumerate(shares):
+        some = known[:, k]
+        if bool(some.any()):
+            total = total + float(share) * bce(logits[some, k], label[some, k])
+    return total
 
 
 def losses(network: GoalNetwork, held: Batch, asked: Questions, tokens: int = 262_144) -> Mapping[str, float]:
