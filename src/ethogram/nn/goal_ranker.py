@@ -105,9 +105,7 @@ def sequences(train: Log, kinds: Sequence[str] | None) -> dict[str, str | None]:
     for kind in kinds:
         if kind != ALL and kind not in having:
             known = [*having, ALL]
-            raise OptionError(
-                f"kinds: no behaviour of kind '{kind}'.{nearest(kind, known)} Kinds: {', '.join(known)}."
-            )
+            raise OptionError(f"kinds: no behaviour of kind '{kind}'.{nearest(kind, known)} Kinds: {', '.join(known)}.")
     if not kinds or len(set(kinds)) < len(kinds):
         raise OptionError(f"kinds: {list(kinds)}; name each kind once, one at least.")
     return {"history": None, **{f"kind {kind}": None if kind == ALL else kind for kind in kinds}}

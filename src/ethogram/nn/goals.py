@@ -13,7 +13,6 @@ the one before it: p_k = p_{k-1} sigmoid(l_k) (X. Ma et al.: Entire Space Multi-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ethogram.errors import StepError
-from ethogram.log import Batch, Features, Questions
+from ethogram.log import Batch, Candidates, Features, Questions
 from ethogram.nn import distributed, slates
 from ethogram.nn.excitation import Excitation
 from ethogram.nn.goal_interest import GoalInterest
@@ -32,6 +31,7 @@ from ethogram.nn.multitask import Head
 from ethogram.nn.prior import Prior
 from ethogram.nn.ragged import each
 from ethogram.nn.train import Trained
+from ethogram.nn.weighing import weighing
 from ethogram.numeric.slates import both_answers
 
 
@@ -144,20 +144,20 @@ def fit(
     """
     label = answers(asked, network.goals)
     shares = np.asarray(weights or [1.0] * len(network.goals), np.float64)
-    shift = np.stack([slates.offsets_of(replace(asked, label=label[:, k])) for k in range(label.shape[1])], 1)
-    weight = asked.weight[:, None] * ~np.isnan(label)
-    rates = np.clip((weight * np.nan_to_num(label)).sum(0) / weight.sum(0), 1e-6, 1 - 1e-6)
+    shift, weighs = weighed(asked, label)
+    mass = asked.weight[:, None] * ~np.isnan(label)
+    rates = np.clip((mass * np.nan_to_num(label)).sum(0) / mass.sum(0), 1e-6, 1 - 1e-6)
     if network.chain:
         rates[1:] = np.clip(rates[1:] / rates[:-1], 1e-6, 1 - 1e-6)
     whole, (first, last) = slates.prepared(network, features, asked, popular)
     known = torch.from_numpy(~np.isnan(label[first:last]))
-    wanted, offset = torch.from_numpy(np.nan_to_num(label[first:last])), torch.from_numpy(shift[first:last])
+    wanted, offset, weight = (torch.from_numpy(a[first:last]) for a in (np.nan_to_num(label), shift, weighs))
 
     def loss(batch: Batch) -> Tensor:
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         logits = network(batch)
-        mine, there, moved = (t[rows].to(logits.device) for t in (wanted, known, offset))
-        return masked(logits + moved, mine, there, shares)
+        mine, there, moved, counts = (t[rows].to(logits.device) for t in (wanted, known, offset, weight))
+        return masked(logits + moved, mine, there, shares, counts)
 
     network.head.begin(np.log(rates / (1 - rates)).tolist())
     held = features.encode(slates.share(valid)[0]) if valid is not None and len(valid) else None
@@ -172,18 +172,35 @@ def fit(
     return slates.learn(network, features, whole, how, loss, told, seed=seed, watch=watch)
 
 
-def masked(logits: Tensor, label: Tensor, known: Tensor, shares: Sequence[float] | np.ndarray) -> Tensor:
+def weighed(asked: Questions, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of the logits and weights of the losses by goal (see `ethogram.nn.weighing`), float32[Q, goals]."""
+    codes, ends = asked.candidates.flat(len(asked))
+    shift, weight = np.zeros_like(label), np.ones_like(label)
+    for k in range(label.shape[1]):
+        rows = np.flatnonzero(~np.isnan(label[:, k]))
+        kept = Candidates(codes[rows], asked.candidates.vocabulary, np.searchsorted(rows, ends))
+        some = Questions(asked.histories, kept, label[rows, k], asked.weight[rows])
+        shift[rows, k], counts = weighing(some)
+        if counts is not None:
+            weight[rows, k] = counts
+    return shift, weight
+
+
+def masked(
+    logits: Tensor, label: Tensor, known: Tensor, shares: Sequence[float] | np.ndarray, weight: Tensor | None = None
+) -> Tensor:  # fmt: skip
     """``sum_k shares_k mean BCE(logits_k, label_k)`` over the rows whose answer to k is known; 0 where none is.
 
     Parameters
     ----------
-    logits, label, known : [Q, goals]; a label that is not known may be any number.
+    logits, label, known, weight : [Q, goals]; a label that is not known may be any number.
     """
     total = logits.new_zeros(())
     for k, share in enumerate(shares):
         some = known[:, k]
         if bool(some.any()):
-            total = total + float(share) * bce(logits[some, k], label[some, k])
+            own = None if weight is None else weight[some, k]
+            total = total + float(share) * bce(logits[some, k], label[some, k], own)
     return total
 
 

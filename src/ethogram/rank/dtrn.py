@@ -101,6 +101,10 @@ class DTRN(SlateSystem):
             raise OptionError(f"dtrn: expert = {self.expert}; there is one layer at least, of 1 or more values.")
         if self.goals is not None and not self.goals:
             raise OptionError("dtrn: goals = (); name one goal at least, or none for all of the log.")
+        if self.calibrate != "none" and self.goals is not None and self.goals[0] != "label":
+            raise OptionError(
+                f"dtrn: calibrate = {self.calibrate} maps the answers to 'label'; name it first in goals."
+            )
         if any(not w > 0 for w in self.weights):
             raise OptionError(f"dtrn: weights = {self.weights}; each is above 0.")
 
@@ -150,9 +154,9 @@ class DTRN(SlateSystem):
     def score_goals(
         self, histories: Histories, candidates: Candidates, context: Table | None = None
     ) -> Mapping[str, np.ndarray]:
-        """Probability of each goal for each candidate, by label column."""
-        found: Mapping[str, np.ndarray] = self.fitted.score(histories, candidates, context)
-        return found
+        """Probability of each goal for each candidate, by label column; `calibrate` maps those of the first."""
+        first, *others = self.fitted.score(histories, candidates, context).items()
+        return {first[0]: self.calibrated(first[1]), **dict(others)}
 
     def state(self) -> State:
         found: State = self.fitted.state()

@@ -103,7 +103,7 @@ def conflict(bench: Any) -> Grid:
         metric="auc/mean",
         seeds=3,
         protocol="by-user",
-        split={"valid": 0.1, "test": 0.5},
+        split={"valid": 0.3 if bench.quick else 0.1, "test": 0.4 if bench.quick else 0.5},
         budget="60m",
         quick=QUICK,
         holds=holds,
@@ -195,7 +195,7 @@ def cosine(bench: Any, options: Mapping[str, Any]) -> float:
     from ethogram.nn.goals import masked
     from ethogram.system import system
 
-    cut = world(-0.9, bench.quick).split("by-user", valid=0.1, test=0.5)
+    cut = world(-0.9, bench.quick).split("by-user", valid=0.3, test=0.3)
     more = {"epochs": 1, "questions": 32} if bench.quick else {"epochs": 3}
     network = system("dtrn", **{**TUNED, **options, **more}).fit(cut.train, cut.valid, seed=0)
     features, network = network.fitted.features, network.fitted.network
