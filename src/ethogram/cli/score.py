@@ -62,8 +62,12 @@ def score(
             "score": scores,
         }
     )
+    if "score_goals" in built.info.verbs:
+        goals = list(built.score_goals(asked, judged).items())
+        for goal, found in goals[1:] if len(goals) > 1 else []:
+            table = table.append_column(goal, pa.array(np.asarray(found, np.float64).reshape(-1)))
     rows: list[dict[str, Any]] = table.slice(0, table.num_rows if users or lists else SHOWN).to_pylist()
-    say.table(("question", "user", "item", "score"), [tuple(map(_cell, r.values())) for r in rows])
+    say.table(tuple(table.column_names), [tuple(map(_cell, r.values())) for r in rows])
     if len(rows) < table.num_rows:
         say.line(f"... {table.num_rows:,} rows" + ("" if out else "; --out FILE writes all"))
     if out is not None:

@@ -28,6 +28,7 @@ _CLASSES = {
     "drift": "Drift",
     "interests": "Interests",
     "ml_100k": "ML100K",
+    "shoppers": "Shoppers",
 }
 """Name (and module) -> class, so that listing names imports nothing."""
 

@@ -71,7 +71,8 @@ class Batch:
     items : name -> ItemColumn; ``items["item"]`` is the identity.
     sequences : name -> Slices, the histories. candidates : Slices or None.
     users : name -> array[n]. user_tables : name -> embedding table (None for numeric).
-    time : int64[n], when each question is asked. label, weight : float32, flat beside the candidates, or None.
+    time : int64[n], when each question is asked. people : int32[n], who asks, -1 for strangers.
+    label, weight : float32, flat beside the candidates, or None.
     """
 
     items: Mapping[str, ItemColumn]
@@ -82,6 +83,7 @@ class Batch:
     time: np.ndarray
     label: np.ndarray | None = None
     weight: np.ndarray | None = None
+    people: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -94,4 +96,5 @@ class Batch:
             candidates=None if self.candidates is None else self.candidates[rows],
             users={k: v[rows] for k, v in self.users.items()},
             time=self.time[rows],
+            people=None if self.people is None else self.people[rows],
         )

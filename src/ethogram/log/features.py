@@ -127,7 +127,8 @@ class Features:
             columns, tables = self._context(asked, context, n, np.diff(offsets))
             judged = Slices(codes + 1, offsets[:-1], offsets[1:], columns, tables)
         users, user_tables = self._users(asked)
-        return Batch(self._items(items, asked.tables.get("items")), sequences, judged, users, user_tables, asked.time)
+        known = self._items(items, asked.tables.get("items"))
+        return Batch(known, sequences, judged, users, user_tables, asked.time, people=asked.users)
 
     def _sequence(self, asked: Histories, kind: str | None) -> Slices:
         if kind is not None and "kind" in asked.columns:

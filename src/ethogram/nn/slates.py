@@ -101,6 +101,7 @@ class SlateNetwork(nn.Module):
         several = deep and getattr(self.interest, "several", False)
         self.second = Tower(inputs, hidden, act=act, dropout=dropout, norm=norm, seed=seed + 1) if several else None
         self.register_buffer("popularity", torch.zeros(features.tables["item"]))
+        self.asked_in_training = 0
 
     @property
     def sparse(self) -> list[tuple[nn.Parameter, Tensor | None]]:
@@ -351,6 +352,7 @@ def learn(
     value: Callable[[], float] | None, *, before: Sequence[Any] = (), seed: int = 0, **kept: Any,
 ) -> Trained:  # fmt: skip
     """Minimise a loss over an encoded whole; `value` of the validation part, higher is better, says when to stop."""
+    network.asked_in_training = min(len(whole), how.questions or len(whole))
     counts = occurrences(features, whole)
     network.count(counts if (ranks := distributed.group()) is None else ranks.sums(counts))
     tables, times = zip(*network.sparse, strict=True)
