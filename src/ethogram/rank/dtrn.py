@@ -79,6 +79,8 @@ class DTRN(SlateSystem):
     "Layers of an expert, or of the shared bottom."
     hidden: tuple[int, ...] = (32,)
     "Hidden layers of each goal's tower."
+    patience: int = 2
+    "Epochs without a better validation log-loss, the mean over goals, before training stops."
     heads: int = 2
     "Heads of the attention."
     condition: int = 4
