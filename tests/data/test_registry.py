@@ -9,7 +9,18 @@ import pytest
 from ethogram import data
 from ethogram.errors import MissingData, MissingExtra, OptionError, UnknownName
 
-NAMES = ["ads16", "adverts", "amazon_beauty", "amazon_games", "complete_journey", "drift", "interests", "ml_100k"]
+NAMES = [
+    "ads16",
+    "adverts",
+    "amazon_beauty",
+    "amazon_games",
+    "complete_journey",
+    "conflict",
+    "drift",
+    "interests",
+    "ml_100k",
+    "shoppers",
+]
 
 
 def test_names():
@@ -35,7 +46,7 @@ def test_unknown_names_and_options_name_the_nearest():
 
 
 def test_real_data_has_no_truth():
-    with pytest.raises(OptionError, match="generators have: adverts, drift, interests"):
+    with pytest.raises(OptionError, match="generators have: adverts, conflict, drift, interests, shoppers"):
         data.truth("ml_100k")
 
 
