@@ -116,14 +116,14 @@ class BlendNetwork(SlateNetwork):
         """Begin at the base rate."""
         self.bias.fill_(float(np.log(rate / (1 - rate))))
 
-    def forward(self, batch: Batch) -> Tensor:
+    def answers(self, batch: Batch) -> list[Tensor]:
         """Logits of all candidates, flat [Q]."""
         keys, spans, queries, ends, tags = self.vectors(batch)
         found = self.interest(keys, spans, queries, ends, **tags)
         read, _ = self.crossing(batch, *self.read(batch, queries, ends, found, spans.diff()), ends)
         blend = self._gates(batch, keys, spans, queries, ends)
         answer: Tensor = (blend * self.experts(read).squeeze(2)).sum(1) + self.bias
-        return answer.float()
+        return [answer.float()]
 
     def _gates(self, batch: Batch, keys: Tensor, spans: Tensor, queries: Tensor, ends: Tensor) -> Tensor:
         """[Q, experts]; with a query one gate is made for each question."""

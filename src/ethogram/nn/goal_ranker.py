@@ -14,7 +14,7 @@ from ethogram.log import Candidates, Features, Histories, Log
 from ethogram.log.goals import checked, goals
 from ethogram.log.questions import behaviour
 from ethogram.nn import goals as several
-from ethogram.nn import slates
+from ethogram.nn import saved, slates
 from ethogram.nn.prior import Prior
 from ethogram.nn.train import Trained
 from ethogram.verbs import State
@@ -73,7 +73,7 @@ class GoalRanker:
         trained = {"epoch": self.trained.epoch, "best_epoch": self.trained.best_epoch, "best": self.trained.best}
         trained |= {"stopped": self.trained.stopped, "curve": self.trained.curve}
         facts = {"features": json, "trained": trained, "goals": list(self.network.goals)}
-        return State({**counts, **slates.arrays(self.network)}, {**tables, "goals": self.told}, facts)
+        return State({**counts, **saved.arrays(self.network)}, {**tables, "goals": self.told}, facts)
 
     @classmethod
     def restore(cls, make: Make, state: State) -> GoalRanker:
@@ -81,7 +81,7 @@ class GoalRanker:
         tables = {name: table for name, table in state.tables.items() if name != "goals"}
         features = Features.restored(tables, state.json["features"], state.arrays)
         network = make(features, state.json["goals"], 0)
-        slates.restore(network, state.arrays)
+        saved.restore(network, state.arrays)
         network.eval()
         return cls(features, network, Trained(**state.json["trained"]), state.tables["goals"])
 

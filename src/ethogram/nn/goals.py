@@ -32,7 +32,7 @@ from ethogram.nn.prior import Prior
 from ethogram.nn.ragged import each
 from ethogram.nn.train import Trained
 from ethogram.nn.weighing import weighing
-from ethogram.numeric.slates import both_answers
+from ethogram.numeric.slates import both_answers, no_leak
 
 
 class GoalNetwork(slates.SlateNetwork):
@@ -143,6 +143,7 @@ def fit(
         See `answers`.
     """
     label = answers(asked, network.goals)
+    no_leak(asked)
     shares = np.asarray(weights or [1.0] * len(network.goals), np.float64)
     shift, weighs = weighed(asked, label)
     mass = asked.weight[:, None] * ~np.isnan(label)
