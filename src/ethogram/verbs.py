@@ -32,6 +32,7 @@ __all__ = [
     "Questions",
     "Recommends",
     "Report",
+    "Routes",
     "Scores",
     "ScoresGoals",
     "Seen",
@@ -276,6 +277,28 @@ class Audits(Protocol):
         ...
 
 
+@runtime_checkable
+class Routes(Protocol):
+    """Sends each prompt to the model of a library that will do best on it, as far as its user's wishes allow."""
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Learn from runs of the library: an event is a prompt (`text`) put to a model (`item`), its loss (`value`).
+
+        `user` names the prompt; not every model must have been asked. The log's items table is the library: what is
+        known of each model.
+        """
+        ...
+
+    def route(self, prompts: Sequence[str], *, flags: Sequence[str] = ()) -> Table:
+        """The library ranked for each prompt; rank 1 is where it goes.
+
+        Columns `question` (int64), `model`, `rank` (null where a constraint removed the model), `predicted` (loss),
+        `penalty` (of the wishes), `score` (their sum, lower is better), `why`. Rows by question, then rank.
+        `flags` are wishes for all prompts; those that a prompt holds itself are added and taken out of its text.
+        """
+        ...
+
+
 VERBS: dict[str, type] = {
     "score": Scores,
     "score_goals": ScoresGoals,
@@ -285,5 +308,6 @@ VERBS: dict[str, type] = {
     "act": Acts,
     "assess": Assesses,
     "audit": Audits,
+    "route": Routes,
 }
 """Verb name as declared in `@system(verbs=...)` -> the protocol that it promises."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "act": "Pursue a goal in a world of texts, and show the steps.",
     "assess": "Judge the behaviour in a log, with reasons.",
     "audit": "Put an audit's cases to a language model, and report.",
+    "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
     "tune": "Search the options of a system that do best on validation.",
     "run": "Run a record's saved configuration again, changed if you like.",
@@ -60,7 +61,11 @@ GROUPS = {
             "chat": "Talk to a model.",
             "probe": "Ask a model what it can really do.",
             "bench": "Measure how fast a model is here.",
+<<<<<<< HEAD
             "tune": "Teach a model by examples or pairs, and write it to be served.",
+=======
+            "trial": "Put prompts to several models and keep their losses, for a router to learn from.",
+>>>>>>> c85d49c (tryage: a router of prompts to the models of a library, the verb route, trials of models, Pareto fronts and regret)
             "cache": "Show or drop the kept answers.",
             "log": "Show, filter and compare the calls of runs.",
         },

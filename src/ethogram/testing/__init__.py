@@ -17,7 +17,7 @@ from typing import Any
 
 from ethogram.catalogue import SystemInfo
 from ethogram.system import LEARNED, info
-from ethogram.testing import acting, always, recommending, scoring
+from ethogram.testing import acting, always, recommending, routing, scoring
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -34,6 +34,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "act": acting.ACTS,
     "assess": acting.ASSESSES,
     "audit": acting.AUDITS,
+    "route": routing.ROUTES,
 }
 """Verb -> what a system that declares it promises; a new verb brings its checks here."""
 
@@ -41,7 +42,8 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
 def promises(known: SystemInfo) -> dict[str, Promise]:
     """Name -> check, for the verbs that a system declares."""
     learns = any(verb in LEARNED for verb in known.verbs)
-    found = {p.__name__: p for p in (always.CHECKS if learns else acting.ALWAYS)}
+    base = always.CHECKS if learns else routing.ALWAYS if "route" in known.verbs else acting.ALWAYS
+    found = {p.__name__: p for p in base}
     for verb in known.verbs:
         found |= {f"{verb} {p.__name__}": p for p in BY_VERB[verb]}
     return found
