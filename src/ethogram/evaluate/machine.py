@@ -110,6 +110,15 @@ def anonymous_bytes() -> int | None:
     return None
 
 
+def resident_bytes() -> int | None:
+    """Memory of this process now, mapped files included (weights that were read); None where it is not told."""
+    try:
+        found = re.search(r"^VmRSS:\s+(\d+) kB", _STATUS.read_text("ascii", "replace"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
 def load() -> float | None:
     """Runnable processes over the last minute, None where the system does not count them."""
     try:

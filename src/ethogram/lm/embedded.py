@@ -134,6 +134,11 @@ class Embedded:
     def __repr__(self) -> str:
         return f"Embedded({self.path.name})"
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the server runs, so that the weights are in memory."""
+        return self._server is not None
+
     async def _ready(self) -> Endpoint:
         if self._endpoint is None:
             server, key = await asyncio.to_thread(running, self.path, self.settings)

@@ -137,6 +137,11 @@ class TorchFace:
         return self._opened
 
     @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._opened is not None
+
+    @property
     def model_and_tokenizer(self) -> tuple[Any, Any]:
         """transformers' model (float32, in evaluation mode) and tokenizer."""
         return self._open()
