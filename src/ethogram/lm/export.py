@@ -63,6 +63,7 @@ def to_gguf(model: Any, tokenizer: Any, path: str | Path, *, kind: Kind = "f16",
     Parameters
     ----------
 <<<<<<< HEAD
+<<<<<<< HEAD
     path : the file; its name ends in .gguf, it appears whole or not at all.
     kind : of the matrices; vectors stay 32 bits, and rows of no multiple of 32 stay 16 bits under q8_0.
     like : a GGUF file of the same vocabulary, whose tokenizer is copied.
@@ -71,6 +72,10 @@ def to_gguf(model: Any, tokenizer: Any, path: str | Path, *, kind: Kind = "f16",
     kind : f16 halves the file, q8_0 to q4_0 hold 32 weights a block, of 8 to 4 bits; vectors stay 32 bits. split : how llama.cpp cuts text into words, "smollm" for the
         default weights.
 >>>>>>> e6eb481 (wip)
+=======
+    kind : f16 halves the file, q8_0 to q4_0 hold 32 weights a block, of 8 to 4 bits; vectors stay 32 bits.
+    split : how llama.cpp cuts text into words, "smollm" for the default weights.
+>>>>>>> c8fdc2f (melt: bench of models on a device)
 
     Raises
     ------

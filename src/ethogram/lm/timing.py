@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ethogram.errors import EndpointDown
 from ethogram.lm import protocol
 from ethogram.lm.broker import Asked
 from ethogram.lm.messages import Said, Sampling, conversation
@@ -16,6 +17,8 @@ from ethogram.lm.model import LM
 from ethogram.lm.wire import CHAT
 
 Clock = Callable[[], float]
+_TRIES = 3
+"""A kept connection may have been closed by the server meanwhile; where nothing had come, it is tried again."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,17 @@ async def timed(
     asked = Asked(CHAT, body, purpose, False, protocol.estimate(body, sampling))
     events: list[bytes] = []
     stamps: list[float] = []
-    began = clock()
-    async for event in lm.broker.stream(lm.wire, asked, protocol.whole, protocol.pieces):
-        events.append(event)
-        if protocol.piece(event):
-            stamps.append(clock())
+    for left in reversed(range(_TRIES)):
+        began = clock()
+        try:
+            async for event in lm.broker.stream(lm.wire, asked, protocol.whole, protocol.pieces):
+                events.append(event)
+                if protocol.piece(event):
+                    stamps.append(clock())
+            break
+        except EndpointDown:
+            if events or not left:
+                raise
     ended = clock()
     reply = protocol.reply(protocol.whole(events), lm.identity, "live", ended - began, 1)
     usage = reply.usage

@@ -118,19 +118,30 @@ class Device:
         return model.memory(context) <= self.share * self.memory_gb * 1e9
 
 
-# memory, peak bandwidth, cores x GHz x operations a cycle: from data sheets; heat and power are of the class
+# memory, peak bandwidth, cores x GHz x operations a cycle: from data sheets; heat and power are of the class; the share
+# of the bandwidth that a phone reaches is that of a published log (Llama 2 7B q4_0: 18 GB/s)
 DEVICES = {
     "pi5": Device("Raspberry Pi 5 (8 GB)", 8, 17.1, 154, idle_w=3, dynamic_w=7, resistance=6, throttle_from=80),
-    "phone": Device("phone of 2022 (6 GB)", 6, 51.2, 200, share=0.5, battery_wh=12, dynamic_w=6, throttle_from=40,
-                    throttle_to=60, resistance=10, capacity=80),
-    "phone-high": Device("phone of 2023 (8 GB)", 8, 67.2, 260, share=0.5, battery_wh=15, dynamic_w=8, throttle_from=40,
-                         throttle_to=60, resistance=9, capacity=90),
-    "orin-nano": Device("Jetson Orin Nano (8 GB)", 8, 68, 1280, idle_w=5, dynamic_w=10, resistance=3, throttle_from=85,
-                        throttle_to=100),
-    "orin-agx": Device("Jetson AGX Orin (64 GB)", 64, 204.8, 5300, idle_w=9, dynamic_w=40, resistance=1.2,
-                       capacity=400, throttle_from=85, throttle_to=100),
-    "laptop": Device("laptop of 2023 (16 GB)", 16, 76.8, 700, battery_wh=56, idle_w=5, dynamic_w=20, resistance=2.5,
-                     capacity=200, throttle_from=85, throttle_to=100),
+    "phone": Device(
+        "phone of 2022 (6 GB)", 6, 51.2, 200, eta=0.3, share=0.6, battery_wh=12, dynamic_w=6, throttle_from=40,
+        throttle_to=60, resistance=10, capacity=80,
+    ),
+    "phone-high": Device(
+        "phone of 2023 (8 GB)", 8, 67.2, 260, eta=0.3, share=0.6, battery_wh=15, dynamic_w=8, throttle_from=40,
+        throttle_to=60, resistance=9, capacity=90,
+    ),
+    "orin-nano": Device(
+        "Jetson Orin Nano (8 GB)", 8, 68, 1280, idle_w=5, dynamic_w=10, resistance=3, throttle_from=85,
+        throttle_to=100,
+    ),
+    "orin-agx": Device(
+        "Jetson AGX Orin (64 GB)", 64, 204.8, 5300, idle_w=9, dynamic_w=40, resistance=1.2, capacity=400,
+        throttle_from=85, throttle_to=100,
+    ),
+    "laptop": Device(
+        "laptop of 2023 (16 GB)", 16, 76.8, 700, battery_wh=56, idle_w=5, dynamic_w=20, resistance=2.5, capacity=200,
+        throttle_from=85, throttle_to=100,
+    ),
 }  # fmt: skip
 MODELS = {
     "tinyllama-1.1b-q4_0": Model("TinyLlama 1.1B q4_0", 1.1e9, 0.64e9, 22, 4, 64),
