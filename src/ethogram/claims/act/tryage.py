@@ -12,7 +12,7 @@ from ethogram.claims.act import experts
 from ethogram.errors import LMError, MissingExtra
 
 FLAGS = ("smallest model", "newest", "secure", "concise", "readable")
-ASKED = 32
+ASKED = 24
 """Prompts that a language model is asked about."""
 
 
@@ -76,7 +76,7 @@ def quick(bench: Any) -> Laws:
 def _bench(bench: Any) -> experts.Bench:
     if not hasattr(bench, "_experts"):
         try:
-            bench._experts = experts.make((120, 60), 0) if bench.quick else experts.make((560, 280), 160)
+            bench._experts = experts.make((120, 60), 0) if bench.quick else experts.make((400, 200), 100)
         except (MissingExtra, ImportError) as error:
             raise NotMeasurable(f"experts cannot be trained: {error}") from None
     return bench._experts  # type: ignore[no-any-return]
