@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -214,12 +215,15 @@ def bench_(
     Parameters
     ----------
     where
-        local, local:PATH.gguf, torch, or the URL of an endpoint.
+        local, local:PATH.gguf, torch, or the URL of an endpoint; or a file that llama.cpp wrote, which is read.
     model
         Name of the model at the endpoint.
     rounds
         Rounds; medians are shown.
     """
+    if Path(where).is_file():
+        _logged(where, Output(json))
+        return
     from ethogram.lm import LM, Broker
     from ethogram.lm.speed import speed
 
@@ -233,6 +237,27 @@ def bench_(
     units = {"first_token": "s", "read": "tokens/s", "write": "tokens/s", "answer": "s", "choice": "s", "load": ""}
     out.table(("", "median", ""), [(n.replace("_", " "), v, units[n]) for n, v in found.json().items()])
     out.result({"identity": lm.identity, **found.json()})
+
+
+def _logged(path: str, out: Output) -> None:
+    """What a log of llama.cpp says."""
+    from ethogram.lm import llamalog
+
+    found = llamalog.read(path)
+    told = {
+        n: found.model[n] for n in ("general.name", "model params", "model ftype", "model size") if n in found.model
+    }
+    out.facts(told)
+    if found.timings:
+        rows = [(n, t.ms, t.tokens, t.rate) for n, t in found.timings.items()]
+        out.table(("", "ms", "tokens", "tokens/s"), rows)
+    graphs = found.graphs().to_pylist()
+    if graphs:
+        out.table(("graph", "tokens", "ms", "matrix products"), [tuple(g.values()) for g in graphs])
+    if found.broken:
+        out.line(f"{found.broken} graphs are not whole and were left out.")
+    timings = {n: {"ms": t.ms, "tokens": t.tokens} for n, t in found.timings.items()}
+    out.result({"model": found.model, "timings": timings, "graphs": graphs, "broken": found.broken})
 
 
 def cache_(*, clear: bool = False, model: str | None = None, json: Json = None) -> None:

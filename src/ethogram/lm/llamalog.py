@@ -110,7 +110,7 @@ def parse(text: str, name: str = "the text") -> LlamaLog:
     heads = list(_NODES.finditer(text))
     if not timings and not heads and not totals:
         raise SourceError(f"{name} holds neither timings nor operations of llama.cpp.")
-    ends = [m.start() for m in heads[1:]] + [len(text)]
+    ends = [*(m.start() for m in heads[1:]), len(text)][: len(heads)]
     rows: list[tuple[int, str, int, int, int, float, float]] = []
     sums: list[tuple[int, str, float]] = []
     graph = broken = 0

@@ -23,7 +23,7 @@ class Paced(Scripted):
     """The wire. A token is a word; `read` and `write` are seconds: for so many tokens at once, and for the next one
     after so many.
 
-    `bits`: per byte of any text. `memory_mb`: what it is said to take. `fits`: False where it cannot run.
+    `bits`: per byte of any text, NaN where it scores none. `memory_mb`: what it is said to take. `fits`: False where it cannot run.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Paced(Scripted):
         def rate(prompt: str, texts: Sequence[str]) -> list[float]:
             return [-bits * math.log(2) * len(t.encode()) for t in texts]
 
-        super().__init__("word", rate, name)
+        super().__init__("word", None if math.isnan(bits) else rate, name)
         self._read, self._write, self.memory_mb, self.fits = read, write, memory_mb, fits
         self._now = 0.0
 
