@@ -249,11 +249,11 @@ def test_heat_follows_its_solution_and_slows():
     t = np.array(table.column("time").to_pylist())
     np.testing.assert_allclose(table.column("celsius").to_pylist(), 25 + 10 * 8 * (1 - np.exp(-t / 480)), rtol=1e-12)
     assert table.column("battery").null_count == 300
-    hot = dataclasses.replace(free, throttle_from=40.0, throttle_to=60.0)
+    hot = dataclasses.replace(free, throttle_from=40.0, throttle_to=100.0)
     speeds = np.array(devices.sustained(hot, MODEL, 6000).column("tps").to_pylist())
     use = speeds[-1] / hot.write_tps(MODEL)
-    # where it settles: T = 25 + 8 (2 + 8 u) and u = 1 - 0.6 (T - 40) / 20
-    assert use == pytest.approx((1 - 0.6 * (25 + 16 - 40) / 20) / (1 + 0.6 * 64 / 20), rel=1e-3)
+    # where it settles: T = 25 + 8 (2 + 8 u) and u = 1 - 0.6 (T - 40) / 60
+    assert use == pytest.approx((1 - 0.6 * (25 + 16 - 40) / 60) / (1 + 0.6 * 64 / 60), rel=1e-3)
     empty = devices.sustained(BOX, MODEL, 2 * 3600, step=10)
     assert empty.column("battery")[-1].as_py() == 0
     assert empty.column("tps")[-1].as_py() == 0
@@ -321,9 +321,7 @@ def test_energy_is_read_where_the_kernel_shows_it(tmp_path):
     heat = tmp_path / "thermal" / "thermal_zone0"
     for folder in (zone, cell, heat):
         folder.mkdir(parents=True)
-    assert (
-        power.read(tmp_path) == dataclasses.replace(power.read(tmp_path / "none"), at=power.read(tmp_path).at) or True
-    )
+    assert dataclasses.astuple(power.read(tmp_path))[:3] == (None, None, None)
     (heat / "temp").write_text("54000\n")
     (cell / "power_now").write_text("7500000\n")
     first = power.read(tmp_path)
@@ -399,7 +397,7 @@ def test_the_command_line(tmp_path, capsys):
 
 
 def test_the_local_model_is_benched(local):
-    """Whatever the machine is doing: it reads faster than it writes, per processor second, and English costs few bits."""
+    """Per processor second it reads faster than it writes, whatever else runs; English costs few bits."""
     report = run(audit(Melt(words=(24,), repeats=1, tokens=6, texts=1, clock="cpu"), local))
     assert report.metrics["read_tps"][0] > report.metrics["write_tps"][0] > 0
     assert 0.5 < report.metrics["bits"][0] < 2.5

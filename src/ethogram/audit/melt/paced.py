@@ -23,7 +23,8 @@ class Paced(Scripted):
     """The wire. A token is a word; `read` and `write` are seconds: for so many tokens at once, and for the next one
     after so many.
 
-    `bits`: per byte of any text, NaN where it scores none. `memory_mb`: what it is said to take. `fits`: False where it cannot run.
+    `bits`: per byte of any text, NaN where it scores none. `memory_mb`: what it is said to take. `fits`: False where it
+    cannot run.
     """
 
     def __init__(
