@@ -247,6 +247,12 @@ def test_a_trial_makes_the_log():
     assert found.failed == {"knows": 0, "not": 0}
 
 
+def test_numbers_count_as_words():
+    library = {"six": ScriptedLM("6"), "seven": ScriptedLM("7")}
+    losses = matrix(run(trial(library, [Case("2 + 4?", "6", "a")])).log)[1]
+    np.testing.assert_array_equal(losses, [[0, 1]])
+
+
 def test_a_trial_goes_on_where_a_model_fails_and_stops_where_it_never_answers():
     def moody(messages, rng):
         return LMError("down") if "Peru" in messages[-1].text else "Paris"
