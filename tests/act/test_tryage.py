@@ -93,8 +93,10 @@ def test_the_matrix_has_gaps_where_a_model_was_not_asked():
     assert library.column_names == LIBRARY.column_names
 
 
-def test_the_linear_reader_is_a_ridge_regression():
-    """Against scikit-learn on the same features, with models that were asked different prompts."""
+@pytest.mark.parametrize("most", [4096, 10])
+def test_the_linear_reader_is_a_ridge_regression(most, monkeypatch):
+    """Against scikit-learn on the same features, with models that were asked different prompts, few and many."""
+    monkeypatch.setattr("ethogram.act.tryage.readers.MOST_KERNEL", most)
     from sklearn.linear_model import Ridge
 
     rng = np.random.default_rng(0)
@@ -114,7 +116,7 @@ def test_the_linear_reader_is_a_ridge_regression():
     for k in range(3):
         known = ~np.isnan(losses[:, k])
         made = Ridge(alpha=0.7).fit(x[known], losses[known, k])
-        np.testing.assert_allclose(router.predict(texts)[:, k], made.predict(x), atol=1e-9)
+        np.testing.assert_allclose(router.predict(texts)[:, k], made.predict(x), atol=1e-9 if most > 60 else 1e-5)
 
 
 def test_the_decision_is_the_least_sum():

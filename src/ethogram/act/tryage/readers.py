@@ -12,6 +12,8 @@ import numpy as np
 from ethogram.errors import MissingExtra, OptionError
 
 PATCH = 4
+MOST_KERNEL = 4096
+"""Prompts up to which their kernel matrix (n x n) is held."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,14 @@ class Ngrams:
 
 
 def _ridge(x: Any, y: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-    """argmin sum (y - x w - b)^2 + penalty |w|^2 through the kernel of the rows; b is not penalised."""
+    """argmin sum (y - x w - b)^2 + penalty |w|^2, b not penalised: through the kernel of the rows, or where those are
+    many by conjugate gradients."""
     n = x.shape[0]
+    if n > MOST_KERNEL:
+        from sklearn.linear_model import Ridge
+
+        made = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-8).fit(x, y)
+        return np.atleast_2d(made.coef_).T, np.atleast_1d(made.intercept_)
     kernel = np.asarray((x @ x.T).todense())
     # with the rows centred, the bias drops out
     row = kernel.mean(0)
