@@ -71,7 +71,8 @@ def ask(
 
     log = load(data)
     question = {
-        "model": model, "settings": dict(settings), "seed": seed, "threads": threads, "cpu_seconds": cpu_seconds,
+        "model": model, "settings": dict(settings), "seed": seed, "threads": threads,
+        "cpu_seconds": None if cpu_seconds is None else float(cpu_seconds),
         "data": log.fingerprint(),
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="ethogram-atomic-") as made:
