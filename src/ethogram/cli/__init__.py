@@ -61,11 +61,8 @@ GROUPS = {
             "chat": "Talk to a model.",
             "probe": "Ask a model what it can really do.",
             "bench": "Measure how fast a model is here.",
-<<<<<<< HEAD
             "tune": "Teach a model by examples or pairs, and write it to be served.",
-=======
             "trial": "Put prompts to several models and keep their losses, for a router to learn from.",
->>>>>>> c85d49c (tryage: a router of prompts to the models of a library, the verb route, trials of models, Pareto fronts and regret)
             "cache": "Show or drop the kept answers.",
             "log": "Show, filter and compare the calls of runs.",
         },

@@ -14,13 +14,9 @@ from cyclopts import Parameter
 
 from ethogram.cli.calls import log_ as log_
 from ethogram.cli.output import Json, Output
-<<<<<<< HEAD
 from ethogram.cli.teaching import tune_ as tune_
-from ethogram.errors import UnknownName, unknown
-=======
 from ethogram.cli.trial import trial_ as trial_
-from ethogram.errors import OptionError
->>>>>>> c85d49c (tryage: a router of prompts to the models of a library, the verb route, trials of models, Pareto fronts and regret)
+from ethogram.errors import UnknownName, unknown
 
 Key = Annotated[str | None, Parameter(help="Where the API key is: env:NAME or file:PATH.")]
 

@@ -21,9 +21,8 @@ import numpy as np
 from ethogram import folders
 from ethogram.errors import CapabilityError, MissingExtra, OptionError, WeightsError, unknown
 
-<<<<<<< HEAD
-Kind = Literal["f32", "f16", "q8_0"]
-"""How weights are stored: 4, 2 or 1.06 bytes each."""
+Kind = Literal["f32", "f16", "q8_0", "q5_1", "q4_1", "q4_0"]
+"""How weights are stored: 4, 2, 1.06, 0.75, 0.63 or 0.56 bytes each."""
 
 
 def fits(model: Any, tokenizer: Any) -> None:
@@ -48,34 +47,14 @@ def fits(model: Any, tokenizer: Any) -> None:
 def to_gguf(
     model: Any, tokenizer: Any, path: str | Path, *, kind: Kind = "f16", like: Path | None = None, split: str = "gpt-2"
 ) -> Path:
-=======
-Kind = Literal["f16", "f32", "q8_0", "q5_1", "q4_1", "q4_0"]
-TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_1": 9}
-"""File types of GGUF."""
-SPLITS = {"smollm2": "smollm"}
-"""How llama.cpp calls the way in which a tokenizer cuts text into words, by the weights' name; else GPT-2's."""
-
-
-def to_gguf(model: Any, tokenizer: Any, path: str | Path, *, kind: Kind = "f16", split: str = "gpt-2") -> Path:
->>>>>>> e6eb481 (wip)
     """Write a model (LoRA merged) and its tokenizer as one GGUF file.
 
     Parameters
     ----------
-<<<<<<< HEAD
-<<<<<<< HEAD
     path : the file; its name ends in .gguf, it appears whole or not at all.
-    kind : of the matrices; vectors stay 32 bits, and rows of no multiple of 32 stay 16 bits under q8_0.
+    kind : of the matrices; vectors stay 32 bits, and rows of no multiple of 32 stay 16 bits.
     like : a GGUF file of the same vocabulary, whose tokenizer is copied.
     split : without it, how llama.cpp calls the way in which the tokenizer cuts text into words.
-=======
-    kind : f16 halves the file, q8_0 to q4_0 hold 32 weights a block, of 8 to 4 bits; vectors stay 32 bits. split : how llama.cpp cuts text into words, "smollm" for the
-        default weights.
->>>>>>> e6eb481 (wip)
-=======
-    kind : f16 halves the file, q8_0 to q4_0 hold 32 weights a block, of 8 to 4 bits; vectors stay 32 bits.
-    split : how llama.cpp cuts text into words, "smollm" for the default weights.
->>>>>>> c8fdc2f (melt: bench of models on a device)
 
     Raises
     ------
@@ -125,18 +104,12 @@ def _described(out: Any, gguf: Any, shape: Any, kind: Kind) -> None:
     out.add_rope_dimension_count(width)
     out.add_rope_freq_base(float(_rope(shape)["rope_theta"] or 10_000))
     out.add_vocab_size(shape.vocab_size)
-<<<<<<< HEAD
-    types = gguf.LlamaFileType
-    out.add_file_type({"f32": types.ALL_F32, "f16": types.MOSTLY_F16, "q8_0": types.MOSTLY_Q8_0}[kind])
+    out.add_file_type(gguf.LlamaFileType["ALL_F32" if kind == "f32" else f"MOSTLY_{kind.upper()}"])
 
 
 def _weights(out: Any, gguf: Any, model: Any, kind: Kind) -> None:
     shape = model.config
     heads, less = shape.num_attention_heads, shape.num_key_value_heads or shape.num_attention_heads
-=======
-    out.add_file_type(TYPES[kind])
-    _tokens(out, gguf, tokenizer, shape.vocab_size, split)
->>>>>>> e6eb481 (wip)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, shape.num_hidden_layers)
     for name, weight in model.state_dict().items():
         if name == "lm_head.weight" and shape.tie_word_embeddings:
@@ -147,7 +120,6 @@ def _weights(out: Any, gguf: Any, model: Any, kind: Kind) -> None:
         values = weight.detach().float().cpu().numpy()
         if ".q_proj." in name or ".k_proj." in name:
             values = _turned(values, heads if ".q_proj." in name else less)
-<<<<<<< HEAD
         _add(out, gguf, known, values, kind)
 
 
@@ -157,21 +129,8 @@ def _add(out: Any, gguf: Any, name: str, values: np.ndarray, kind: Kind) -> None
     elif kind == "f16" or values.shape[-1] % 32:
         out.add_tensor(name, values.astype(np.float16))
     else:
-        packed = gguf.GGMLQuantizationType.Q8_0
+        packed = gguf.GGMLQuantizationType[kind.upper()]
         out.add_tensor(name, gguf.quants.quantize(values, packed), raw_dtype=packed)
-=======
-        if kind.startswith("q") and values.ndim > 1:
-            blocks = gguf.GGMLQuantizationType[kind.upper()]
-            out.add_tensor(known, gguf.quants.quantize(values, blocks), raw_dtype=blocks)
-        else:
-            out.add_tensor(known, values.astype(np.float16) if kind == "f16" and values.ndim > 1 else values)
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-    fresh.replace(target)
-    return target
->>>>>>> e6eb481 (wip)
 
 
 def _turned(values: np.ndarray, heads: int) -> np.ndarray:
