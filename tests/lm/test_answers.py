@@ -192,6 +192,35 @@ def test_choices_that_are_read(faulty: Faulty):
     assert choice.probabilities == pytest.approx([2 / 3, 1 / 3])
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([{"content": "hi"}], "a message has a role, one of system, user, assistant, tool"),
+        ([{"role": "bot", "content": "hi"}], "a message has a role"),
+        (["hi"], "a message has a role"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "content is a text, not list"),
+    ],
+)
+def test_what_is_no_message(said, told):
+    with pytest.raises(OptionError, match=told):
+        ScriptedLM("x").sync.chat(said)
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1.0}, {"top_p": 0.0}, {"max_tokens": 0}])
+def test_sampling_that_makes_no_sense(wrong):
+    with pytest.raises(OptionError, match="must be 0 or more"):
+        ScriptedLM("x").sync.chat("hi", **wrong)
+
+
+def test_options_of_a_connection():
+    with pytest.raises(OptionError, match=r"unknown option of 'http' 'lane'\. Did you mean 'lanes'\?"):
+        LM.connect("http://127.0.0.1:9/v1", lane=3)
+    with pytest.raises(OptionError, match=r"'contxt'\. Did you mean 'context'\?"):
+        LM.connect("local", contxt=64)
+    with pytest.raises(OptionError, match="slots 0 must be 1 or more"):
+        LM.connect("local", slots=0)
+
+
 def test_bad_questions():
     lm = ScriptedLM("x")
     for options in ([], ["a"], ["a", "a"], ["a", " "]):

@@ -47,6 +47,13 @@ class Settings:
     port: int = 0
     embeddings: bool = False
 
+    def __post_init__(self) -> None:
+        if self.context < 1 or self.slots < 1 or self.threads < 0 or not 0 <= self.port < 65_536:
+            raise OptionError(
+                f"context {self.context} and slots {self.slots} must be 1 or more, threads {self.threads} 0 or more, "
+                f"port {self.port} from 0 to 65535."
+            )
+
     @property
     def cores(self) -> int:
         given = self.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)

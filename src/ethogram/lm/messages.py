@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from ethogram.errors import OptionError
 
 Role = Literal["system", "user", "assistant", "tool"]
 _CONTROL = re.compile(r"<(?=\|[^|<>\n]{1,40}\|>|/?(?:start|end)_of_turn>|</?SYS>>)|\[(?=/?INST\])")
@@ -60,6 +62,13 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        if not (self.temperature >= 0 and 0 < self.top_p <= 1 and self.max_tokens >= 1):
+            raise OptionError(
+                f"temperature {self.temperature:g} must be 0 or more, top_p {self.top_p:g} in (0, 1], "
+                f"max_tokens {self.max_tokens} 1 or more."
+            )
+
     @property
     def repeatable(self) -> bool:
         return self.temperature == 0 or self.seed is not None
@@ -86,9 +95,15 @@ def conversation(said: Said, system: str | None = None) -> tuple[Message, ...]:
 
 
 def _message(given: Message | Mapping[str, Any]) -> Message:
+    """Raises OptionError where a mapping is no message of the protocol."""
     if isinstance(given, Message):
         return given
-    return Message(given["role"], given.get("content") or given.get("text") or "", call=given.get("tool_call_id", ""))
+    if not isinstance(given, Mapping) or given.get("role") not in get_args(Role):
+        raise OptionError(f"a message has a role, one of {', '.join(get_args(Role))}; this is {str(given)[:80]!r}.")
+    text = given.get("content") or given.get("text") or ""
+    if not isinstance(text, str):
+        raise OptionError(f"a message's content is a text, not {type(text).__name__} ({str(text)[:60]!r}).")
+    return Message(given["role"], text, call=given.get("tool_call_id", ""))
 
 
 def harmless(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ethogram.errors import CapabilityError, OptionError
+from ethogram.errors import CapabilityError, OptionError, unknown
 from ethogram.lm import answers, choices, protocol
 from ethogram.lm.broker import Asked, Broker
 from ethogram.lm.capabilities import Capabilities
@@ -269,15 +269,25 @@ def _wire(kind: str, rest: str, where: str, model: str | None, key: str | None, 
     if kind in ("http", "https"):
         from ethogram.lm.endpoint import Endpoint
 
+        _known(options, ("headers", "lanes"), kind)
         return Endpoint(where, model, key=key, **options)
     if kind == "local":
         from ethogram.lm.embedded import Embedded, Settings
 
+        _known(options, [f.name for f in dataclasses.fields(Settings)], kind)
         return Embedded(rest, Settings(**options))
     if kind == "torch":
         from ethogram.lm.constrain import masking
         from ethogram.lm.torchface import TorchFace
 
+        _known(options, ("masking", "source"), kind)
         return TorchFace(rest, **{"masking": masking, **options})
     hint = " A file of weights is 'local:PATH.gguf'." if Path(where).suffix == ".gguf" else ""
     raise OptionError(f"'{where}' is not where a model is.{hint} Known: {', '.join(KINDS)}.")
+
+
+def _known(options: Mapping[str, Any], valid: Sequence[str], kind: str) -> None:
+    """OptionError where an option is none of this kind of connection."""
+    for name in options:
+        if name not in valid:
+            raise OptionError(unknown(f"option of '{kind}'", name, valid))
