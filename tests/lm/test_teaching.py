@@ -1,6 +1,8 @@
 """`ethogram lm tune`: lessons read, held out, taught, written, and one line for what is wrong."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,33 @@ def test_a_model_is_taught_and_written(tmp_path: Path, capsys: pytest.CaptureFix
     assert main([tokens[0], tokens[1], str(talks), *tokens[3:], *more, "--json", "-"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["change"][2] < -0.5, "less surprised by what was held out"
+
+
+def test_what_was_written_is_served_with_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`ethogram lm serve FILE` in a process of its own; another one talks to it; its key goes with it."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("xllamacpp")
+    from ethogram.lm.export import to_gguf
+    from ethogram.lm.tiny import decoder, tokenizer
+
+    words = tokenizer(["get yes no"])
+    path = to_gguf(decoder(len(words), layers=1, width=32), words, tmp_path / "mine.gguf")
+    serve = [sys.executable, "-m", "ethogram", "lm", "serve", str(path), "--port", "0", "--context", "128"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        first, second = child.stdout.readline(), child.stdout.readline()
+        assert first.startswith("mine.gguf at http://127.0.0.1:")
+        where, key = second.split()[3], second.split()[5]
+        held = Path(key.removeprefix("file:"))
+        assert held.stat().st_mode & 0o777 == 0o600
+        assert main(["lm", "chat", where, "--text", "get", "--max-tokens", "2"]) == 2
+        assert "a key is needed" in capsys.readouterr().err
+        assert main(["lm", "chat", where, "--key", key, "--text", "get", "--max-tokens", "2"]) == 0
+        assert main(["lm", "serve", str(path), "--port", where.split(":")[2].split("/")[0]]) == 2
+        assert "cannot be had" in capsys.readouterr().err
+        child.terminate()
+        assert child.wait(60) == 130
+    assert not held.exists()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import sys
 import time
 from pathlib import Path
@@ -105,6 +106,7 @@ def serve_(
     held.unlink(missing_ok=True)
     with os.fdopen(os.open(held, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
         f.write(key)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it is stopped, the key's file goes
     print(f"{path.name} at {server.url}/v1, key in {held}", flush=True)
     print(f"  ethogram lm chat {server.url}/v1 --key file:{held}", flush=True)
     try:
