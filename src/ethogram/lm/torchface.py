@@ -126,6 +126,15 @@ class TorchFace:
                 raise WeightsError(f"{self._folder} holds no *.safetensors; it is not a saved model.")
             self.identity = "torch-" + "+".join(weights.identity(f).removeprefix("gguf:") for f in files)
 
+    @classmethod
+    def of(cls, model: Any, tokenizer: Any, name: str = "memory") -> TorchFace:
+        """A face of a model that is in memory and nowhere else."""
+        made = cls.__new__(cls)
+        made._folder, made.path, made.identity = None, Path(name), f"torch-{name}"
+        made._masking, made._one_at_a_time = None, threading.Lock()
+        made._opened = model.eval(), tokenizer
+        return made
+
     def _open(self) -> tuple[Any, Any]:
         if self._opened is None:
             with _opening:
