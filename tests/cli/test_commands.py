@@ -1,6 +1,7 @@
 """What the commands do when all is well; the spellings that scripts rely on are fixed here."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -311,3 +312,27 @@ def test_a_report_holds_reasons_and_their_test(call, slates):
     assert "A stranger who did 100,110" in page
     assert "because of 1" in page
     assert "when the events that a reason names are deleted" in page
+
+
+def test_compare_tells_quality_costs_and_latency_and_writes_a_page(call, refused):
+    arms = ("smoothed_rates", "hashed_regression:epochs=1,buckets=1024")
+    how = ("--data", "interests:users=40,length=60,70,slates=6", "--protocol", "by-user", "--latency", 20)
+    said = call("compare", *arms, *how, "--metric", "auc", "--report", "page.html")
+    assert said.code == 0, said.err
+    assert "ms for 20" in said.out
+    assert re.search(r"auc +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]", said.out)
+    assert "frontier" in said.out
+    page = Path("page.html").read_text()
+    assert "Quality against cost." in page
+    assert "requests of 20 candidates" in page
+    found = call("compare", *arms, *how, "--metric", "auc", "--json", "-").json
+    costs = {row["arm"]: row for row in found["costs"]}
+    assert set(costs) == {"smoothed_rates", "hashed_regression"}
+    assert all(0 < row["latency_ms"] <= row["latency_p95_ms"] and row["candidates"] == 20 for row in costs.values())
+    assert costs["smoothed_rates"]["fit_seconds"] > 0
+    assert any(row["frontier"] for row in costs.values())
+    plain = call("compare", "smoothed_rates", *how[:4], "--latency", 0, "--metric", "auc", "--json", "-").json
+    assert plain["costs"][0]["latency_ms"] is None
+    assert "Did you mean 'users'" in refused("compare", *arms, "--data", "interests:user=40")
+    assert "Did you mean 'interests'" in refused("compare", *arms, "--data", "interest:users=40")
+    assert "-3 candidates" in refused("compare", *arms, *how[:4], "--latency", -3)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ethogram.cli.evaluate import Store, judge, name_of, scorer, tell_ties
-from ethogram.cli.opening import LogName, Reading, describes, open_log
+from ethogram.cli.opening import LogName, Reading, describes, open_log, options_in
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
 
 if TYPE_CHECKING:
-    from ethogram.evaluate import Record
+    from ethogram.evaluate import Comparison, Record
 
 
 def compare(
@@ -25,6 +24,8 @@ def compare(
     reference: str | None = None,
     metric: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     seed: int = 0,
+    latency: int = 500,
+    report: Path | None = None,
     store: Store = None,
     json: Json = None,
     reading: Reading | None = None,
@@ -38,7 +39,8 @@ def compare(
         colon where wanted: als:factors=32,alpha=5. A system with a vector per user stands twice, with users as they
         were trained and folded in from their histories, unless its option fold_in is given.
     log
-        A log directory, a file or folder of events, or the name of a data set, for systems to run on.
+        A log directory, a file or folder of events, or the name of a data set, for systems to run on; options of a
+        data set stand behind a colon: complete_journey:households=400,max_baskets=5000.
     protocol
         How the log is cut; temporal if not given and the log has a clock.
     ties
@@ -50,6 +52,10 @@ def compare(
         Only these metrics; can be repeated.
     seed
         Seed of the training.
+    latency
+        Candidates of the requests that are timed, one after the other; 0 times none. Where systems run now.
+    report
+        Also write the comparison as an HTML page with pictures of quality against cost and against latency.
     """
     from ethogram.evaluate import compare as side_by_side
 
@@ -65,22 +71,65 @@ def compare(
         if ties == "order":
             tell_ties(events, protocol, out)
             events = events.ties("order")
-        how = {"seed": seed, "data": name_of(log), "store": store}
+        how = {"seed": seed, "data": name_of(log), "store": store, "latency": latency or None}
         records = [judge(one, events, protocol, out, **how) for one in built]
     found = side_by_side(records, reference=reference, metrics=metric or None)
     rows = [[m, *(_cell(found.row(arm, m)) for arm in found.arms)] for m in found.metrics]
-    told = f"difference from {found.reference} in brackets; * p < 0.05, paired bootstrap over users"
+    told = f"95% interval in brackets; difference from {found.reference} behind it, * p < 0.05, paired over users"
     out.table(["metric", *found.arms], rows, title=told)
+    spent = costs(records, found, metric[0] if metric else None)
+    out.line()
+    tell_costs(spent, out)
     for note in found.notes:
         out.line(note)
-    out.result({"reference": found.reference, "rows": found.table.to_pylist(), "notes": found.notes})
+    if report is not None:
+        from ethogram import catalogue
+        from ethogram.evaluate.report import report as write
+
+        floors = [s.key for s in catalogue.systems() if s.baseline]
+        write(records, report, title="Side by side", floors=floors, metric=metric[0] if metric else None)
+        out.line(f"report: {report}")
+    out.result({"reference": found.reference, "rows": found.table.to_pylist(), "notes": found.notes, "costs": spent})
+
+
+def costs(records: list[Record], found: Comparison, metric: str | None) -> list[dict[str, Any]]:
+    """Per arm its cost, and whether nothing beats its quality at that cost or less (`frontier`)."""
+    from ethogram.evaluate.comparison import arms_of
+    from ethogram.evaluate.effects import costs as spent_by
+    from ethogram.evaluate.plots import frontier
+    from ethogram.evaluate.report.reading import latency_of
+    from ethogram.evaluate.report.rows import is_better_low, preferred
+
+    chosen = metric or preferred(found.metrics)
+    rows: list[dict[str, Any]] = []
+    for arm, runs in arms_of(records).items():
+        each = [spent_by(r) for r in runs]
+        mean = {name: sum(e[name] for e in each) / len(each) for name in each[0]}
+        timed = latency_of(runs)
+        rows.append({"arm": arm, "metric": chosen, "value": found.row(arm, chosen)["value"], **mean,
+                     "latency_ms": timed and timed[0], "latency_p95_ms": timed and timed[1],
+                     "candidates": timed and timed[2]})  # fmt: skip
+    known = [{**row, "cost": row["seconds"]} for row in rows if row["value"] is not None and row["seconds"] > 0]
+    best = {row["arm"] for row in frontier(known, low=is_better_low(chosen))}
+    return [{**row, "frontier": row["arm"] in best} for row in rows]
+
+
+def tell_costs(spent: list[dict[str, Any]], out: Output) -> None:
+    """Costs as a table."""
+    timed = next((row["candidates"] for row in spent if row["candidates"]), None)
+    names = ["arm", spent[0]["metric"], "fit CPU s", "score CPU s", "peak MB"]
+    keys = ["arm", "value", "fit_seconds", "score_seconds", "peak_mb"]
+    if timed:
+        names += [f"ms for {timed:,}", "95% below"]
+        keys += ["latency_ms", "latency_p95_ms"]
+    rows = [[*(row[k] for k in keys), "yes" if row["frontier"] else ""] for row in spent]
+    out.table([*names, "frontier"], rows, title="cost; frontier: nothing is better for as many CPU seconds or fewer")
 
 
 def systems_of(arm: str) -> list[Any]:
     """The systems that an arm such as ``als:factors=32,alpha=5`` names."""
     key, _, told = arm.partition(":")
-    # a comma that no option's name follows belongs to a value: hidden=128,64
-    sets = re.split(r",(?=\w+=)", told) if told else []
+    sets = options_in(told)
     built = scorer(key, sets)
     if getattr(built, "fold_in", "always") == "always" or any(s.startswith("fold_in=") for s in sets):
         return [built]
@@ -102,7 +151,8 @@ def _cell(row: dict[str, float | None]) -> str:
     if row["value"] is None:
         return "-"
     gap = "" if row["difference"] is None else f" ({row['difference']:+.4f}{_star(row['p'])})"
-    return f"{row['value']:.4f}{gap}"
+    ends = "" if row["low"] is None else f" [{row['low']:.4f}, {row['high']:.4f}]"
+    return f"{row['value']:.4f}{ends}{gap}"
 
 
 def _star(p: float | None) -> str:

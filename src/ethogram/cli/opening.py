@@ -69,6 +69,8 @@ class Reading:
 def open_log(source: str, reading: Reading | None, out: Output) -> Log:
     """Open a log and say what was guessed and what was set aside.
 
+    A data set may have options behind its name: ``complete_journey:households=400,max_baskets=5000``.
+
     Raises
     ------
     SourceError
@@ -82,16 +84,30 @@ def open_log(source: str, reading: Reading | None, out: Output) -> Log:
     if not there(Path(source).expanduser()):
         from ethogram import data
 
-        if source in data.names():
-            return data.load(source)
+        name, _, given = source.partition(":")
+        if name in data.names():
+            return data.load(name, **_options(name, given))
         raise SourceError(
-            f"there is no file or folder '{source}', nor a data set of that name.{nearest(source, data.names())}"
+            f"there is no file or folder '{source}', nor a data set of that name.{nearest(name, data.names())}"
         )
     with as_flags():
         log = Log.open(source, **reading.given())
     if not (Path(source) / "log.toml").exists():
         told(log, out)
     return log
+
+
+def _options(name: str, given: str) -> dict[str, Any]:
+    """Options of a data set from what follows its name: ``households=400,seed=1``."""
+    from ethogram import data
+    from ethogram.cli.options import read
+
+    return read(name, data.find(name), options_in(given))
+
+
+def options_in(given: str) -> list[str]:
+    """``name=value`` texts of a list; a comma that no name follows belongs to a value: ``hidden=128,64``."""
+    return re.split(r",(?=\w+=)", given) if given else []
 
 
 def ingest(source: str, target: Path, reading: Reading | None, out: Output) -> Log:

@@ -73,50 +73,75 @@ def forest(rows: Iterable[Row], metric: str, *, reference: float | None = None) 
     return _finish(alt.layer(*layers), height=ROW * max(len(data), 1) + 6)
 
 
-def quality_cost(rows: Iterable[Row], metric: str, *, cost: str = "CPU seconds to fit and score") -> Any:
-    """Quality over cost on a logarithmic scale, each point named.
+def quality_cost(
+    rows: Iterable[Row], metric: str, *, cost: str = "CPU seconds to fit and score", unit: str = "s", low: bool = False
+) -> Any:
+    """Quality over cost on a logarithmic scale, each point named, with its interval; the frontier is a line.
+
+    On the frontier lies what nothing beats in quality at its cost or less.
 
     Parameters
     ----------
-    rows : mappings with `label`, `value`, `cost` (rows without a cost above 0 are left out), `floor`.
+    rows : mappings with `label`, `value`, `cost` (rows without a cost above 0 are left out), `floor`, and where they
+        are known `low`, `high`.
+    cost, unit : title of the axis, and what its numbers are. low : whether less of the metric is better.
     """
     alt = altair_()
     data: list[dict[str, Any]] = [
         {
-            "label": str(r["label"]),
+            "label": _shortened(str(r["label"])),
             "value": float(r["value"]),
+            "low": float(r.get("low", r["value"])),
+            "high": float(r.get("high", r["value"])),
             "cost": float(r["cost"]),
             "kind": _kind(r),
-            "told": f"{told(r)}, {float(r['cost']):.3g} s",
+            "told": f"{told(r)}, {float(r['cost']):.3g} {unit}",
         }
         for r in rows
         if float(r["cost"]) > 0
     ]
-    for d in data:
-        d["label"] = _shortened(d["label"])
     places = label_places(data)
     for d, (right, lift) in zip(data, places, strict=True):
         d["place"] = f"{right}{lift}"
-    base = alt.Chart(alt.Data(values=data)).encode(
-        x=alt.X(
-            "cost:Q",
-            scale=alt.Scale(type="log", nice=True, padding=30),
-            title=cost,
-            axis=alt.Axis(tickCount=6, grid=False, format="~g"),
-        ),
-        y=alt.Y(
-            "value:Q",
-            scale=alt.Scale(zero=False, nice=True, padding=14),
-            title=metric,
-            axis=alt.Axis(tickCount=5),
-        ),
+    x = alt.X(
+        "cost:Q",
+        scale=alt.Scale(type="log", nice=True, padding=30),
+        title=cost,
+        axis=alt.Axis(tickCount=6, grid=False, format="~g"),
     )
-    layers = [base.mark_point(size=90, opacity=1, strokeWidth=2, tooltip=_told(alt)).encode(**_look(alt))]
+    scale = alt.Scale(zero=False, nice=True, padding=14)
+    y = alt.Y("value:Q", scale=scale, title=metric, axis=alt.Axis(tickCount=5))
+    base = alt.Chart(alt.Data(values=data)).encode(x=x, y=y)
+    best = [{k: d[k] for k in ("label", "cost", "value")} for d in frontier(data, low=low)]
+    edge = alt.Chart(alt.Data(values=best)).encode(x=x, y=y)
+    ends = alt.Y("low:Q", scale=scale, title=metric)
+    layers = [
+        edge.mark_line(color="var(--third)", strokeWidth=1.6, strokeDash=[6, 4], interpolate="step-after"),
+        base.mark_rule(strokeWidth=1.5, opacity=0.6, tooltip=_told(alt)).encode(
+            y=ends, y2="high:Q", color=_look(alt)["color"]
+        ),
+        base.mark_point(size=90, opacity=1, strokeWidth=2, tooltip=_told(alt)).encode(**_look(alt)),
+    ]
     for right, lift in sorted(set(places)):
         words = base.transform_filter(f"datum.place == '{right}{lift}'").encode(text="label:N")
         side: dict[str, Any] = {"align": "left", "dx": 10} if right else {"align": "right", "dx": -10}
         layers.append(words.mark_text(**side, dy=12 * lift, fontSize=12, color="var(--ink)"))
-    return _finish(alt.layer(*layers), height=300)
+    return _finish(alt.layer(*layers), height=320)
+
+
+def frontier(rows: Sequence[Row], *, low: bool = False) -> list[Row]:
+    """The rows that nothing beats in `value` at their `cost` or less, from the cheapest.
+
+    >>> rows = [{"value": 0.6, "cost": 1.0}, {"value": 0.5, "cost": 2.0}, {"value": 0.7, "cost": 3.0}]
+    >>> [r["cost"] for r in frontier(rows)]
+    [1.0, 3.0]
+    """
+    kept: list[Row] = []
+    sign = -1 if low else 1
+    for row in sorted(rows, key=lambda r: (r["cost"], -sign * r["value"])):
+        if not kept or sign * row["value"] > sign * kept[-1]["value"]:
+            kept.append(row)
+    return kept
 
 
 def calibration(bins: Mapping[str, Any]) -> Any:
@@ -270,7 +295,12 @@ def label_places(data: Sequence[Row]) -> list[tuple[bool, int]]:
     if not data:
         return []
     x, y = np.log10([d["cost"] for d in data]), np.array([d["value"] for d in data])
-    x, y = (x - x.min()) / (np.ptp(x) or 1.0), (y - y.min()) / (np.ptp(y) or 1.0)
+    # the axis spans the intervals, where there are any
+    bottom, top = (pick(float(d.get(end, d["value"])) for d in data) for pick, end in ((min, "low"), (max, "high")))
+    x, y = (x - x.min()) / (np.ptp(x) or 1.0), (y - bottom) / ((top - bottom) or 1.0)
+    bars = [
+        [(float(d.get(end, d["value"])) - bottom) / ((top - bottom) or 1.0) for end in ("low", "high")] for d in data
+    ]
     taken: list[tuple[float, float, float]] = []
     places: list[tuple[bool, int]] = []
     for i, d in enumerate(data):
@@ -283,6 +313,7 @@ def label_places(data: Sequence[Row]) -> list[tuple[bool, int]]:
             at = y[i] - 0.045 * lift
             clash = sum(low < b and a < high and abs(at - h) < 0.05 for a, b, h in taken)
             clash += sum(low < x[j] < high and abs(at - y[j]) < 0.04 for j in range(len(data)) if j != i)
+            clash += 0.5 * sum(low < x[j] < high and bars[j][0] < at < bars[j][1] for j in range(len(data)) if j != i)
             costs.append((clash + 2 * (high > 1.1 or low < -0.1), low, high, at))
         best = min(range(len(options)), key=lambda o: costs[o][0])
         taken.append(costs[best][1:])

@@ -9,12 +9,14 @@ from ethogram.errors import OptionError
 from ethogram.evaluate import bootstrap as boot
 from ethogram.evaluate.crossed import crossed
 from ethogram.evaluate.evaluation import Evaluation, Watch, name_of
+from ethogram.evaluate.latency import latency as time_requests
 from ethogram.evaluate.machine import Cost, measure
 from ethogram.evaluate.protocol import evaluate, evaluate_slates
 from ethogram.evaluate.record import DONE, FAILED, Record, RecordStore
 from ethogram.evaluate.rolling import rolled
 from ethogram.evaluate.subject import code_of, options_of, plain
 from ethogram.log.crossfold import CrossFold
+from ethogram.log.histories import Questions
 
 TASKS = ("next", "slates")
 
@@ -23,7 +25,8 @@ def run(
     system: Any, log: Any, protocol: str | None = "temporal", *, store: RecordStore | None = None, seed: int = 0,
     data: str | None = None, task: str | None = None, part: str = "test", ks: Sequence[int] = (5, 10, 20),
     exclude_seen: bool | None = None, which: str | None = None, split: Mapping[str, Any] | None = None,
-    bootstrap: int = boot.RESAMPLES, bootstrap_seed: int = 0, again: bool = False, watch: Watch | None = None,
+    bootstrap: int = boot.RESAMPLES, bootstrap_seed: int = 0, again: bool = False,
+    latency: int | None = None, watch: Watch | None = None,
 ) -> Record:  # fmt: skip
     """Fit a system on a log's training part and evaluate it.
 
@@ -40,6 +43,8 @@ def run(
     task : ``next`` (rank the catalogue) or ``slates``; None: slates for systems of area rank.
     part, ks, exclude_seen, which, bootstrap : see `evaluate`, `evaluate_slates`.
     again : run even if the store has the record.
+    latency : also time requests of so many candidates (fact `latency`; see `evaluate.latency`). A record without it
+        is made again.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def run(
     key = Record(**known).key
     if store is not None and not again:
         kept = store.get(key)
-        if kept is not None and kept.status == DONE:
+        if kept is not None and kept.status == DONE and (latency is None or "latency" in kept.facts):
             return kept
     costs: dict[str, Cost] = {}
     try:
@@ -97,6 +102,7 @@ def run(
             with measure() as costs["fit"]:
                 fit(cut)
             found = judge(cut)
+        timed = None if latency is None else time_requests(system, _asked(parts[-1], part, task), candidates=latency)
     except Exception as error:
         if store is not None:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -106,10 +112,18 @@ def run(
     told = {n: getattr(found, n) for n in ("metrics", "intervals", "facts", "vectors", "draws", "plan")}
     if "exclude_seen" in found.protocol:
         told["facts"] = {**found.facts, "exclude_seen": found.protocol["exclude_seen"]}
+    if timed is not None:
+        told["facts"] = {**told["facts"], "latency": timed._asdict()}
     record = Record(**known, **told, costs=costs)
     if store is not None:
         store.put(record)
     return record
+
+
+def _asked(cut: Any, part: str, task: str) -> Questions:
+    """The questions of a part, whoever cut it."""
+    asked: Questions = getattr(cut, part).questions(task)
+    return asked
 
 
 def _one(prints: Iterable[str]) -> str | list[str]:

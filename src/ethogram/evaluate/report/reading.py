@@ -108,7 +108,17 @@ def _row(
         None if math.isnan(seconds) else seconds,
         None if math.isnan(peak) else peak,
         len(runs),
+        latency_of(runs),
     )
+
+
+def latency_of(runs: Sequence[Record]) -> tuple[float, float, int] | None:
+    """(median, 95th percentile, candidates) of a request, milliseconds, mean over an arm's runs; None if not timed."""
+    timed = [r.facts["latency"] for r in runs if r.facts.get("latency") is not None]
+    if not timed:
+        return None
+    median, late = (float(np.mean([t[name] for t in timed])) for name in ("median_ms", "p95_ms"))
+    return median, late, int(timed[0]["candidates"])
 
 
 def _reliability(record: Record) -> list[dict[str, float]]:

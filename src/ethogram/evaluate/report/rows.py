@@ -30,6 +30,7 @@ class Row:
     metrics, intervals : by metric name; an interval is (low, high) at 95%.
     gap : difference of the task's metric to its reference: (value, low, high), paired.
     seconds : to fit and to score, per seed. peak_mb : peak anonymous memory above imports, MB.
+    latency : milliseconds of a request on the clock, (median, 95th percentile), and its number of candidates.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Row:
     seconds: float | None = None
     peak_mb: float | None = None
     seeds: int = 1
+    latency: tuple[float, float, int] | None = None
 
     def drawn(self, metric: str) -> dict[str, Any]:
         """The row as a chart takes it."""

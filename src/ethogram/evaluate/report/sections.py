@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ethogram.evaluate import plots
@@ -54,7 +55,8 @@ def results(task: Task) -> Html:
         caption=f"Systems from the best {metric_title(task.metric)} down.",
         wide=True,
     )
-    return join([made, tag("p", prose(_table_words(task, rows, with_gaps)), class_="note"), _everything(task, rows)])
+    words = tag("p", prose(_table_words(task, rows, with_gaps)), class_="note")
+    return join([made, words, _everything(task, rows), _requests(task)])
 
 
 def _everything(task: Task, rows: Sequence[Row]) -> Html | None:
@@ -98,6 +100,25 @@ def _gap(row: Row) -> Html:
     return join([value, tag("small", f"{low} to {high}")])
 
 
+def _requests(task: Task) -> Html | None:
+    """Quality beside everything that it costs, where requests were timed."""
+    rows = [r for r in task.ranked() if r.latency and task.metric in r.metrics]
+    if not rows:
+        return None
+    body = []
+    for r in rows:
+        median, late, _ = r.latency or (0.0, 0.0, 0)
+        peak = f"{r.peak_mb:,.0f}" if r.peak_mb else "–"
+        body.append([r.label, number(r.metrics[task.metric]), seconds(r.seconds), peak, f"{median:.3g}", f"{late:.3g}"])
+    size = rows[0].latency[2] if rows[0].latency else 0
+    head = ["System", metric_title(task.metric), "CPU s", "peak MB", "median ms", "95% below"]
+    made = table(head, body, numbers=range(1, len(head)), caption=f"What it costs; requests of {size:,} candidates.")
+    words = (
+        "CPU seconds and memory are of fitting and scoring; milliseconds of one request by one thread, on the clock."
+    )
+    return join([made, tag("p", words, class_="note")])
+
+
 def _table_words(task: Task, rows: Sequence[Row], with_gaps: bool) -> str:
     words = []
     if any(r.intervals for r in rows):
@@ -129,14 +150,23 @@ def pictures(page: Page, task: Task) -> list[Html | None]:
                 " systems, hollow diamonds floors. The axis does not start at zero.",
             )
         )  # fmt: skip
-    costly = [{**d, "cost": r.seconds} for d, r in zip(drawn, rows, strict=False) if r.seconds]
-    if len(costly) > 1:
+    less = is_better_low(task.metric)
+    costs = (
+        ("cost", [r.seconds for r in rows], "CPU seconds to fit and score", "s", "its seconds"),
+        ("latency", [r.latency[0] if r.latency else None for r in rows], "milliseconds per request", "ms", "the wait"),
+    )
+    known = {r.label: d for r in rows for d in drawn if d["label"] == r.label}
+    for name, spent, axis, unit, worth in costs:
+        points = [{**known[r.label], "cost": c} for r, c in zip(rows, spent, strict=True) if c and r.label in known]
+        if len(points) < 2:
+            continue
         made.append(
             page.chart(
-                f"{task.identity}-cost", lambda: plots.quality_cost(costly, title),
-                "Quality against cost.",
-                "Up is better, left is cheaper; the lower axis is logarithmic. A point that"
-                " has another one above it and to its left is not worth its seconds.",
+                f"{task.identity}-{name}", partial(plots.quality_cost, points, title, cost=axis, unit=unit, low=less),
+                f"Quality against {'cost' if name == 'cost' else 'latency'}.",
+                f"{'Down' if less else 'Up'} is better, left is cheaper; the lower axis is logarithmic, bars are 95%"
+                f" intervals. What lies on the dashed line is beaten by nothing that costs as much or less; a point off"
+                f" it is not worth {worth}.",
             )
         )  # fmt: skip
     split = [d for r in rows if (d := r.split(task.metric))]

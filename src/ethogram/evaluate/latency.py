@@ -1,0 +1,68 @@
+"""How long does one request take? One person, so many candidates, asked again and again, one request after the other.
+
+What a service feels is not the time per row of a batch: a request has its own encoding, and no neighbours to share it
+with. Candidates are drawn from the catalogue, other ones and another person in each request; two requests before the
+first that counts warm caches and compilers. Requests are made by one thread, without context.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ethogram.errors import OptionError
+from ethogram.evaluate.machine import load
+from ethogram.log.histories import Candidates, Questions
+
+REQUESTS, WARM = 30, 2
+
+
+class Latency(NamedTuple):
+    """Milliseconds of a request: median and 95th percentile on the clock, mean of the CPU; and how it was asked.
+
+    `load` are the runnable processes on the machine meanwhile: on a busy one the clock says more of them.
+    """
+
+    candidates: int
+    requests: int
+    median_ms: float
+    p95_ms: float
+    cpu_ms: float
+    load: float | None
+
+
+def latency(
+    system: Any, questions: Questions, *, candidates: int = 500, requests: int = REQUESTS, seed: int = 0
+) -> Latency:
+    """Time a fitted system.
+
+    Parameters
+    ----------
+    questions : whose histories are asked with, at random. candidates : per request; all items where there are fewer.
+
+    Raises
+    ------
+    OptionError
+        Fewer than one candidate or request, or nobody to ask for.
+    """
+    if candidates < 1 or requests < 1 or not len(questions):
+        raise OptionError(
+            f"latency: {requests} requests of {candidates} candidates, {len(questions)} questions: give 1."
+        )
+    rng = np.random.default_rng(seed)
+    vocabulary = questions.candidates.vocabulary
+    size = min(candidates, len(vocabulary))
+    wall, cpu, busy = [], [], load()
+    for number in range(WARM + requests):
+        at = int(rng.integers(len(questions)))
+        some = Candidates(rng.choice(len(vocabulary), size, replace=False).astype(np.int32), vocabulary, shared=True)
+        who = questions.histories[at : at + 1]
+        began = time.perf_counter(), time.process_time()
+        system.score(who, some)
+        if number >= WARM:
+            wall.append(time.perf_counter() - began[0])
+            cpu.append(time.process_time() - began[1])
+    median, late = np.quantile(wall, [0.5, 0.95]) * 1e3
+    return Latency(size, requests, float(median), float(late), float(np.mean(cpu) * 1e3), busy)
