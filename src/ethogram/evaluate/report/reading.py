@@ -112,13 +112,13 @@ def _row(
     )
 
 
-def latency_of(runs: Sequence[Record]) -> tuple[float, float, int] | None:
-    """(median, 95th percentile, candidates) of a request, milliseconds, mean over an arm's runs; None if not timed."""
+def latency_of(runs: Sequence[Record]) -> tuple[float, float, int, float] | None:
+    """(median ms, 95th percentile, candidates, CPU ms) of a request, mean over an arm's runs; None if not timed."""
     timed = [r.facts["latency"] for r in runs if r.facts.get("latency") is not None]
     if not timed:
         return None
-    median, late = (float(np.mean([t[name] for t in timed])) for name in ("median_ms", "p95_ms"))
-    return median, late, int(timed[0]["candidates"])
+    median, late, cpu = (float(np.mean([t[name] for t in timed])) for name in ("median_ms", "p95_ms", "cpu_ms"))
+    return median, late, int(timed[0]["candidates"]), cpu
 
 
 def _reliability(record: Record) -> list[dict[str, float]]:

@@ -30,7 +30,7 @@ class Row:
     metrics, intervals : by metric name; an interval is (low, high) at 95%.
     gap : difference of the task's metric to its reference: (value, low, high), paired.
     seconds : to fit and to score, per seed. peak_mb : peak anonymous memory above imports, MB.
-    latency : milliseconds of a request on the clock, (median, 95th percentile), and its number of candidates.
+    latency : milliseconds of a request on the clock (median, 95th percentile), its candidates, its CPU milliseconds.
     """
 
     label: str
@@ -41,7 +41,7 @@ class Row:
     seconds: float | None = None
     peak_mb: float | None = None
     seeds: int = 1
-    latency: tuple[float, float, int] | None = None
+    latency: tuple[float, float, int, float] | None = None
 
     def drawn(self, metric: str) -> dict[str, Any]:
         """The row as a chart takes it."""

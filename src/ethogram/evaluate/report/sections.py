@@ -107,11 +107,21 @@ def _requests(task: Task) -> Html | None:
         return None
     body = []
     for r in rows:
-        median, late, _ = r.latency or (0.0, 0.0, 0)
+        median, late, _, cpu = r.latency or (0.0, 0.0, 0, 0.0)
         peak = f"{r.peak_mb:,.0f}" if r.peak_mb else "–"
-        body.append([r.label, number(r.metrics[task.metric]), seconds(r.seconds), peak, f"{median:.3g}", f"{late:.3g}"])
+        body.append(
+            [
+                r.label,
+                number(r.metrics[task.metric]),
+                seconds(r.seconds),
+                peak,
+                f"{median:.3g}",
+                f"{late:.3g}",
+                f"{cpu:.3g}",
+            ]
+        )
     size = rows[0].latency[2] if rows[0].latency else 0
-    head = ["System", metric_title(task.metric), "CPU s", "peak MB", "median ms", "95% below"]
+    head = ["System", metric_title(task.metric), "CPU s", "peak MB", "median ms", "95% below", "CPU ms"]
     made = table(head, body, numbers=range(1, len(head)), caption=f"What it costs; requests of {size:,} candidates.")
     words = (
         "CPU seconds and memory are of fitting and scoring; milliseconds of one request by one thread, on the clock."
