@@ -2,8 +2,11 @@
 
 Worlds of the generator `adverts`, 120 people and 300 adverts each: the sizes of ADS-16. Ten folds of new people unless
 said otherwise; a world is a seed of the generator (other people, other ties, another deal), and every condition is
-decided in each of three. Thresholds were fixed before any of these worlds was measured. Nothing was tuned: options are
-the defaults.
+decided in each of three. Options are the defaults. World 1 at strength 0 had been looked at (five folds, an earlier
+grid of penalties) before the thresholds were written; no other world of the claims had, and no threshold was changed
+after its measurement. At strength 0 the model with traits is held against itself without them, by a margin: against the
+category mean it gains there, too, by what it knows of single adverts and formats. The reference of the specification
+for strength 0.5, the category mean, and the harder one, the same model without traits, both stand.
 """
 
 from __future__ import annotations
@@ -81,15 +84,15 @@ def known_people(bench: Any) -> list[Grid]:
     return [grid(0.5, arms, holds, protocol, data=worlds(0.5, (0,))) for protocol in ("within-user", "new-item")]
 
 
-@claim(KEY, "Is not below the learners that read the same columns")
+@claim(KEY, "Is not below other learners that get the same columns and all of the same answers")
 def learners(bench: Any) -> Grid:
-    networks = {"epochs": 2, "questions": 3_000, "dim": 8}
+    everything: dict[str, Any] = {"max_questions": None}
     others = {
-        "support vectors": (KEY, {"learner": "svm", "max_rows": 2_000}),
-        "hashed regression": ("hashed_regression", {"max_questions": 3_000}),
-        "boosted aggregates": ("boosted_aggregates", {"max_questions": 3_000, "steps": 100}),
-        "DeepFM": ("deepfm", {**networks, "last": 20}),
-        "DIN": ("din", {**networks, "last": 20}),
+        "support vectors": (KEY, {"learner": "svm", "max_rows": 36_000}),
+        "hashed regression": ("hashed_regression", everything),
+        "boosted aggregates": ("boosted_aggregates", everything),
+        "DeepFM": "deepfm",
+        "DIN": "din",
     }
     holds = [Gap("personality and pictures", name) >= 0 for name in others]
     arms = {"personality and pictures": KEY, **others}
