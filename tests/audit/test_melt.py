@@ -416,3 +416,20 @@ def test_the_model_of_a_gguf_file_is_described():
     found = Model.of_gguf(path)
     assert (found.layers, found.kv_heads, found.head_dim) == (30, 3, 64)
     assert found.parameters == pytest.approx(134.5e6, rel=0.01)
+
+
+def test_every_form_of_the_weights_is_written_whole(tmp_path):
+    """Sizes of a matrix by the blocks of its form: bytes of 32 weights."""
+    pytest.importorskip("transformers")
+    from ethogram.lm import gguf, tiny
+    from ethogram.lm.export import to_gguf
+
+    words = tiny.tokenizer(["the river and the town", "tea is grown in the hills"] * 4, size=300)
+    model = tiny.decoder(len(words), width=64, layers=1)
+    weights = sum(p.numel() for p in model.parameters() if p.ndim == 2)
+    sizes = {}
+    for kind, block in (("f32", 128), ("f16", 64), ("q8_0", 34), ("q5_1", 24), ("q4_1", 20), ("q4_0", 18)):
+        path = to_gguf(model, words, tmp_path / f"{kind}.gguf", kind=kind)
+        gguf.check(path)
+        sizes[kind] = path.stat().st_size - weights * block // 32
+    assert max(sizes.values()) - min(sizes.values()) < 2_000, sizes
