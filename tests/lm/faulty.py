@@ -29,6 +29,7 @@ class Faulty:
         self.at_once = self.most_at_once = 0
         self.handler: Handler = self.hello
         self.embedding: Handler = refusing(501, "no embeddings")
+        self.completion: Handler = refusing(404, "no completions")
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -49,6 +50,7 @@ class Faulty:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/embeddings", self._embed)
+        app.router.add_post("/v1/completions", self._complete)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -63,6 +65,9 @@ class Faulty:
 
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         return await self.embedding(request, json.loads(await request.read()))
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        return await self.completion(request, json.loads(await request.read()))
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read())

@@ -118,8 +118,13 @@ async def _echo(at: Endpoint, asked: dict[str, Any], seconds: float) -> tuple[Sc
             rows = list(zip(told["tokens"], told["token_logprobs"], told["text_offset"], strict=True))
         except (KeyError, IndexError, TypeError, ValueError):
             raise BadReply(f"{at.called} told no log-probabilities of the prompt.") from None
+        ends = [*(o for _, _, o in rows[1:]), len(prompt) + len(text)]
+        # a token that begins in the prompt and ends behind it holds letters of the text: it counts, one written after
+        # the text does not
         inside = [
-            (str(t), float(p)) for t, p, o in rows if len(prompt) <= o < len(prompt) + len(text) and p is not None
+            (str(t), float(p))
+            for (t, p, o), end in zip(rows, ends, strict=True)
+            if end > len(prompt) and o < len(prompt) + len(text) and p is not None
         ]
         return inside, len(rows)
 
