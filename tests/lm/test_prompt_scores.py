@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import re
 from typing import Any
@@ -30,7 +31,7 @@ def bigrams(cut: str = r"\s*\S+", broken: bool = False) -> Handler:
         assert body["echo"] is True
         tokens = re.findall(cut, body["prompt"])
         offsets = np.cumsum([0, *map(len, tokens)]).tolist()
-        scores = [None, *(math.log(probability(a, b)) for a, b in zip(tokens, tokens[1:], strict=False))]
+        scores = [None, *(math.log(probability(a, b)) for a, b in itertools.pairwise(tokens))]
         told = {
             "tokens": [*tokens, " written"], "token_logprobs": [*scores, -0.1], "text_offset": offsets,
         }  # fmt: skip
