@@ -167,7 +167,7 @@ def _declare(
             raise OptionError(f"two systems are called '{key}': {other.__module__} and {cls.__module__}.")
         facts = (key, area, paper, year, verbs, tuple(needs), tuple(uses), baseline)
         known = SystemInfo(*facts, cls.__module__, cls.__qualname__)
-        if any(f.name == "calibrate" for f in named):
+        if any(f.name == "calibrate" for f in named) and not getattr(cls, "maps_itself", False):
             from ethogram.numeric.calibrated import calibrating
 
             for name, value in calibrating(cls).items():

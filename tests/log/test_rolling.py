@@ -114,7 +114,7 @@ def test_evaluation_in_the_order_of_time(log):
     assert len(set(zip(users, units, strict=True))) == len(set(users)) == record.facts["users"]
     again = Spy(updates=False)
     assert run(again, log, "sliding", split={"windows": 3}).facts["blocks"] == again.fits == 3
-    with pytest.raises(OptionError, match="task and part are fixed"):
+    with pytest.raises(OptionError, match="part is fixed"):
         run(again, log, "stream", part="valid")
 
 

@@ -26,6 +26,13 @@ Store = Annotated[
 Protocol = Literal["temporal", "leave-last-out", "by-user", "sliding", "stream", "within-user", "new-user", "new-item"]
 
 
+GROUPS = {
+    "gauc": "AUC inside each slate; slates with one kind of answer are left out, the others weigh by their exposures",
+    "user_auc": "AUC inside each user; users with one kind of answer are left out, the others weigh by their exposures",
+}
+"""Group metrics in words."""
+
+
 def evaluate(
     key: str,
     /,
@@ -34,6 +41,9 @@ def evaluate(
     protocol: Protocol | None = None,
     windows: int | None = None,
     folds: int | None = None,
+    block: float | None = None,
+    held: float | None = None,
+    attribution: str | None = None,
     ties: Literal["groups", "order"] = "groups",
     seed: int = 0,
     sets: Set = (),
@@ -62,6 +72,13 @@ def evaluate(
         Blocks of sliding and stream; 5 if not given.
     folds
         Folds of a cross-validation; 10 if not given.
+    block
+        Share of the events in each of them; 0.1 if not given.
+    held
+        Share of the events before a block that is held out for validation; if not given, 0.1 for sliding, none for
+        stream.
+    attribution
+        Time until an answer is known in a stream, such as 6h: what is younger is not revealed before a block.
     ties
         groups: events of one user with equal time are one unordered group. order: the order of the rows is taken
         for the truth, for comparison with others who do.
@@ -79,12 +96,13 @@ def evaluate(
     """
     out = Output(json)
     built = scorer(key, sets, flags)
-    if windows is not None and protocol not in ("sliding", "stream"):
-        raise OptionError("--windows is for --protocol sliding and stream.")
     if folds is not None and protocol not in ("within-user", "new-user", "new-item"):
         raise OptionError("--folds is for --protocol within-user, new-user and new-item.")
-    told = {"windows": windows, "folds": folds}
-    cut = {name: number for name, number in told.items() if number is not None} or None
+    blocks = {"windows": windows, "block": block, "held": held, "attribution": attribution}
+    if (name := next((n for n, v in blocks.items() if v is not None), None)) and protocol not in ("sliding", "stream"):
+        raise OptionError(f"--{name} is for --protocol sliding and stream.")
+    told = {"windows": windows, "folds": folds, "test": block, "valid": held, "attribution": attribution}
+    cut = {name: value for name, value in told.items() if value is not None} or None
     how: dict[str, Any] = {"split": cut, "task": task, "part": part, "exclude_seen": exclude_seen, "ks": lengths(ks)}
     events = open_log(log, reading, out)
     out.line(f"log: {describes(events)}")
@@ -157,6 +175,9 @@ def tell(record: Record, out: Output) -> None:
         low, high = record.intervals.get(name, (float("nan"), float("nan")))
         rows.append((name, value, low, high))
     out.table(("metric", "value", "95% from", "to"), rows)
+    for name in ("gauc", "user_auc"):
+        if name in record.metrics:
+            out.line(f"{name}: {GROUPS[name]}")
     out.line(f"{seconds(record):.1f} s, peak {peak(record) or float('nan'):,.0f} MB above the start")
 
 

@@ -26,6 +26,7 @@ _CLASSES = {
     "complete_journey": "CompleteJourney",
     "conflict": "Conflict",
     "drift": "Drift",
+    "drifting_clicks": "DriftingClicks",
     "interests": "Interests",
     "ml_100k": "ML100K",
     "shoppers": "Shoppers",

@@ -39,7 +39,7 @@ def rolled(
     for number, part in enumerate(cut.parts):
         with measure() as cost:
             if cut.protocol == "stream" and number and hasattr(system, "update") and _can(system):
-                system.update(cut.parts[number - 1].test)
+                system.update(cut.reveals[number - 1])
             else:
                 fit(part)
         spent = added(spent, cost)

@@ -11,6 +11,7 @@ from ethogram.evaluate.crossed import crossed
 from ethogram.evaluate.evaluation import Evaluation, Watch, name_of
 from ethogram.evaluate.latency import latency as time_requests
 from ethogram.evaluate.machine import Cost, measure
+from ethogram.evaluate.prequential import answered, prequential
 from ethogram.evaluate.protocol import evaluate, evaluate_slates
 from ethogram.evaluate.record import DONE, FAILED, Record, RecordStore
 from ethogram.evaluate.rolling import rolled
@@ -34,8 +35,8 @@ def run(
     ----------
     system : options as a dataclass, `fit` and `score`. It is fitted in place, unless the record is in the store.
     log : a Log, cut by `protocol` with the options `split` (None: the log's own choice); or a Split. ``sliding`` and
-        ``stream`` are evaluated block by block (see `rolling`), ``within-user``, ``new-user`` and ``new-item`` fold by
-        fold (see `crossed`).
+        ``stream`` are evaluated block by block (see `rolling` and, for slates, `prequential`), ``within-user``,
+        ``new-user`` and ``new-item`` fold by fold (see `crossed`).
     store : where the record is looked for and kept. A failed one is kept too, and made again by the next call.
     seed : of the training. Resamples have their own (`bootstrap_seed`), so that runs with different seeds are
         judged on the same ones.
@@ -64,8 +65,8 @@ def run(
         if task != "slates" or part != "test":
             raise OptionError(f"run: {cut.protocol} judges what people answered in each fold; task and part are fixed.")
     elif hasattr(cut, "parts"):
-        if task != "next" or part != "test":
-            raise OptionError(f"run: {cut.protocol} judges what comes next in each block; task and part are fixed.")
+        if part != "test":
+            raise OptionError(f"run: {cut.protocol} judges what comes next in each block; part is fixed.")
         which = which or ("every" if cut.protocol == "stream" else None)
     asked: dict[str, Any] = {"part": part, "bootstrap": bootstrap, "seed": bootstrap_seed}
     if task == "next":
@@ -77,6 +78,7 @@ def run(
             {
                 "name": cut.protocol, "split": split, "train": _one(p.train.fingerprint() for p in parts),
                 "asked": _one(getattr(p, part).fingerprint() for p in parts), "task": task, **asked,
+                **({"attribution": cut.attribution} if getattr(cut, "attribution", 0) else {}),
             }
         ),
     }  # fmt: skip
@@ -89,13 +91,17 @@ def run(
     try:
 
         def fit(split: Any) -> None:
-            system.fit(split.train, split.valid, seed=seed, **({} if watch is None else {"watch": watch}))
+            # a stream need not hold anything out, and slates of nothing cannot be asked
+            held = split.valid if task == "next" or not hasattr(cut, "parts") or answered(split.valid) else None
+            system.fit(split.train, held, seed=seed, **({} if watch is None else {"watch": watch}))
 
         def judge(split: Any) -> Evaluation:
             return (evaluate if task == "next" else evaluate_slates)(system, split, watch=watch, **asked)
 
         if isinstance(cut, CrossFold):
             found = crossed(system, cut, fit=fit, costs=costs, watch=watch, **asked)
+        elif hasattr(cut, "parts") and task == "slates":
+            found = prequential(system, cut, fit=fit, costs=costs, watch=watch, **asked)
         elif hasattr(cut, "parts"):
             found = rolled(system, cut, judge, fit=fit, watch=watch, costs=costs)
         else:

@@ -44,12 +44,13 @@ def evaluate_slates(
     Returns
     -------
     Evaluation
-        ``auc``, ``gauc`` (group AUC, inside slates, weighted by impressions), ``user_auc`` (the same inside users:
-        what DIN's paper calls GAUC; users of one class are left out), ``pr_auc``, ``logloss``, ``brier``, ``ece``;
-        all weighted. The last three are NaN where a score is no probability (fact `probabilities`).
-        Of a system that scores several goals also each goal's, see `ethogram.evaluate.goals`.
-        Intervals of ``ece`` keep the bins of the whole sample; the resampled value lies a little higher than
-        the value itself, as noise adds to every bin's gap.
+        ``auc``, ``gauc`` (group AUC: the AUC inside each slate, averaged with the slates' exposures as weights; slates
+        with one kind of answer have none and are left out), ``user_auc`` (the same inside users, what DIN's paper calls
+        GAUC: users with one kind of answer are left out, the others weigh by their exposures), ``pr_auc``,
+        ``logloss``, ``brier``, ``ece``; all weighted. The last three are NaN where a score is no probability (fact
+        `probabilities`). Of a system that scores several goals also each goal's, see `ethogram.evaluate.goals`.
+        Intervals of ``ece`` keep the bins of the whole sample; the resampled value lies a little higher than the value
+        itself, as noise adds to every bin's gap.
 
     Raises
     ------

@@ -71,6 +71,13 @@ class SlateRanker:
         batch = self.features.encode(histories, candidates, context)
         return candidates.shape(slates.score(self.network, batch), len(histories))
 
+    def judged(
+        self, histories: Histories, candidates: Candidates, context: pa.Table | None = None, network: Any = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """(probabilities, last hidden layer or None), flat; of another `network` over the same features if given."""
+        batch = self.features.encode(histories, candidates, context)
+        return slates.judged(network or self.network, batch)
+
     def explain(self, histories: Histories, candidates: Candidates, k: int) -> pa.Table:
         """The k events of most weight per candidate; `share` is the weight over the sum of absolute weights."""
         batch = self.features.encode(histories, candidates)

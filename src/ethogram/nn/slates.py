@@ -377,9 +377,27 @@ def share(asked: Questions) -> tuple[Questions, tuple[int, int]]:
     return asked[first:last], (int(ends[first]), int(ends[last]))
 
 
-@torch.no_grad()
 def score(network: SlateNetwork, batch: Batch, tokens: int = 262_144) -> np.ndarray:
     """Probabilities of all candidates, float32, flat."""
+    return _scored(network, batch, tokens)
+
+
+def judged(network: SlateNetwork, batch: Batch, tokens: int = 262_144) -> tuple[np.ndarray, np.ndarray | None]:
+    """(probabilities, values of the tower's last hidden layer float32[total, width] or None without a tower)."""
+    if network.tower is None:
+        return score(network, batch, tokens), None
+    held: list[np.ndarray] = []
+    last = network.tower.layers[-1]
+    hook = last.register_forward_pre_hook(lambda _, given: held.append(given[0].float().cpu().numpy()))
+    try:
+        found = _scored(network, batch, tokens)
+    finally:
+        hook.remove()
+    return found, np.concatenate(held) if held else np.zeros((0, last.in_features), np.float32)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def _scored(network: SlateNetwork, batch: Batch, tokens: int) -> np.ndarray:
     assert batch.candidates is not None
     network.eval()
     out = np.empty(int(batch.candidates.lengths.sum()), np.float32)

@@ -39,6 +39,8 @@ class Calibrated:
 
     calibration = None
     "The map, once learned."
+    maps_itself = False
+    "Whether a system learns and applies the map itself, where predictions for the validation part need care."
 
     def calibrated(self, scores: np.ndarray) -> np.ndarray:
         """Raw scores as the map has them, in the same shape; as they are where there is none."""
