@@ -1,4 +1,4 @@
-"""Error memories of reloop2: one request of 64 candidates read and its answers written, after few and after many writes.
+"""Error memories of reloop2: a request of 64 candidates read and its answers written, after few and many writes.
 
 The sketch has tables of fixed size, so neither its time nor its bytes may grow. Exact neighbours are asked the same;
 they hold all that was written. Random keys: speed only, quality is the claims' business.
@@ -103,6 +103,6 @@ def cases() -> Iterable[Case]:
             RUN,
             check,
             [flat],
-            notes=f"{TABLES} tables of 2^{BITS} cells, bytes equal after every number of writes; exact neighbours read only",
+            notes=f"{TABLES} tables of 2^{BITS} cells: the same bytes after any number of writes; exact: read only",
             least=0.02,
         )

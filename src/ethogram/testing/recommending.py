@@ -12,6 +12,7 @@ from ethogram.errors import OptionError
 from ethogram.log import Candidates, Histories, Log
 from ethogram.system import options
 from ethogram.testing.case import Case, answers, close, log, parts
+from ethogram.verbs import State
 
 COLUMNS = ["question", "user", "item", "score", "rank"]
 """What every answer begins with; systems may say more in further columns."""

@@ -15,12 +15,12 @@ import numpy as np
 
 from ethogram.claims import Gap, Grid, Law, Laws, Ratio, claim
 
-BASE = {"epochs": 4, "dim": 8, "side": 8}
+BASE = {"epochs": 20, "dim": 8, "side": 8, "lr": 5e-3, "batch": 256, "patience": 2}
 STREAM = {"windows": 20, "test": 0.025, "valid": 0.05}
 WORLD = {"impressions": 20_000, "users": 300, "items": 200}
-SLOW = 1e-2
-"""Step size of the incremental arm: the best of 0.001, 0.003 and 0.01 on a log of another seed."""
-FILMS = {"epochs": 3, "dim": 16, "side": 8, "last": 30}
+SLOW = {"slow_lr": 1e-2, "slow_epochs": 3}
+"""The incremental arm: the best of steps of 0.001 to 0.03 and of 1, 3, 5 passes over a block, on a log of another seed."""
+FILMS = {"epochs": 4, "dim": 16, "side": 8, "lr": 5e-3, "batch": 512, "patience": 1, "last": 20}
 
 
 def made(base: dict[str, Any], **options: Any) -> Callable[[], Any]:
@@ -38,10 +38,10 @@ def arms(base: dict[str, Any]) -> dict[str, Any]:
     return {
         "reloop2": made(base),
         "frozen": made(base, memory="none"),
-        "incremental": made(base, memory="none", slow_lr=SLOW),
+        "incremental": made(base, memory="none", **SLOW),
         "item residual": made(base, memory="item"),
         "exact neighbours": made(base, memory="exact"),
-        "reloop2, incremental": made(base, slow_lr=SLOW),
+        "reloop2, incremental": made(base, **SLOW),
     }
 
 
@@ -101,7 +101,11 @@ def harmless(bench: Any) -> Grid:
         seeds=1 if bench.quick else 3,
         questions="slates",
         budget="15m",
-        holds=[Gap("reloop2", "frozen").within(0.002), Gap("reloop2", "frozen", "logloss") <= 0.002],
+        holds=[
+            Gap("reloop2", "frozen") >= -0.002,
+            Gap("reloop2", "frozen").within(0.002),
+            Gap("reloop2", "frozen", "logloss") <= 0.002,
+        ],
     )
 
 
@@ -134,7 +138,7 @@ def laws(bench: Any) -> Laws:
         Law("correlation of the errors that sketch and exact neighbours expect", correlation, ">=", 0.8),
         Law("largest difference of the sketch's mean from its expectation, 20,000 tables", expectation, "<=", 0.01),
         Law("time of an access of the sketch after 1 M writes over 10 k writes", sketch_growth, "<=", 1.3),
-        Law("the same of exact neighbours", exact_growth, ">=", 10.0),
+        Law("the same of exact neighbours, 200 k over 10 k", exact_growth, ">=", 5.0),
         Law("bytes of the sketch after 1 M writes over 10 k writes", flat, "<=", 1.0),
     )
 
@@ -145,7 +149,7 @@ def curves(quick: bool) -> dict[str, np.ndarray]:
     from ethogram import data
     from ethogram.evaluate import run
 
-    size = {"impressions": 2_000, "users": 60, "items": 40} if quick else {**WORLD, "impressions": 30_000}
+    size = {"impressions": 2_000, "users": 60, "items": 40} if quick else WORLD
     found: dict[str, list[list[float]]] = {"reloop2": [], "frozen": [], "incremental": []}
     windows = 6 if quick else 30
     for seed in range(1 if quick else 3):
@@ -225,7 +229,8 @@ def filled(kind: str, writes: int) -> Any:
 
 def growth(bench: Any, kind: str) -> Any:
     """Reading 64 requests and writing them, after many writes over after few."""
-    sizes = (1_000, 10_000) if bench.quick else (10_000, 1_000_000)
+    many = 10_000 if bench.quick else 1_000_000 if kind == "sketch" else 200_000
+    sizes = (many // 10 if bench.quick else 10_000, many)
     rng = np.random.default_rng(1)
     from ethogram.numeric.identity import unit
 
