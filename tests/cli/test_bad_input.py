@@ -185,3 +185,17 @@ def test_a_record_of_another_log(refused, call, stored):
     path = json.loads(call("evaluate", "popularity", "--log", stored, "--store", "kept", "--json", "-").out)["key"]
     assert call("log", "append", stored, "more.csv").code == 0
     assert "is not the log of this record" in refused("run", Path("kept") / path)
+
+
+def test_blocks_belong_to_streams(refused):
+    assert "--block is for --protocol sliding and stream" in refused(
+        "evaluate", "popularity", "--log", "events.csv", "--block", "0.1"
+    )
+    assert "--attribution is for --protocol" in refused(
+        "evaluate", "popularity", "--log", "events.csv", "--attribution", "6h"
+    )
+    said = refused("evaluate", "hashed_regression", "--log", "events.csv", "--calibrate", "plat")
+    assert "platt" in said
+    said = refused("fit", "hashed_regression", "events.csv", "--calibrate", "platt")
+    assert "is learned on a validation part" in said
+    assert "half_life = 'soon'" in refused("fit", "reloop2", "events.csv", "--half-life", "soon")

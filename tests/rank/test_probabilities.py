@@ -16,6 +16,8 @@ from ethogram.numeric.calibrated import apply, learn
 from ethogram.system import find, load
 
 KEYS = sorted(k for k, s in index().items() if s.area == "rank" and "score" in s.verbs)
+MAPPED = [k for k in KEYS if k != "reloop2"]
+"""Systems whose map comes from their scores of the validation part as they are after training."""
 QUICK = {
     "dim": 4, "side": 4, "hidden": (8,), "epochs": 6, "lr": 2e-2, "batch": 256, "decay": 0.0, "dropout": 0.0,
     "steps": 20, "last": 5, "buckets": 2**12,
@@ -24,6 +26,8 @@ QUICK = {
 
 def made(key, **more):
     known = set(find(key).__dataclass_fields__)
+    if key == "reloop2":
+        more["base"] = "smoothed_rates"
     return ethogram.system(key, **{n: v for n, v in QUICK.items() if n in known}, **more)
 
 
@@ -63,7 +67,7 @@ def test_a_row_counts_as_often_as_its_weight_says(key):
     assert np.mean(p[~even]) == pytest.approx(0.3, abs=0.09)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", MAPPED)
 @pytest.mark.parametrize("kind", ["platt", "isotonic"])
 def test_calibration_is_learned_on_the_validation_part_alone_and_saved(key, kind, tmp_path):
     cut = parts(rate=(0.6, 0.1))
@@ -81,7 +85,7 @@ def test_calibration_is_learned_on_the_validation_part_alone_and_saved(key, kind
     assert np.array_equal(load(tmp_path / "model").score(asked.histories, asked.candidates), said)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", MAPPED)
 def test_calibration_without_validation_is_refused_before_training(key):
     seen = []
     with pytest.raises(OptionError, match=r"calibrate = platt is learned on a validation part"):
