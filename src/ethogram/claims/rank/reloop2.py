@@ -19,7 +19,7 @@ BASE = {"epochs": 20, "dim": 8, "side": 8, "lr": 5e-3, "batch": 256, "patience":
 STREAM = {"windows": 20, "test": 0.025, "valid": 0.05}
 WORLD = {"impressions": 20_000, "users": 300, "items": 200}
 SLOW = {"slow_lr": 1e-2, "slow_epochs": 3}
-"""The incremental arm: the best of steps of 0.001 to 0.03 and of 1, 3 and 5 passes a block, on a log of another seed."""
+"""The incremental arm: the best of steps of 0.001 to 0.03 and 1, 3 and 5 passes a block, on a log of another seed."""
 FILMS = {"epochs": 4, "dim": 16, "side": 8, "lr": 5e-3, "batch": 512, "patience": 1, "last": 20}
 
 
