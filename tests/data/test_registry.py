@@ -21,6 +21,9 @@ NAMES = [
     "ml_100k",
     "shoppers",
 ]
+    "ads16", "adverts", "amazon_beauty", "amazon_games", "complete_journey", "drift", "drifting_clicks", "interests",
+    "ml_100k",
+]  # fmt: skip
 
 
 def test_names():
@@ -47,6 +50,7 @@ def test_unknown_names_and_options_name_the_nearest():
 
 def test_real_data_has_no_truth():
     with pytest.raises(OptionError, match="generators have: adverts, conflict, drift, interests, shoppers"):
+    with pytest.raises(OptionError, match="generators have: adverts, drift, drifting_clicks, interests"):
         data.truth("ml_100k")
 
 
