@@ -17,13 +17,11 @@ NAMES = [
     "complete_journey",
     "conflict",
     "drift",
+    "drifting_clicks",
     "interests",
     "ml_100k",
     "shoppers",
 ]
-    "ads16", "adverts", "amazon_beauty", "amazon_games", "complete_journey", "drift", "drifting_clicks", "interests",
-    "ml_100k",
-]  # fmt: skip
 
 
 def test_names():
@@ -49,8 +47,9 @@ def test_unknown_names_and_options_name_the_nearest():
 
 
 def test_real_data_has_no_truth():
-    with pytest.raises(OptionError, match="generators have: adverts, conflict, drift, interests, shoppers"):
-    with pytest.raises(OptionError, match="generators have: adverts, drift, drifting_clicks, interests"):
+    with pytest.raises(
+        OptionError, match="generators have: adverts, conflict, drift, drifting_clicks, interests, shoppers"
+    ):
         data.truth("ml_100k")
 
 
