@@ -9,7 +9,7 @@ import numpy as np
 
 from ethogram.errors import OptionError, StepError
 from ethogram.log import Candidates, Features, Histories, Log, Questions
-from ethogram.nn import slates
+from ethogram.nn import saved, slates
 from ethogram.nn.error_memory import ByItem, Keys, Memory, Nearest, Sketched
 from ethogram.nn.incremental import Incremental
 from ethogram.numeric import identity
@@ -223,7 +223,7 @@ class Loop:
         if self.memory is not None:
             parts["memory"] = State(self.memory.arrays())
         if self.frozen is not None:
-            parts["frozen"] = State(slates.arrays(self.frozen))
+            parts["frozen"] = State(saved.arrays(self.frozen))
         facts = {"dim": self.dim, "revealed": self.revealed, "latest": self.latest, "seed": self.seed}
         return State({"losses": self.losses, "center": self.center}, {}, facts, parts)
 
@@ -234,7 +234,7 @@ class Loop:
         features = Features.restored(kept.tables, kept.json["features"], kept.arrays)
         if "frozen" in state.parts:
             frozen = copy.deepcopy(options.base.fitted.network)
-            slates.restore(frozen, state.parts["frozen"].arrays)
+            saved.restore(frozen, state.parts["frozen"].arrays)
         made = cls(options, features, frozen, state.json["dim"], state.json["seed"])
         if made.memory is not None:
             made.memory.restore(state.parts["memory"].arrays)

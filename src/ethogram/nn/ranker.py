@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import nn
 
 from ethogram.errors import OptionError, nearest
-from ethogram.log import Candidates, Features, Histories, Log
+from ethogram.log import Batch, Candidates, Features, Histories, Log
 from ethogram.nn import saved, slates
 from ethogram.nn.prior import Prior
 from ethogram.nn.train import Trained
@@ -76,7 +76,7 @@ class SlateRanker:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """(probabilities, last hidden layer or None), flat; of another `network` over the same features if given."""
         batch = self.features.encode(histories, candidates, context)
-        return slates.judged(network or self.network, batch)
+        return judged(network or self.network, batch)
 
     def explain(self, histories: Histories, candidates: Candidates, k: int) -> pa.Table:
         """The k events of most weight per candidate; `share` is the weight over the sum of absolute weights."""
@@ -125,3 +125,17 @@ class SlateRanker:
         saved.restore(network, state.arrays)
         network.eval()
         return cls(features, network, Trained(**state.json["trained"]))
+
+
+def judged(network: slates.SlateNetwork, batch: Batch, tokens: int = 262_144) -> tuple[np.ndarray, np.ndarray | None]:
+    """(probabilities, values of the tower's last hidden layer float32[total, width] or None without a tower)."""
+    if network.tower is None:
+        return slates.score(network, batch, tokens), None
+    held: list[np.ndarray] = []
+    last = network.tower.layers[-1]
+    hook = last.register_forward_pre_hook(lambda _, given: held.append(given[0].float().cpu().numpy()))
+    try:
+        found = slates.score(network, batch, tokens)
+    finally:
+        hook.remove()
+    return found, np.concatenate(held) if held else np.zeros((0, last.in_features), np.float32)  # type: ignore[arg-type]

@@ -78,7 +78,6 @@ class SlateNetwork(nn.Module):
         self.tag = tag
         self.tables = Tables(features, dim, side, seed=seed)
         self.items = ItemEncoder(features, self.tables)
-
         self.events, self.context, self.users = (
             ColumnEncoder.of(features, whose, self.tables) for whose in ("event", "context", "user")
         )
@@ -377,34 +376,15 @@ def share(asked: Questions) -> tuple[Questions, tuple[int, int]]:
     return asked[first:last], (int(ends[first]), int(ends[last]))
 
 
+@torch.no_grad()
 def score(network: SlateNetwork, batch: Batch, tokens: int = 262_144) -> np.ndarray:
     """Probabilities of all candidates, float32, flat."""
-    return _scored(network, batch, tokens)
-
-
-def judged(network: SlateNetwork, batch: Batch, tokens: int = 262_144) -> tuple[np.ndarray, np.ndarray | None]:
-    """(probabilities, values of the tower's last hidden layer float32[total, width] or None without a tower)."""
-    if network.tower is None:
-        return score(network, batch, tokens), None
-    held: list[np.ndarray] = []
-    last = network.tower.layers[-1]
-    hook = last.register_forward_pre_hook(lambda _, given: held.append(given[0].float().cpu().numpy()))
-    try:
-        found = _scored(network, batch, tokens)
-    finally:
-        hook.remove()
-    return found, np.concatenate(held) if held else np.zeros((0, last.in_features), np.float32)  # type: ignore[arg-type]
-
-
-@torch.no_grad()
-def _scored(network: SlateNetwork, batch: Batch, tokens: int) -> np.ndarray:
     assert batch.candidates is not None
     network.eval()
     out = np.empty(int(batch.candidates.lengths.sum()), np.float32)
     ends = np.concatenate([[0], np.cumsum(batch.candidates.lengths)])
     work = batch.sequences["history"].lengths + batch.candidates.lengths
-    block = np.cumsum(work) // max(tokens, 1)
-    for rows in np.split(np.arange(len(batch)), np.flatnonzero(np.diff(block)) + 1):
+    for rows in np.split(np.arange(len(batch)), np.flatnonzero(np.diff(np.cumsum(work) // max(tokens, 1))) + 1):
         if len(rows):
             logits = network(batch[rows])
             out[ends[rows[0]] : ends[rows[-1] + 1]] = torch.sigmoid(logits).cpu().numpy()
