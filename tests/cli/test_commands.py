@@ -336,6 +336,8 @@ def test_compare_tells_quality_costs_and_latency_and_writes_a_page(call, refused
     assert "Did you mean 'users'" in refused("compare", *arms, "--data", "interests:user=40")
     assert "Did you mean 'interests'" in refused("compare", *arms, "--data", "interest:users=40")
     assert "-3 candidates" in refused("compare", *arms, *how[:4], "--latency", -3)
+
+
 def test_a_stream_of_answers_from_the_command_line(call):
     said = call(
         "evaluate", "reloop2", "--log", "drifting_clicks", "--protocol", "stream", "--windows", "2", "--block", "0.05",
