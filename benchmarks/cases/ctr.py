@@ -1,9 +1,10 @@
-"""DIN, the pooled network, DeepFM and DCN-V2 beside FuxiCTR on MovieLens-100K as a table of click questions.
+"""DIN, the pooled network, DeepFM, DCN-V2, MMoE and PLE beside FuxiCTR on MovieLens-100K as a table of click questions.
 
 Both sides have the same rows, columns, embedding width 16, history of 50, layers 128 and 64 (and 64 in DIN's
 attention), batch 1,024, Adam with learning rate 0.001, dropout 0.1, float32, and stop by validation. What differs
 beside the implementation: FuxiCTR shrinks all embedding rows (1e-5), ours the rows of a batch (`decay`); ours also
-reads the length of the history, and DIN the product of candidate and interest.
+reads the length of the history, and DIN the product of candidate and interest. MMoE and PLE answer two questions at
+once, four stars or more and five; the AUC is that of the first.
 """
 
 from __future__ import annotations
@@ -39,19 +40,31 @@ class Pair:
     key: str
     peer: str
     options: Mapping[str, Any]
+    several: bool = False
+    "Whether both labels are answered."
+
+    @property
+    def name(self) -> str:
+        return self.options.get("top", self.key)
 
 
+HEADS = {
+    "kinds": ("all",), "interest": "mean", "refine": "none", "product": False, "expert": (64,), "hidden": (32,),
+    "experts": 4, "own": 2, "activation": "relu",
+}  # fmt: skip
 PAIRS = [
     Pair("din", "DIN", {"attention": (64,), "activation": "dice", "normalise": "length"}),
     Pair("mean_pooled", "DNN", {"activation": "relu"}),
     Pair("deepfm", "DeepFM", {}),
     Pair("dcn_v2", "DCNv2", {"layers": 2}),
+    Pair("dtrn", "MMoE", {**HEADS, "top": "mmoe"}, several=True),
+    Pair("dtrn", "PLE", {**HEADS, "top": "ple"}, several=True),
 ]
 
 
 def run(pair: Pair) -> Found:
     """Both sides of a pair."""
-    found, table = Found(), ratings()
+    found, table = Found(), ratings(several=pair.several)
     try:
         asked = fuxictr.ask(pair.peer, table, seed=SEED)
     except PeerError as error:
@@ -111,6 +124,12 @@ def flops(pair: Pair) -> float:
     """Of one example as published: padded history, first layer on the concatenation; backwards costs twice."""
     dim, length, (one, two), crosses = EQUAL["dim"], EQUAL["last"], EQUAL["hidden"], 0
     width = 7 * dim
+    if pair.several:
+        goals, (wide,), (tower,) = 2, pair.options["expert"], pair.options["hidden"]
+        shared, own = pair.options["experts"], pair.options["own"] if pair.options["top"] == "ple" else 0
+        experts = (shared + goals * own) * width * wide
+        gates = goals * (width + wide) * (shared + own)
+        return 3 * 2.0 * (experts + gates + goals * (wide * tower + tower))
     if pair.key == "din":
         (hidden,) = pair.options["attention"]
         crosses = length * (4 * dim * hidden + hidden + dim)
@@ -125,7 +144,6 @@ def train(pair: Pair, table: Ratings, seed: int) -> dict[str, Any]:
 
     from ethogram.evaluate.classification import auc
     from ethogram.evaluate.machine import measure
-    from ethogram.nn import slates
     from ethogram.system import system
 
     cut = table.log.split("leave-last-out")
@@ -148,8 +166,8 @@ def train(pair: Pair, table: Ratings, seed: int) -> dict[str, Any]:
         _warm(pair, cut)
         began = time.process_time()
         built.fit(cut.train, cut.valid, seed=seed, watch=watch)
-    network, features = built.fitted.network, built.fitted.features
-    said = {p: slates.score(network, features.encode(asked[p]))[place[p]] for p in ("valid", "test")}
+    network = built.fitted.network
+    said = {p: _said(built, asked[p])[place[p]] for p in ("valid", "test")}
     # the validation AUC is that of the epoch that was kept
     kept = auc(table.of("valid")["label"].to_numpy(), said["valid"])
     for row in curve:
@@ -160,6 +178,10 @@ def train(pair: Pair, table: Ratings, seed: int) -> dict[str, Any]:
         "examples_per_cpu_second": len(asked["train"]) / float(statistics.median(seconds)),
         "parameters": sum(p.numel() for p in network.parameters()),
     }  # fmt: skip
+
+
+def _said(built: Any, asked: Any) -> np.ndarray:
+    return np.asarray(built.score(asked.histories, asked.candidates, asked.context or None)).reshape(-1)
 
 
 def _warm(pair: Pair, cut: Any) -> None:
@@ -182,4 +204,4 @@ def cases() -> Iterable[Race]:
     """The harness's form: one race per network."""
     for pair in PAIRS:
         title = f"{pair.peer} beside FuxiCTR, ml-100k as 98,061 click questions, width 16, history 50, batch 1,024"
-        yield Race(f"{pair.key}_fuxictr", f"{title}, one thread", functools.partial(run, pair), _goals())
+        yield Race(f"{pair.name}_fuxictr", f"{title}, one thread", functools.partial(run, pair), _goals())
