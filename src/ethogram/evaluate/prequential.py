@@ -23,6 +23,7 @@ from ethogram.evaluate import calibration, classification, slates
 from ethogram.evaluate.evaluation import Evaluation, Watch
 from ethogram.evaluate.machine import Cost, measure
 from ethogram.evaluate.rolling import added
+from ethogram.log import Log
 from ethogram.log.histories import Candidates, Histories, Questions
 
 OUTCOME = ("label", "value")
@@ -93,8 +94,10 @@ def block_metrics(asked: Questions, score: np.ndarray) -> dict[str, float]:
     return found
 
 
-def answered(part: Any) -> bool:
-    """Whether any event of a log carries a label."""
+def answered(part: Log | None) -> bool:
+    """Whether there is such a part, and any of its events carries a label."""
+    if part is None:
+        return False
     rows = part.sequences().columns
     return "label" in rows and bool((~np.isnan(np.asarray(rows["label"]))).any())
 
