@@ -41,7 +41,13 @@ ADAM = {"optimiser": "adam", "lr": 1e-3, "regularisation": 0.0, "batch": 2_048}
 GRAPH = {"layers": 2, "lr": 1e-3, "regularisation": 1e-5, "batch": 2_048}
 PAIRS = [
     Beside("bpr_mf", "BPR", {"Adam, as RecBole": ADAM, "plain steps, our defaults": {}}, (2020, 2021, 2022)),
-    Beside("lightgcn", "LightGCN", {"as RecBole": GRAPH, "step size 0.005": {**GRAPH, "lr": 5e-3}}, (2020,), 300.0),
+    Beside(
+        "lightgcn",
+        "LightGCN",
+        {"as RecBole": GRAPH, "step size 0.005": {**GRAPH, "lr": 5e-3}},
+        (2020, 2021, 2022),
+        300.0,
+    ),
 ]
 
 
