@@ -47,8 +47,9 @@ def test_who_forgets_wins_after_the_change_and_not_without():
         reading = Drift(**{**SMALL, "together": True, "changes": changes}).read()
         log = Log.open(reading.events, items=reading.items)
         cut = log.split("temporal", valid=0.05, test=0.3)
+        # without an item among its own neighbours: with it, what people come back to tells nearly everything
         one, other = (
-            evaluate(system("item_knn_decay", decay=d).fit(cut.train), cut, which="first", bootstrap=50)
+            evaluate(system("item_knn_decay", decay=d, often=False).fit(cut.train), cut, which="first", bootstrap=50)
             for d in (0.9, 1.0)
         )
         return one.metrics["ndcg@10"] - other.metrics["ndcg@10"]
