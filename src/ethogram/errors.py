@@ -134,3 +134,7 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> str:
     """Message for a name that is not in a list: the nearest one, then all of them."""
     valid = sorted(str(v) for v in valid)
     return f"unknown {what} '{name}'.{nearest(name, valid)} Known: {', '.join(valid) or 'none'}."
+
+
+class StoreError(EthogramError):
+    """The online store cannot be reached, written or believed; nothing of the call was acknowledged."""
