@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.serve.redis_server import RedisServer
 
 from ethogram.serve.state import Store
-from tests.serve.redis_server import RedisServer
 
 Opened = Callable[..., Store]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.serve.plain import Plain
 
 from ethogram.errors import StoreError
 from ethogram.serve.state import Entry, Store
-from tests.serve.plain import Plain
 
 FIRST, LAST = -(2**63), 2**63 - 1
 
@@ -297,9 +297,9 @@ def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
     store, plain = open_new(keep=4), Plain(keep=4)
     revisions: dict[str, set[int]] = {}
     tables: dict[str, tuple[int, bytes]] = {}
-    for number, (what, *given) in enumerate(sequence):
+    for number, (what, *asked) in enumerate(sequence):
         if what == "append":
-            entries, ring = given
+            entries, ring = asked
             done = store.append(entries, ring=ring)
             outcomes, moved = plain.append(entries, ring)
             assert list(done.outcomes) == outcomes
@@ -311,9 +311,9 @@ def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
                 assert move.after not in revisions.setdefault(user, {0})
                 revisions[user].add(move.after)
         elif what == "forget":
-            assert store.forget(given[0]) == plain.forget(given[0])
+            assert store.forget(asked[0]) == plain.forget(asked[0])
         elif what == "derive":
-            user, late = given
+            user, late = asked
             now = store.user(user).revision
             kept = store.derive("v", [(user, now - late, b"%d" % number)])
             assert kept == (now > 0 and not late)

@@ -32,24 +32,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_acknowledges_nothing_and_the_store_lives(small_disk: Path) -> None:
-    store = Embedded(small_disk / "state", keep=8)
-    told: list[int] = []
-    failed = 0
+def filled(store: Embedded) -> list[int]:
+    """Write until five calls in turn failed; what was acknowledged."""
+    told, failed = [], []
     for n in range(400):
         try:
             store.append([event(n, f"u{n % 5}", 40_000)])
             told.append(n)
         except StoreError as error:
-            assert "cannot be written" in str(error)
-            failed += 1
-            if failed == 5:
-                break
-    assert failed == 5
+            failed.append(str(error))
+        if len(failed) == 5:
+            break
+    assert len(failed) == 5
+    assert all("cannot be written" in text for text in failed)
+    return told
+
+
+def test_a_full_disk_acknowledges_nothing_and_the_store_lives(small_disk: Path) -> None:
+    store = Embedded(small_disk / "state", keep=8)
+    told = filled(store)
     assert told
     with pytest.raises(StoreError):
-        for n in range(900, 930):  # as large as that none fits
-            store.append([event(n, "late", 2_000_000)])
+        store.append([event(900, "late", 2_000_000)])
     kept = [k.entry.id for k in store.entries()]
     assert kept == [f"e{n}" for n in told]
     assert store.user("u1").ring
@@ -64,9 +68,7 @@ def test_a_full_disk_acknowledges_nothing_and_the_store_lives(small_disk: Path) 
 
 def test_room_made_on_a_full_disk_is_used_without_opening_anew(small_disk: Path) -> None:
     store = Embedded(small_disk / "state", keep=8)
-    with pytest.raises(StoreError):
-        for n in range(400):
-            store.append([event(n, size=40_000)])
+    filled(store)
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     assert store.append([event(5_000, size=40_000)]).outcomes == ("accepted",)
     store.check()
