@@ -12,8 +12,9 @@ Where some events of a ring carry a label (they tell what was shown), the histor
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from struct import Struct
 from typing import Any
@@ -33,6 +34,10 @@ HEAD = Struct("<4s16sIIIIII?q")
 
 Encode = Callable[[Sequence[Sequence[Entry]]], Histories]
 """From lists of events, oldest first, to histories that a model reads."""
+Events = Callable[[Sequence[Sequence[Entry]]], tuple[np.ndarray, np.ndarray]]
+"""From lists of events to (signatures int32[T, G], vectors float32[T, dim]) of all of them in turn."""
+Moves = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Signatures, vectors and times of events."""
 
 
 @dataclass(frozen=True)
@@ -48,36 +53,47 @@ class Held:
     labelled: int = 0
 
 
-class BucketTables:
-    """The tables of a fitted system (`sdim`), a `Deriving`.
+def bucket_tables(system: Any, encode: Encode) -> BucketTables:
+    """The tables of a fitted system (`sdim`).
 
     Parameters
     ----------
-    system : a fitted slate system whose first interest is hashed. encode : events to histories with `item` and `time`.
+    system : a slate system whose first interest is hashed. encode : events to histories with `item` and `time`.
 
     Raises
     ------
     OptionError
         The system does not read its whole history by hash buckets; it has to read the ring.
+    NotFitted
+    """
+    from ethogram.nn import serving
+
+    ranker = system.fitted
+    if ranker is None:
+        raise NotFitted("bucket tables: the system is not fitted; fit it, or load a saved one.")
+    part, features = serving.hashed(ranker), ranker.features
+    if features.last is not None or features.sequences.get("history") is not None:
+        raise OptionError(
+            "bucket tables: this model reads the last events, or one kind of them, only; a table holds all that the "
+            "ring does. Fit it with last=None, or let it read the ring."
+        )
+    name = serving.version(ranker)
+    empty = BucketTable.empty(part.hash.groups, part.hash.buckets, part.width, name, memory=part.memory)
+    return BucketTables(empty, lambda lists: serving.events(ranker, encode(lists)))
+
+
+class BucketTables:
+    """A `Deriving` that keeps a bucket table of each user.
+
+    Parameters
+    ----------
+    empty : the table of nobody, whose version names the embeddings and directions. events : the model's encoding.
     """
 
-    def __init__(self, system: Any, encode: Encode) -> None:
-        from ethogram.nn import serving
-
-        if system.fitted is None:
-            raise NotFitted("bucket tables: the system is not fitted; fit it, or load a saved one.")
-        self.ranker, self.encode = system.fitted, encode
-        part = serving.hashed(self.ranker)
-        features = self.ranker.features
-        if features.last is not None or features.sequences.get("history") is not None:
-            raise OptionError(
-                "bucket tables: this model reads the last events, or one kind of them, only; a table holds all that "
-                "the ring does. Fit it with last=None, or let it read the ring."
-            )
-        name = serving.version(self.ranker)
-        self.version = f"buckets:{name}"
-        self._stamp = name.encode()[:16].ljust(16)
-        self.empty = BucketTable.empty(part.hash.groups, part.hash.buckets, part.width, name, memory=part.memory)
+    def __init__(self, empty: BucketTable, events: Events) -> None:
+        self.empty, self._events = empty, events
+        self.version = f"buckets:{empty.version}"
+        self._stamp = hashlib.blake2b(empty.version.encode(), digest_size=16).digest()
 
     # -- as the store keeps it ----------------------------------------------------------------------------------------
 
@@ -130,27 +146,24 @@ class BucketTables:
             )  # fmt: skip
             worn = now.updates >= UPDATES or bool(was.plain) != bool(now.plain)
             made.append(None if worn else now)
-            both = [(plain, old) if now.plain else (labelled, past)]
-            read += [[], []] if worn else [list(side) for side in both[0]]
+            read += [[], []] if worn else [plain, old] if now.plain else [labelled, past]
         moves = self._encoded(read)
-        return [
-            None if now is None else self.dump(self._moved(now, moves[2 * n], moves[2 * n + 1]))
-            for n, now in enumerate(made)
-        ]
+        return [None if h is None else self._moved(h, moves[2 * n], moves[2 * n + 1]) for n, h in enumerate(made)]
 
-    def _moved(self, held: Held, come: tuple[np.ndarray, ...], gone: tuple[np.ndarray, ...]) -> Held:
+    def _moved(self, held: Held, come: Moves, gone: Moves) -> bytes | None:
         table = held.table
-        if len(come[0]):
-            table = table.add(*come)
-        if len(gone[0]):
-            table = table.expire(*gone)
-        return Held(table, held.updates, held.plain, held.labelled)
+        try:
+            if len(come[0]):
+                table = table.add(*come)
+            if len(gone[0]):
+                table = table.expire(*gone)
+        except StateError:  # not what it should have held
+            return None
+        return self.dump(replace(held, table=table))
 
-    def _encoded(self, lists: Sequence[Sequence[Entry]]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _encoded(self, lists: Sequence[Sequence[Entry]]) -> list[Moves]:
         """(signatures, vectors, times) of each list, from one pass of the network."""
-        from ethogram.nn import serving
-
-        codes, vectors = serving.events(self.ranker, self.encode(lists))
+        codes, vectors = self._events(lists)
         ends = np.cumsum([0, *map(len, lists)])
         time = np.fromiter((e.time for events in lists for e in events), np.int64, int(ends[-1]))
         return [(codes[a:b], vectors[a:b], time[a:b]) for a, b in pairwise(ends)]
