@@ -135,17 +135,20 @@ def _serve(
 
     limits = Limits(**given)
     tried = [Experiment.parse(text, sources) for text in experiments]
+    at = listen(host, port)
+    # what is wrong is told before a store is made
+    keyring = None if keys == "store" else _keyring(keys, no_keys, demo, host, None)
     held = open_store(location)
     try:
+        if keys == "store":
+            keyring = _keyring(keys, no_keys, demo, host, held)
         who = "u1"
         if demo:
             from ethogram.cli.demo_served import seed
 
             who = seed(held, households, say)
-        keyring = _keyring(keys, no_keys, demo, host, held)
         _one_thread()
         shelf = Shelf(held, sources, how=index)
-        at = listen(host, port)
         service = Service(held, shelf, limits=limits, experiments=tried)
         shown = f"http://{f'[{host}]' if ':' in host else host}:{at.getsockname()[1]}"
         run(

@@ -116,7 +116,7 @@ def models() -> Call[wire.Models]:
 
 
 def activate(name: str, version: str | None = None, *, wait: float = 30.0) -> Call[wire.Model]:
-    """Let a version answer, the newest if none is named; where it is not ready after `wait` seconds, `preparing` tells."""
+    """Let a version answer, the newest if none is named; `preparing` tells that `wait` seconds were too few."""
     body = _body({"version": version, "wait": wait})
     return Call("POST", f"/v1/models/{quote(name, safe='')}/activate", wire.Model, body)
 

@@ -217,7 +217,7 @@ class Service:
             await asyncio.sleep(0.01)
         model = next(m for m in (await self.models()).models if m.name == name)
         if model.failed is not None and (thread is None or not thread.is_alive()):
-            raise Refused("conflict", f"Version not activated: {model.failed}", "path", "a version that loads")
+            raise Refused("conflict", f"Not activated: {model.failed}.", "path", "a version that loads")
         return thread is None or not thread.is_alive(), model
 
     # -- the service itself -------------------------------------------------------------------------------------------

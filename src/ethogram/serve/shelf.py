@@ -9,6 +9,7 @@ and a server that starts again goes on with it.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from ethogram.serve.scoring import Plain, Scorer
 from ethogram.serve.state import Store
 from ethogram.system import load
 
+log = logging.getLogger("ethogram.serve")
 NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -183,10 +185,9 @@ class Shelf:
             self.store.settle(_fact(name), note)
             place.previous, place.active = place.active, fresh
             self.switched(name)
-        except EthogramError as error:
-            place.failed = str(error)
         except Exception as error:  # a thread has nobody to tell; the next look at the models says it
-            place.failed = f"it cannot be made ready ({type(error).__name__})"
+            log.error("%s %s: %s", name, version, error, exc_info=not isinstance(error, EthogramError))
+            place.failed = f"'{version}' cannot be made ready ({type(error).__name__}); the server's log says more"
         finally:
             place.preparing = None
 
