@@ -49,13 +49,9 @@ class Disposable:
             return Mapped(self.path, ("tables", "versions"), durable=False, size=self.size)
 
         try:
-            kept = made()
-            if kept.whole:
-                return kept
-            kept.close()
+            return made()
         except StoreError:
-            pass
-        shutil.rmtree(self.path)
+            shutil.rmtree(self.path)
         return made()
 
     def read(self, version: str, users: Sequence[bytes]) -> list[tuple[int, bytes] | None]:
@@ -128,6 +124,8 @@ class Disposable:
         self._mended(lambda kept: kept.rewrite())
 
     def close(self) -> None:
+        if self._kept.closed:
+            return
         try:
             if self._kept.sole():
                 self._kept.sync()

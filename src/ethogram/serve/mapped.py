@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ T = TypeVar("T")
 Transaction = Any
 READERS = 1_024
 """Transactions that may read at once, over all processes."""
+MOMENT = 1e-4
+"""Seconds between looks whether all transactions have ended."""
 
 
 class _Turn(Generic[T]):
@@ -58,8 +61,8 @@ class Mapped:
         self.path, self.names, self.durable, self.size = path, tuple(names), durable, size
         self.db: dict[str, Any] = {}
         self._env: Any = None
-        self._gate = threading.Condition()
-        self._inside, self._shut = 0, False
+        self._gate, self._shut = threading.Lock(), False
+        self._inside: set[object] = set()
         self._writer, self._queue = threading.Lock(), threading.Lock()
         self._turns: deque[_Turn[Any]] = deque()
         self._led = False
@@ -80,7 +83,13 @@ class Mapped:
             str(self.path), map_size=self.size, max_dbs=len(self.names), max_readers=READERS, mode=0o600,
             sync=self.durable, metasync=self.durable, writemap=False, readahead=False,
         )  # fmt: skip
-        self.size = max(self.size, self._env.info()["map_size"])
+        info = self._env.info()
+        length = (self.path / "data.mdb").stat().st_size
+        if not self.durable and length < (info["last_pgno"] + 1) * self._env.stat()["psize"]:
+            # reading behind the end of a file kills the process. (A ledger may end early: its last pages may be free.)
+            self._env.close()
+            raise lmdb.InvalidError(f"{self.path}: the file is shorter than it was")
+        self.size = max(self.size, info["map_size"])
         self.db = {name: self._env.open_db(name.encode()) for name in self.names}
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -100,41 +109,39 @@ class Mapped:
                 except lmdb.Error as error:
                     raise StoreError(f"{self.path}: cannot be read: {error}.") from error
                 return
-        self._resize(0)  # another process let the map grow
+        with self._writer:
+            self._resize(0)  # another process let the map grow
         with self.read() as transaction:
             yield transaction
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        with self._gate:
+        # no lock on this way: a set's `add` and `discard` are atomic, and who shuts the gate looks into it afterwards
+        me = object()
+        self._inside.add(me)
+        try:
             while self._shut:
-                self._gate.wait()
+                self._inside.discard(me)
+                with self._gate:
+                    pass
+                self._inside.add(me)
             if self._env is None:
                 raise StoreError(f"{self.path}: the store is closed.")
-            self._inside += 1
-        try:
             yield
         finally:
-            with self._gate:
-                self._inside -= 1
-                if self._shut:
-                    self._gate.notify_all()
+            self._inside.discard(me)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No transaction of this process is open within."""
+        """No reading transaction of this process is open within."""
         with self._gate:
-            while self._shut:
-                self._gate.wait()
             self._shut = True
-            while self._inside:
-                self._gate.wait()
-        try:
-            yield
-        finally:
-            with self._gate:
+            try:
+                while self._inside:
+                    time.sleep(MOMENT)
+                yield
+            finally:
                 self._shut = False
-                self._gate.notify_all()
 
     def _resize(self, size: int) -> None:
         with self.alone():
@@ -216,8 +223,7 @@ class Mapped:
         opened = False
         while True:
             try:
-                with self._entered(), self._env.begin(write=True) as transaction:
-                    return [job(transaction) for job in jobs]
+                return self._once(jobs)
             except lmdb.MapFullError:
                 self._resize(self.size * 2)
             except lmdb.MapResizedError:
@@ -227,6 +233,19 @@ class Mapped:
                     raise
                 opened = True
                 self._again()
+
+    def _once(self, jobs: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
+        if self._env is None:
+            raise StoreError(f"{self.path}: the store is closed.")
+        transaction = self._env.begin(write=True)
+        try:
+            results = [job(transaction) for job in jobs]
+        except BaseException:
+            with self.alone():  # the binding waits in an abort until nobody reads, which under load is never
+                transaction.abort()
+            raise
+        transaction.commit()
+        return results
 
     def _again(self) -> None:
         with self.alone():
@@ -248,7 +267,7 @@ class Mapped:
             try:
                 _emptied(fresh)
                 fresh.mkdir()
-                with self._entered():
+                with self._entered():  # readers go on
                     self._env.copy(str(fresh), compact=True)
                 synced(fresh / "data.mdb")
                 with self.alone():
@@ -278,10 +297,8 @@ class Mapped:
             self._env.sync(True)
 
     @property
-    def whole(self) -> bool:
-        """Whether the file is as long as its header says."""
-        info = self._env.info()
-        return (self.path / "data.mdb").stat().st_size >= (info["last_pgno"] + 1) * self._env.stat()["psize"]
+    def closed(self) -> bool:
+        return self._env is None
 
     def close(self) -> None:
         """Waits for transactions under way; calls afterwards raise StoreError."""

@@ -8,7 +8,7 @@ import pytest
 from ethogram.serve.experiments import Experiment
 from ethogram.system import load
 from ethogram.verbs import Candidates, Histories
-from tests.serve.conftest import event
+from tests.serve.web.conftest import event
 
 ITEMS = ["1", "2", "3", "44", "5"]
 
@@ -206,7 +206,7 @@ def test_health_metrics_and_the_page(running):
 def test_the_graph_finds_among_which_the_systems_own_scores_decide(fitted):
     pytest.importorskip("faiss")
     from ethogram.serve.retrieving import Finder
-    from tests.serve.asking import question
+    from tests.serve.web.asking import question
 
     system = load(fitted / "vectors")
     asked = [question(["7", "9"], user="a"), question(["3"], user="b"), question(["11", "5", "2"])]
