@@ -10,6 +10,7 @@ from tests.rank.known_rates import known_rates
 
 from ethogram.errors import NotFitted, OptionError
 from ethogram.log import Candidates, Histories, Log
+from ethogram.nn import slates
 from ethogram.nn.losses import bce
 from ethogram.nn.optimise import RowSGD
 from ethogram.nn.ranker import SlateRanker
@@ -217,6 +218,50 @@ def test_one_step_with_the_penalty_is_the_gradient_of_loss_and_formula():
         assert torch.equal(t.detach()[still], w[still])
 
 
+def test_rare_identities_share_one_vector_that_counts_for_all_of_them():
+    network = SlateNetwork(log().features(), DIN(**SMALL)._interest, dim=6, frequent=2)
+    times = np.float32([0, 1, 5, 9, 2, 7])
+    network.items.own = torch.ones(6, dtype=torch.bool)
+    np.testing.assert_array_equal(network.items.count(times), [0, 8, 0, 9, 0, 7])
+    vectors = network.items._identity(torch.arange(6))
+    table = network.tables["item"].weight
+    for row, read in enumerate([0, 1, 1, 3, 1, 5]):
+        torch.testing.assert_close(vectors[row], table[read])
+
+
+def test_a_batch_leaves_out_the_share_of_identities_and_an_answer_none():
+    items = SlateNetwork(log().features(), DIN(**SMALL)._interest, dim=6, drop_ids=0.25).items
+    rows = torch.ones(4_000, dtype=torch.int64)
+    torch.manual_seed(0)
+    kept = items.train()._identity(rows).abs().sum(1) > 0
+    assert float(kept.float().mean()) == pytest.approx(0.75, abs=0.03)
+    torch.testing.assert_close(items._identity(rows).mean(0), items.tables["item"].weight[1], rtol=0.05, atol=1e-3)
+    assert bool((items.eval()._identity(rows).abs().sum(1) > 0).all())
+
+
+def test_a_penalty_that_is_alike_at_every_touch(monkeypatch):
+    given = []
+    monkeypatch.setattr(slates, "train", lambda *a, optimisers, **k: given.append(optimisers[0]))
+    features, some = log().features(), asked()
+    for penalty in ("rare", "frequent"):
+        network = SlateNetwork(features, DIN(**SMALL)._interest, dim=6)
+        slates.fit(network, features, some, slates.Learning(decay=0.6, penalty=penalty))
+    for (_, n), rare, alike in zip(network.sparse, given[0]._shrink, given[1]._shrink, strict=True):
+        torch.testing.assert_close(rare, 0.6 / n.clamp_min(1))
+        torch.testing.assert_close(alike, torch.full_like(n, 0.6 / float(n[n > 0].mean())))
+
+
+def test_aids_of_other_papers_are_other_models_and_are_saved(tmp_path):
+    some = asked()
+    same = np.asarray(fitted().score(some.histories, some.candidates))
+    for i, options in enumerate(({"penalty": "frequent"}, {"drop_ids": 0.5}, {"frequent": 3})):
+        model = DIN(**SMALL, **options).fit(log(), seed=3)
+        scores = model.score(some.histories, some.candidates)
+        assert np.abs(np.asarray(scores) - same).max() > 1e-4, options
+        model.save(tmp_path / str(i))
+        np.testing.assert_array_equal(load(tmp_path / str(i)).score(some.histories, some.candidates), scores)
+
+
 @pytest.fixture(scope="module")
 def known():
     task = known_rates()
@@ -281,6 +326,9 @@ def test_a_saved_model_answers_alike(tmp_path):
         ({"dropout": 1.0}, r"dropout = 1.0 is not in \[0, 1\)"),
         ({"lr": 0.0}, "lr = 0.0 must be above 0"),
         ({"decay": -1.0}, "decay = -1.0 not below"),
+        ({"drop_ids": 1.0}, r"drop_ids = 1.0 is not in \[0, 1\)"),
+        ({"frequent": 0}, "frequent = 0; give 1 or more"),
+        ({"penalty": "rarely"}, "Did you mean 'rare'"),
         ({"normalise": "softmx"}, "Did you mean 'softmax'"),
         ({"interest": "sums"}, "Did you mean 'sum'"),
         ({"atention": (3,)}, "Did you mean 'attention'"),

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ethogram.log import Features, ItemColumn
+from ethogram.log.batch import UNSEEN
 from ethogram.log.kernels import ragged_rows
 from ethogram.nn.rows import Picked, distinct, fresh_rows
 
@@ -82,16 +83,23 @@ class ItemEncoder(nn.Module):
     Parameters
     ----------
     features : declares the item columns. tables : where their rows lie.
+    drop : share of the identities of a training batch whose vector is left out of it.
+    frequent : identities with a vector of their own, the most frequent; the others share that of an unseen item.
 
     Attributes
     ----------
     parts : width of each column. width : length of an item's vector, their sum.
+    own : with `frequent`, bool[rows], whether an identity has a vector of its own.
     """
 
-    def __init__(self, features: Features, tables: Tables) -> None:
+    own: Tensor
+
+    def __init__(self, features: Features, tables: Tables, *, drop: float = 0.0, frequent: int | None = None) -> None:
         super().__init__()
         self.columns = features.of("item")
-        self.tables = tables
+        self.tables, self.drop, self.frequent = tables, drop, frequent
+        if frequent is not None:
+            self.register_buffer("own", torch.ones(features.tables["item"], dtype=torch.bool))
         self.parts = [1 if c.type == "numeric" else tables.widths[c.table] for c in self.columns]
         self.width = sum(self.parts)
         self._place = np.zeros(0, np.int32)
@@ -114,10 +122,12 @@ class ItemEncoder(nn.Module):
     def vectors(self, items: Mapping[str, ItemColumn], codes: np.ndarray) -> Tensor:
         """[n, width] of different codes."""
         device = self.tables["item"].weight.device
-        parts = [self._part(c.table, items[c.name], codes, device) for c in self.columns]
+        parts = [self._part(c.table, items[c.name], codes, device, c.name == "item") for c in self.columns]
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
-    def _part(self, table: str, column: ItemColumn, codes: np.ndarray, device: torch.device) -> Tensor:
+    def _part(
+        self, table: str, column: ItemColumn, codes: np.ndarray, device: torch.device, identity: bool
+    ) -> Tensor:  # fmt: skip
         if column.kind == "numeric":
             return torch.from_numpy(column.values[codes]).to(device).unsqueeze(1)
         if column.kind == "multi":
@@ -125,7 +135,28 @@ class ItemEncoder(nn.Module):
             rows, spans = ragged_rows(column.offsets[codes], column.offsets[codes + 1])
             picked = torch.from_numpy(column.values[rows].astype(np.int64)).to(device)
             return self.tables[table].pooled(picked, torch.from_numpy(spans).to(device))
-        return self.tables[table](torch.from_numpy(column.values[codes].astype(np.int64)).to(device))
+        rows = torch.from_numpy(column.values[codes].astype(np.int64)).to(device)
+        return self._identity(rows) if identity else self.tables[table](rows)
+
+    def _identity(self, rows: Tensor) -> Tensor:
+        if self.frequent is not None:
+            rows = torch.where(self.own[rows], rows, UNSEEN)
+        found: Tensor = self.tables["item"](rows)
+        if self.drop and self.training:
+            kept = torch.rand(len(rows), 1, device=rows.device) >= self.drop
+            found = found * kept / (1 - self.drop)
+        return found
+
+    def count(self, times: np.ndarray) -> np.ndarray:
+        """Choose the identities that keep a vector of their own; float[rows] as often as each row is then looked up."""
+        if self.frequent is None or self.frequent >= len(times) - 2:
+            return times
+        rare = 2 + np.argsort(-times[2:], kind="stable")[self.frequent :]
+        self.own[torch.from_numpy(rare)] = False
+        left = times.copy()
+        left[rare] = 0
+        left[UNSEEN] += times[rare].sum()
+        return left
 
 
 class ColumnEncoder(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from ethogram.verbs import State
 
 NETWORK = ("dim", "side", "hidden", "dropout")
 """Options of a system that shape its network; `activation` is passed as `act`."""
+OWN = ("drop_ids", "frequent")
+"""Options of that kind which some systems have."""
 LEARNING = ("epochs", "patience", "lr", "decay", "questions", "precision")
 
 
@@ -42,7 +44,8 @@ class SlateRanker:
         """
         chosen = (features or train.features()).limit(options.last)
         network = cls._network(options, interest, chosen, seed)
-        how = slates.Learning(pairs=options.batch, **{n: getattr(options, n) for n in LEARNING if hasattr(options, n)})
+        told = {n: getattr(options, n) for n in (*LEARNING, "penalty") if hasattr(options, n)}
+        how = slates.Learning(pairs=options.batch, **told)
         asked = train.questions("slates")
         held = valid.questions("slates") if valid is not None else None
         popular = Prior(chosen, train)
@@ -55,7 +58,7 @@ class SlateRanker:
 
     @staticmethod
     def _network(options: Any, interest: Any, features: Features, seed: int) -> slates.SlateNetwork:
-        shape: Mapping[str, Any] = {n: getattr(options, n) for n in NETWORK}
+        shape = {n: getattr(options, n) for n in NETWORK} | {n: getattr(options, n) for n in OWN if hasattr(options, n)}
         tag = getattr(options, "category", None)
         if tag is not None and tag not in (c.name for c in features.of("item") if c.type == "categorical"):
             names = [c.name for c in features.of("item") if c.type == "categorical"]

@@ -45,7 +45,9 @@ class Learning:
     """How a slate network learns.
 
     `pairs` candidates and `tokens` events go into a batch at most; `decay` is the weight of mini-batch aware L2 on the
-    embedding rows; `questions` per epoch, drawn anew each epoch, None takes all.
+    embedding rows; `questions` per epoch, drawn anew each epoch, None takes all. `penalty`: a touched row j gains
+    decay / n_j w_j ("rare" ids shrink as much over an epoch as frequent ones), or decay / mean(n) w_j ("frequent" ids
+    shrink most, since they are touched most).
     """
 
     epochs: int = 5
@@ -56,6 +58,7 @@ class Learning:
     decay: float = 0.0
     questions: int | None = None
     precision: str = "fp32"
+    penalty: str = "rare"
 
 
 class SlateNetwork(nn.Module):
@@ -66,18 +69,18 @@ class SlateNetwork(nn.Module):
     features : columns. interest : from the width of an item's vector to an `Interest`. tag : item column whose rows
         an interest that retrieves by category is given for every event and candidate.
     dim, side : widths of the identity's and of other tables. hidden, act, dropout, norm : of the tower.
-    cross : interactions beside the tower's inputs, see `ethogram.nn.cross`.
+    cross : interactions beside the tower's inputs, see `ethogram.nn.cross`. drop_ids, frequent : of `ItemEncoder`.
     """
 
     def __init__(
         self, features: Features, interest: Any, *, dim: int = 32, side: int = 8, hidden: Sequence[int] = (128, 64),
         act: Activation = "prelu", dropout: float = 0.0, norm: bool = False, tag: str | None = None, seed: int = 0,
-        cross: Cross | CrossNet = "product",
+        cross: Cross | CrossNet = "product", drop_ids: float = 0.0, frequent: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.tag = tag
         self.tables = Tables(features, dim, side, seed=seed)
-        self.items = ItemEncoder(features, self.tables)
+        self.items = ItemEncoder(features, self.tables, drop=drop_ids, frequent=frequent)
         self.events, self.context, self.users = (
             ColumnEncoder.of(features, whose, self.tables) for whose in ("event", "context", "user")
         )
@@ -222,6 +225,8 @@ class SlateNetwork(nn.Module):
         """Take in how often training holds each row of each table."""
         for tables in self._tables:
             tables.counts = [torch.from_numpy(times[name]) for name in tables.names]
+        mine = self.items.count(times["item"])
+        self.tables.counts[self.tables.names.index("item")] = torch.from_numpy(mine)
 
     @torch.no_grad()
     def begin(self, rate: float) -> None:
@@ -355,6 +360,8 @@ def learn(
     counts = occurrences(features, whole)
     network.count(counts if (ranks := distributed.group()) is None else ranks.sums(counts))
     tables, times = zip(*network.sparse, strict=True)
+    if how.penalty == "frequent":
+        times = tuple(None if t is None else torch.full_like(t, float(t[t > 0].mean())) for t in times)
     optimisers = [
         *before,
         RowAdam(tables, how.lr, decay=how.decay, counts=times),
