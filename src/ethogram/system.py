@@ -30,7 +30,7 @@ from ethogram.saving import Saved, read
 from ethogram.saving import save as save
 
 _DECLARATION = ("paper", "year", "area", "verbs", "needs", "uses", "baseline")
-LEARNED = ("score", "recommend", "update", "explain")
+LEARNED = ("score", "recommend", "update", "explain", "similar_items")
 """Verbs of what is learned from a log: their systems have `fit`."""
 _declared: dict[str, type] = {}
 _C = TypeVar("_C", bound=type)

@@ -38,7 +38,7 @@ START = 0.05
     paper="BPR: Bayesian Personalized Ranking from Implicit Feedback",
     year=2009,
     area="recommend",
-    verbs=("score", "recommend"),
+    verbs=("score", "recommend", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)

@@ -40,7 +40,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
     year=2020,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)
