@@ -125,7 +125,8 @@ def resolve(given: Any, protocol: Any) -> Any:
 
 def _revive(saved: Saved) -> Any:
     given = {n: _revive(v) if isinstance(v, Saved) else v for n, v in saved.options.items()}
-    return system(saved.key, **given).restore(saved.state)
+    built = system(saved.key, **given)
+    return built if saved.state is None else built.restore(saved.state)
 
 
 def _declare(
