@@ -41,7 +41,7 @@ class Saved:
 
     key: str
     options: Mapping[str, Any]
-    state: State
+    state: State | None
 
 
 def save(system: Any, path: str | Path, *, notes: Mapping[str, Any] | None = None) -> Path:
@@ -85,7 +85,7 @@ def read(path: Path) -> Saved:
     options = dict(head["options"])
     for name in head["option_systems"]:
         options[name] = read(path / "options" / name)
-    return Saved(head["key"], options, _read_state(path, head))
+    return Saved(head["key"], options, _read_state(path, head) if head.get("fitted", True) else None)
 
 
 def notes(path: Path) -> dict[str, Any]:
@@ -93,19 +93,23 @@ def notes(path: Path) -> dict[str, Any]:
     return dict(_head(path).get("notes", {}))
 
 
-def _write_system(system: Any, folder: Path, notes: Mapping[str, Any]) -> None:
+def _write_system(system: Any, folder: Path, notes: Mapping[str, Any], *, part: bool = False) -> None:
+    """An option that is a system and has learned nothing itself is kept with its options alone."""
+    from ethogram.verbs import State
+
     own = {f.name: getattr(system, f.name) for f in fields(system) if f.init}
     nested = {n: v for n, v in own.items() if hasattr(v, "info") and hasattr(v, "state")}
     for name, value in nested.items():
         (folder / "options" / name).mkdir(parents=True)
-        _write_system(value, folder / "options" / name, {})
+        _write_system(value, folder / "options" / name, {}, part=True)
     head = {
         "key": system.info.key,
         "options": {n: v for n, v in own.items() if n not in nested},
         "option_systems": sorted(nested),
         "notes": notes,
+        "fitted": not part or system.fitted is not None,
     }
-    _write_state(system.state(), folder, head)
+    _write_state(system.state() if head["fitted"] else State(), folder, head)
 
 
 def _write_state(state: State, folder: Path, head: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from ethogram.saving import Saved, read
 from ethogram.saving import save as save
 
 _DECLARATION = ("paper", "year", "area", "verbs", "needs", "uses", "baseline")
-LEARNED = ("score", "recommend", "update", "explain")
+LEARNED = ("score", "recommend", "update", "explain", "similar_items")
 """Verbs of what is learned from a log: their systems have `fit`."""
 _declared: dict[str, type] = {}
 _C = TypeVar("_C", bound=type)
@@ -125,7 +125,8 @@ def resolve(given: Any, protocol: Any) -> Any:
 
 def _revive(saved: Saved) -> Any:
     given = {n: _revive(v) if isinstance(v, Saved) else v for n, v in saved.options.items()}
-    return system(saved.key, **given).restore(saved.state)
+    built = system(saved.key, **given)
+    return built if saved.state is None else built.restore(saved.state)
 
 
 def _declare(

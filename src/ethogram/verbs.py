@@ -37,6 +37,7 @@ __all__ = [
     "ScoresGoals",
     "Seen",
     "Sequences",
+    "SimilarItems",
     "State",
     "System",
     "Table",
@@ -145,6 +146,18 @@ class Explains(Protocol):
         """Columns `question`, `candidate` (item id), `item` (past item id), `time`, `share`, `rank`.
 
         Shares are of the sum of absolute weights; a negative one speaks against the candidate.
+        """
+        ...
+
+
+@runtime_checkable
+class SimilarItems(Protocol):
+    """Says which items are like an item."""
+
+    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
+        """Columns `query`, `item`, `similarity` (higher is more alike), `rank` (from 1); an item is not its own.
+
+        Raises UnknownName where training never met one of the items.
         """
         ...
 
@@ -305,6 +318,7 @@ VERBS: dict[str, type] = {
     "recommend": Recommends,
     "update": Updates,
     "explain": Explains,
+    "similar_items": SimilarItems,
     "act": Acts,
     "assess": Assesses,
     "audit": Audits,

@@ -164,6 +164,8 @@ def test_what_explanations_need(refused, call, model):
     assert "give --model" in refused("report", "kept", "--items", "100")
     assert call("fit", "item_knn", "events.csv", "--out", "knn").code == 0
     assert "say whom" in refused("explain", "knn", "--items", "100")
+    assert "popularity cannot similar_items" in refused("similar", model, "--items", "1")
+    assert "say which items" in refused("similar", "knn")
     assert "say which items" in refused("explain", "knn", "--history", "100", "--out", "why.csv")
     assert "k = 0 is not a number of events" in refused("explain", "knn", "--history", "100", "--items", "1", "-k", "0")
     assert "no history holds more than" in refused("explain", "knn", "--deletion", "-k", "90")

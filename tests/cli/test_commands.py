@@ -350,3 +350,14 @@ def test_a_stream_of_answers_from_the_command_line(call):
     assert said.json["protocol"]["attribution"] == 6 * 3_600_000_000
     assert said.json["options"]["calibrate"] == "platt"
     assert "users with one kind of answer are left out" in said.err
+
+
+def test_similar_names_items(call, slates):
+    assert call("fit", "item_knn", "slates.csv").code == 0
+    built = ethogram.load("item_knn.model")
+    said = call("similar", "item_knn.model", "--items", "100,110", "-k", "2", "--out", "like.csv", "--json", "-")
+    expected = [(str(r["query"]), str(r["item"])) for r in built.similar_items([100, 110], 2).to_pylist()]
+    assert [(str(r["query"]), str(r["item"])) for r in said.json] == expected
+    assert "like 110" in said.err
+    assert len(Path("like.csv").read_text().splitlines()) == 5
+    assert "never met item" in call("similar", "item_knn.model", "--items", "999").err

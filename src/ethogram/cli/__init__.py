@@ -20,6 +20,7 @@ COMMANDS = {
     "update": "Let a saved system learn from later events.",
     "score": "Score items for people, with a saved system.",
     "explain": "Name the past events that made a score, and test by deleting them.",
+    "similar": "Name the items that are like an item, with a saved system.",
     "recommend": "Recommend items to people, with a saved system.",
     "evaluate": "Fit a system on one part of a log and judge it on another.",
     "act": "Pursue a goal in a world of texts, and show the steps.",

@@ -7,11 +7,13 @@ field again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from ethogram.numeric.similar import cosines, similar
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ class NextItemSystem(ABC):
     ) -> Table:
         """The best items (see `ethogram.numeric.recommend`)."""
         return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
+        """Items of largest cosine of vectors (see `ethogram.numeric.similar`)."""
+        model = self.fitted.model
+        return similar(model.known, cosines(model.vectors), items, k, among)
 
     def state(self) -> State:
         found: State = self.fitted.state()

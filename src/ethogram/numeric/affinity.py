@@ -8,7 +8,9 @@ and `prior` what holds for everybody. Popularity has no R, personal frequency th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import Neighbours, ThroughUsers, from_arrays
 from ethogram.numeric.reasons import reasons
 from ethogram.numeric.recommend import recommend
+from ethogram.numeric.similar import similar
 from ethogram.numeric.traces import decayed
 from ethogram.verbs import State, Table
 
@@ -79,6 +82,18 @@ class Affinity:
     ) -> Table:
         """See `ethogram.numeric.recommend.recommend`."""
         return recommend(self.score, self.known, histories, k, exclude_seen=exclude_seen, among=among)
+
+    def similar_items(self, items: Sequence[Any], k: int, among: Candidates | None) -> Table:
+        """The items to which an item gives most weight; see `ethogram.numeric.similar`."""
+        trained = np.flatnonzero(self.known.counts > 0)
+
+        def rows(which: np.ndarray) -> np.ndarray:
+            out = np.empty((len(which), len(self.known.counts)))
+            asked, ends = trained[which].astype(np.int32), np.arange(len(which) + 1)
+            self.rows.add(asked, np.ones(len(which)), ends, np.zeros(out.shape[1]), out)
+            return np.where(out > 0, out, -np.inf)[:, trained]
+
+        return similar(self.known, rows, items, k, among)
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The k past events with the largest part in the personal score of each candidate.

@@ -5,11 +5,14 @@ A system keeps its `Factors` as ``self.fitted.model`` and adds how they are lear
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ethogram.numeric.factors import Factors, FoldIn
+from ethogram.numeric.similar import cosines, similar
 from ethogram.numeric.vectors import Judge
 from ethogram.verbs import Candidates, Histories, Log, Table
 
@@ -30,6 +33,10 @@ class FactorSystem:
     ) -> Table:
         """The best items (see `ethogram.numeric.recommend`)."""
         return self._model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
+        """Items of largest cosine of vectors (see `ethogram.numeric.similar`)."""
+        return similar(self._model.known, cosines(self._model.vectors), items, k, among)
 
     @property
     def _model(self) -> Factors:

@@ -107,7 +107,7 @@ class Adam:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _below(state, n):  # type: ignore[no-untyped-def]
+def below(state, n):  # type: ignore[no-untyped-def]
     """A whole number below n (at most 2^32), uniform to one part in 2^32 / n."""
     state[0] += _GOLDEN
     z = state[0]
@@ -118,10 +118,10 @@ def _below(state, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _other(items, low, high, width, state):  # type: ignore[no-untyped-def]
+def other(items, low, high, width, state):  # type: ignore[no-untyped-def]
     """A column that is not among ascending items[low:high], -1 where none was found."""
     for _ in range(TRIES):
-        j = _below(state, width)
+        j = below(state, width)
         a, b = low, high
         while a < b:
             middle = (a + b) // 2
@@ -138,9 +138,9 @@ def _other(items, low, high, width, state):  # type: ignore[no-untyped-def]
 def _triples(offsets, items, owner, width, state, found):  # type: ignore[no-untyped-def]
     held = 0
     for _ in range(len(found)):
-        e = _below(state, len(items))
+        e = below(state, len(items))
         u = owner[e]
-        j = _other(items, offsets[u], offsets[u + 1], width, state)
+        j = other(items, offsets[u], offsets[u + 1], width, state)
         if j >= 0:
             found[held, 0], found[held, 1], found[held, 2] = u, items[e], j
             held += 1
@@ -151,9 +151,9 @@ def _triples(offsets, items, owner, width, state, found):  # type: ignore[no-unt
 def _descend(offsets, items, owner, width, state, users, vectors, n, lr, penalty):  # type: ignore[no-untyped-def]
     d, total, held = users.shape[1], 0.0, 0
     for _ in range(n):
-        e = _below(state, len(items))
+        e = below(state, len(items))
         u = owner[e]
-        j = _other(items, offsets[u], offsets[u + 1], width, state)
+        j = other(items, offsets[u], offsets[u + 1], width, state)
         if j < 0:
             continue
         p, q, o = users[u], vectors[items[e]], vectors[j]

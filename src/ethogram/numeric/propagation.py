@@ -10,10 +10,13 @@ Reference: X. He et al.: LightGCN: Simplifying and Powering Graph Convolution Ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numba import njit
 
 from ethogram.numeric.interactions import Interactions
+from ethogram.numeric.pairwise import Pair
 
 
 class Graph:
@@ -41,6 +44,25 @@ class Graph:
     def _step(self, other: np.ndarray, side: int) -> np.ndarray:
         rows, own, theirs = (self.users, self.items)[side], self.scales[side], self.scales[1 - side]
         return own[:, None] * sums(rows, other * theirs[:, None])
+
+
+class Convolved:
+    """Learned tables behind a light graph convolution: a `PairNetwork` (see `ethogram.numeric.pairnet`)."""
+
+    def __init__(self, graph: Graph, tables: Pair, layers: int):
+        self.graph, self.tables, self.layers = graph, tables, layers
+
+    def vectors(self) -> Pair:
+        return self.graph.convolve(*self.tables, self.layers)[:2]
+
+    def back(self, slopes: Pair) -> Pair:
+        return self.graph.convolve(*slopes, self.layers)[:2]  # the map is its own transpose
+
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """`carried` is what an item adds to the vector of a stranger whose only item it is."""
+        users, items, before = self.graph.convolve(*self.tables, self.layers)
+        carried = before * self.graph.scales[1][:, None] / np.float32(self.layers + 1)
+        return {"users": users, "items": items, "carried": carried}
 
 
 def sums(rows: Interactions, vectors: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ START = 0.01
     paper="Collaborative Filtering for Implicit Feedback Datasets",
     year=2008,
     area="recommend",
-    verbs=("score", "recommend", "update", "explain"),
+    verbs=("score", "recommend", "update", "explain", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)

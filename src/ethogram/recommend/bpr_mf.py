@@ -15,6 +15,7 @@ Feedback. UAI 2009.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
@@ -24,8 +25,10 @@ from ethogram.errors import OptionError
 from ethogram.numeric import course, folding
 from ethogram.numeric.factor_system import FactorSystem, judge
 from ethogram.numeric.factors import Factors, matrix
+from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
-from ethogram.numeric.pairwise import Adam, Draws, gradient, shrink
+from ethogram.numeric.pairnet import Learner, PairNetwork, Plain
+from ethogram.numeric.pairwise import Draws
 from ethogram.system import system
 from ethogram.verbs import Log, State, Watch
 
@@ -38,7 +41,7 @@ START = 0.05
     paper="BPR: Bayesian Personalized Ranking from Implicit Feedback",
     year=2009,
     area="recommend",
-    verbs=("score", "recommend"),
+    verbs=("score", "recommend", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -78,7 +81,7 @@ class BPRMF(FactorSystem):
         known = Known.of(train)
         pairs = matrix(train.histories(), known)
         rng = np.random.default_rng(seed)
-        users, items = (START * rng.standard_normal((n, self.factors), np.float32) for n in (len(pairs), pairs.width))
+        users, items = self.network(pairs, rng).tables
         draws = Draws(pairs, rng)
         epoch = self._plain(draws, users, items) if self.optimiser == "sgd" else self._batches(draws, users, items)
         trained = self._factors(known, users, items, always=False)
@@ -99,24 +102,30 @@ class BPRMF(FactorSystem):
         return lambda: draws.descend(users, items, len(draws.pairs.items), self.lr, self.regularisation)
 
     def _batches(self, draws: Draws, users: np.ndarray, items: np.ndarray) -> course.Epoch:
-        tables = users, items
-        steps, slopes = [Adam(t, self.lr) for t in tables], (np.zeros_like(users), np.zeros_like(items))
+        learner = Learner(Plain(users, items), lr=self.lr, penalty=self.regularisation)
 
         def epoch() -> float:
-            total = 0.0
-            for triples in draws.batches(self.batch):
-                total += gradient(triples, tables, slopes) * len(triples)
-                shrink(triples, tables, slopes, self.regularisation)
-                for step, slope in zip(steps, slopes, strict=True):
-                    step.step(slope)
+            total = sum(learner.step(triples) * len(triples) for triples in draws.batches(self.batch))
             return total / len(draws.pairs.items)
 
         return epoch
 
-    def _factors(self, known: Known, users: np.ndarray, items: np.ndarray, always: bool) -> Factors:
+    def network(self, pairs: Interactions, rng: np.random.Generator) -> PairNetwork:
+        """The untrained vectors, for a training of another kind (see `ethogram.numeric.pairnet`)."""
+        users, items = (START * rng.standard_normal((n, self.factors), np.float32) for n in (len(pairs), pairs.width))
+        return Plain(users, items)
+
+    def model(self, known: Known, arrays: Mapping[str, np.ndarray], *, penalty: float, always: bool) -> Factors:
+        """What scores, from vectors that were learned with a penalty."""
+        items = arrays["items"]
         # without a penalty the best vector of a stranger can lie infinitely far
-        penalty = max(self.regularisation, 1e-4)
-        return Factors(known, users, items, lambda asked: folding.fold(asked, items, penalty, self.fold_steps), always)
+        fold = max(penalty, 1e-4)
+        return Factors(
+            known, arrays["users"], items, lambda asked: folding.fold(asked, items, fold, self.fold_steps), always
+        )
+
+    def _factors(self, known: Known, users: np.ndarray, items: np.ndarray, always: bool) -> Factors:
+        return self.model(known, {"users": users, "items": items}, penalty=self.regularisation, always=always)
 
     def state(self) -> State:
         model = self.fitted.model

@@ -32,7 +32,7 @@ from ethogram.system import system
     paper="Session-based Recommendations with Recurrent Neural Networks",
     year=2016,
     area="recommend",
-    verbs=("score", "recommend"),
+    verbs=("score", "recommend", "similar_items"),
     needs=("torch",),
     baseline=True,
 )

@@ -20,8 +20,9 @@ Reference: M. Deshpande, G. Karypis: Item-Based Top-N Recommendation Algorithms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -41,7 +42,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="Item-Based Top-N Recommendation Algorithms",
     year=2004,
     area="recommend",
-    verbs=("score", "recommend", "explain", "update"),
+    verbs=("score", "recommend", "explain", "update", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -86,6 +87,10 @@ class ItemKNN:
     ) -> Table:
         """The best items (see `ethogram.numeric.recommend`)."""
         return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
+        """Items of largest cosine (see `ethogram.numeric.similar`)."""
+        return self.fitted.similar_items(items, k, among)
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The past events with the largest part in each score (see `Affinity.explain`)."""

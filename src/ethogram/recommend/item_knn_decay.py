@@ -27,7 +27,7 @@ from ethogram.verbs import Histories
     paper="Time Weight Collaborative Filtering",
     year=2005,
     area="recommend",
-    verbs=("score", "recommend", "explain", "update"),
+    verbs=("score", "recommend", "explain", "update", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ Network for Recommendation. SIGIR 2020.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -29,8 +30,9 @@ from ethogram.numeric.factor_system import FactorSystem, judge
 from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
-from ethogram.numeric.pairwise import Adam, Draws, Pair, gradient, shrink, xavier
-from ethogram.numeric.propagation import Graph, sums
+from ethogram.numeric.pairnet import Learner
+from ethogram.numeric.pairwise import Draws, Pair, xavier
+from ethogram.numeric.propagation import Convolved, Graph, sums
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
@@ -40,7 +42,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
     year=2020,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -78,24 +80,32 @@ class LightGCN(FactorSystem):
         known = Known.of(train)
         pairs = matrix(train.histories(), known)
         rng = np.random.default_rng(seed)
-        start = xavier(rng, len(pairs), self.factors), xavier(rng, pairs.width, self.factors)
-        graph, draws = Graph(pairs), Draws(pairs, rng)
+        network = self.network(pairs, rng)
+        graph, start, draws = network.graph, network.tables, Draws(pairs, rng)
         users, items = start[0].copy(), start[1].copy()
         trained = self._factors(known, users, items, np.zeros_like(items), always=False)
-        learn = self._learner(graph, draws, (start[0], start[1]))
+        learn = self._learner(graph, draws, start)
 
         def epoch() -> float:
             loss = learn()
-            users[:], items[:], _ = graph.convolve(*start, self.layers)
+            users[:], items[:] = network.vectors()
             return loss
 
         judged = judge(trained, valid, self.questions, seed)
         done = course.run(epoch, start, epochs=self.epochs, valid=judged, patience=self.patience, watch=watch)
-        users, items, before = graph.convolve(*start, self.layers)
-        carried = before * graph.scales[1][:, None] / np.float32(self.layers + 1)
-        model = self._factors(known, users, items, carried, self.fold_in == "always")
-        self.fitted = _Fitted(model, carried, done)
+        arrays = network.arrays()
+        model = self.model(known, arrays, penalty=self.regularisation, always=self.fold_in == "always")
+        self.fitted = _Fitted(model, arrays["carried"], done)
         return self
+
+    def network(self, pairs: Interactions, rng: np.random.Generator) -> Convolved:
+        """The untrained network, for a training of another kind (see `ethogram.numeric.pairnet`)."""
+        start = xavier(rng, len(pairs), self.factors), xavier(rng, pairs.width, self.factors)
+        return Convolved(Graph(pairs), start, self.layers)
+
+    def model(self, known: Known, arrays: Mapping[str, np.ndarray], *, penalty: float, always: bool) -> Factors:
+        """What scores, from a network's arrays; the vector of a stranger needs no penalty."""
+        return self._factors(known, arrays["users"], arrays["items"], arrays["carried"], always)
 
     def _check(self) -> None:
         for name in ("factors", "layers", "lr", "batch"):
@@ -105,18 +115,10 @@ class LightGCN(FactorSystem):
             raise OptionError(f"lightgcn: regularisation = {self.regularisation}; give 0 or more.")
 
     def _learner(self, graph: Graph, draws: Draws, start: Pair) -> course.Epoch:
-        steps, slopes = [Adam(t, self.lr) for t in start], (np.zeros_like(start[0]), np.zeros_like(start[1]))
+        learner = Learner(Convolved(graph, start, self.layers), lr=self.lr, penalty=self.regularisation)
 
         def epoch() -> float:
-            total = 0.0
-            for triples in draws.batches(self.batch):
-                users, items, _ = graph.convolve(*start, self.layers)
-                total += gradient(triples, (users, items), slopes) * len(triples)
-                *back, _ = graph.convolve(*slopes, self.layers)  # the map is its own transpose
-                shrink(triples, start, (back[0], back[1]), self.regularisation)
-                for step, slope, used in zip(steps, back, slopes, strict=True):
-                    step.step(slope)
-                    used[:] = 0
+            total = sum(learner.step(triples) * len(triples) for triples in draws.batches(self.batch))
             return total / len(draws.pairs.items)
 
         return epoch

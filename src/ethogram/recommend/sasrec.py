@@ -32,7 +32,7 @@ from ethogram.system import system
     paper="Self-Attentive Sequential Recommendation",
     year=2018,
     area="recommend",
-    verbs=("score", "recommend"),
+    verbs=("score", "recommend", "similar_items"),
     needs=("torch",),
     baseline=True,
 )

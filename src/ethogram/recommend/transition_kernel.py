@@ -16,8 +16,9 @@ Recommendation Algorithms. UMUAI 28, 2018; the reverse share and the symmetric s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="Evaluation of Session-based Recommendation Algorithms",
     year=2018,
     area="recommend",
-    verbs=("score", "recommend", "explain", "update"),
+    verbs=("score", "recommend", "explain", "update", "similar_items"),
     baseline=True,
 )
 @dataclass(kw_only=True)
@@ -101,6 +102,10 @@ class TransitionKernel:
     ) -> Table:
         """The best items (see `ethogram.numeric.recommend`)."""
         return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
+
+    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
+        """Items of largest kernel weight (see `ethogram.numeric.similar`)."""
+        return self.fitted.similar_items(items, k, among)
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """The past events with the largest part in each score (see `Affinity.explain`)."""

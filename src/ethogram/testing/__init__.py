@@ -31,6 +31,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "explain": scoring.EXPLAIN,
     "recommend": recommending.CHECKS,
     "update": recommending.UPDATE,
+    "similar_items": recommending.SIMILAR,
     "act": acting.ACTS,
     "assess": acting.ASSESSES,
     "audit": acting.AUDITS,

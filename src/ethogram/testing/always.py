@@ -23,6 +23,7 @@ def not_fitted(case: Case) -> None:
         "score": lambda: built.score(histories, candidates),
         "recommend": lambda: built.recommend(histories, 3),
         "explain": lambda: built.explain(histories, candidates),
+        "similar_items": lambda: built.similar_items([1]),
         "update": lambda: built.update(case.parts.valid),
     }
     for verb, call in {**{v: c for v, c in calls.items() if case.has(v)}, "state": built.state}.items():

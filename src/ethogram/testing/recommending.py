@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import OptionError
+from ethogram.errors import OptionError, UnknownName
 from ethogram.log import Candidates, Histories, Log
 from ethogram.system import options
 from ethogram.testing.case import Case, answers, close, log, parts
@@ -137,6 +137,32 @@ def updates(case: Case) -> None:
     assert 10**9 + 1 in found.column("item").to_pylist(), "an item that an update brought is never recommended"
 
 
+def similar(case: Case) -> None:
+    """Items like an item come in the caller's ids, best first, never itself; a strange item is an error."""
+    met = {i for q in range(len(case.asked[0])) for i in case.asked[0].item_ids(q)}
+    catalogue = case.log.vocabulary("item").ids.to_pylist()
+    asked = sorted(met)[:3]
+    found = case.fitted.similar_items(asked, 4)
+    assert found.column_names[:4] == ["query", "item", "similarity", "rank"], f"columns {found.column_names}"
+    rows = found.to_pylist()
+    assert {r["query"] for r in rows} == set(asked), "not the items that were asked about"
+    for query in asked:
+        mine = [r for r in rows if r["query"] == query]
+        assert [r["rank"] for r in mine] == list(range(1, len(mine) + 1)), f"{query}: ranks"
+        assert all(a["similarity"] >= b["similarity"] for a, b in pairwise(mine)), f"{query}: order"
+        named = {r["item"] for r in mine}
+        assert len(named) == len(mine), f"{query}: an item twice"
+        assert named <= set(catalogue) - {query}, f"{query}: itself, or what does not exist"
+    few = case.fitted.similar_items(asked[:1], 4, among=Candidates.of([*asked, 10**12])).to_pylist()
+    assert {r["item"] for r in few} <= set(asked[1:]), "an item that was not among the given"
+    for wrong, error in (([10**12], UnknownName), (asked, OptionError)):
+        try:
+            case.fitted.similar_items(wrong, 4 if error is UnknownName else 0)
+        except error:
+            continue
+        raise AssertionError(f"no {error.__name__} for {wrong}")
+
+
 def _bytes(state: State) -> list[bytes]:
     """All arrays of a state and its parts, in the order of their names."""
     own = [np.ascontiguousarray(state.arrays[n]).tobytes() for n in sorted(state.arrays)]
@@ -162,3 +188,4 @@ def _alike(one: list[dict[str, Any]], other: list[dict[str, Any]], what: str) ->
 
 CHECKS = (table, how_many, alone, exclude_seen, among, nobody, exposures)
 UPDATE = (updates,)
+SIMILAR = (similar,)
