@@ -13,8 +13,9 @@ import numpy as np
 
 from ethogram.claims import Gap, Grid, Law, Laws, claim
 
-REAL: dict[str, Any] = {"dim": 64, "lr": 3e-3, "long_weight": 1.0}
-HEARD: dict[str, Any] = {"dim": 64, "lr": 3e-3, "long_weight": 1.0}
+OWN: dict[str, Any] = {"long_weight": 2.0, "favourites": 50, "own_weight": 0.5, "patience": 2}
+REAL: dict[str, Any] = {**OWN, "dim": 256, "lr": 3e-4, "epochs": 5}
+HEARD: dict[str, Any] = {**OWN, "dim": 128, "lr": 1e-3, "samples": 4, "near_weight": 0.0, "epochs": 12}
 MEANS: dict[str, Any] = {"components": (), "favourites": 0, "skip": False}
 """SASRec over sessions that are the means of their items."""
 FLOORS = {
@@ -23,7 +24,7 @@ FLOORS = {
     "transition kernel": "transition_kernel",
     "popularity": "popularity",
 }
-QUICK = {"epochs": 1, "questions": 48}
+QUICK = {"epochs": 1, "questions": 48, "dim": 16}
 
 
 def pisa(settings: dict[str, Any], **more: Any) -> tuple[str, dict[str, Any]]:
