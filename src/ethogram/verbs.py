@@ -143,7 +143,8 @@ class Explains(Protocol):
     """Says which past events made a score."""
 
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """Columns `question`, `candidate` (item id), `item` (past item id), `time`, `share`, `rank`.
+        """Columns `question`, `candidate` (item id), `item` (past item id), `time`, `share`, `rank`,
+        then whatever the system adds (`component`: what of the model the event spoke through).
 
         Shares are of the sum of absolute weights; a negative one speaks against the candidate.
         """

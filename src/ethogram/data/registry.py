@@ -28,6 +28,7 @@ _CLASSES = {
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
     "interests": "Interests",
+    "listeners": "Listeners",
     "ml_100k": "ML100K",
     "shoppers": "Shoppers",
 }

@@ -1,8 +1,9 @@
 """Scores that are sums over the history: each past event speaks for items, the older the more quietly.
 
-    score(u, b) = sum over events k of u's history of decay^(g_k) * R[h_k, b] + prior[b]
+    score(u, b) = sum over events k of u's history of w_k * R[h_k, b] + prior[b]
 
-h_k is the item of event k, g_k the number of groups of equal times of the user behind it, R sparse item-item weights
+h_k is the item of event k, w_k = decay^(g_k) with g_k the number of groups of equal times of the user behind it, or
+(hours since)^-power, R sparse item-item weights
 and `prior` what holds for everybody. Popularity has no R, personal frequency the identity, item-kNN cosines.
 """
 
@@ -21,7 +22,7 @@ from ethogram.numeric.neighbours import Neighbours, ThroughUsers, from_arrays
 from ethogram.numeric.reasons import reasons
 from ethogram.numeric.recommend import recommend
 from ethogram.numeric.similar import similar
-from ethogram.numeric.traces import decayed
+from ethogram.numeric.traces import Traces, decayed, forgotten
 from ethogram.verbs import State, Table
 
 POPULARITY = 1e-9
@@ -38,7 +39,7 @@ class Affinity:
     known : the training log's items, users and counts.
     rows : R, whose codes are those of ``known.items``.
     prior : float64[V].
-    decay : factor per group, in (0, 1].
+    decay : factor per group, in (0, 1]. power : of the time since, which then weighs in the place of `decay`.
     ledger : what was read, where it is to be gone on from.
     """
 
@@ -47,6 +48,12 @@ class Affinity:
     prior: np.ndarray
     decay: float = 1.0
     ledger: Ledger | None = None
+    power: float | None = None
+
+    def _traces(self, histories: Histories) -> Traces:
+        if self.power is not None:
+            return forgotten(histories, self.known.items, self.power)
+        return decayed(histories, self.known.items, self.decay)
 
     def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
         """float64 in the shape of the candidates; 0 for items that training never met."""
@@ -73,7 +80,7 @@ class Affinity:
     def _fill(self, histories: Histories, out: np.ndarray) -> np.ndarray:
         step = max(1, DENSE // max(out.shape[1], 1))
         for rows, asked in histories.blocks(step):
-            t = decayed(asked, self.known.items, self.decay)
+            t = self._traces(asked)
             self.rows.add(t.items, t.weights, t.offsets, self.prior, out[rows])
         return out
 
@@ -102,7 +109,7 @@ class Affinity:
         which no event speaks have no row.
         """
         own = np.append(candidates.vocabulary.codes_in(self.known.items), -1)
-        t = decayed(histories, self.known.items, self.decay)
+        t = self._traces(histories)
 
         def terms(question: int, codes: np.ndarray, past: slice) -> np.ndarray:
             a, b = np.tile(t.items[past], len(codes)), np.repeat(own[codes], past.stop - past.start)
@@ -115,14 +122,16 @@ class Affinity:
         parts = {"known": self.known.state()}
         if self.ledger is not None:
             parts["ledger"] = self.ledger.state()
-        return State(arrays, {}, {"decay": self.decay, "cap": self.rows.cap}, parts)
+        return State(arrays, {}, {"decay": self.decay, "cap": self.rows.cap, "power": self.power}, parts)
 
     @classmethod
     def restore(cls, state: State) -> Affinity:
         rows = from_arrays({k: v for k, v in state.arrays.items() if k != "prior"}, state.json["cap"])
         prior = np.asarray(state.arrays["prior"])
         ledger = Ledger.restore(state.parts["ledger"]) if "ledger" in state.parts else None
-        return cls(Known.restore(state.parts["known"]), rows, prior, state.json["decay"], ledger)
+        return cls(
+            Known.restore(state.parts["known"]), rows, prior, state.json["decay"], ledger, state.json.get("power")
+        )
 
 
 def _mapped(own: np.ndarray, codes: np.ndarray) -> np.ndarray:

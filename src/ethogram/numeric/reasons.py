@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,9 @@ PAIRS = 2**22
 
 
 def reasons(
-    histories: Histories, candidates: Candidates, terms: Callable[[int, np.ndarray, slice], np.ndarray], k: int
-) -> pa.Table:
+    histories: Histories, candidates: Candidates, terms: Callable[[int, np.ndarray, slice], np.ndarray], k: int,
+    *, components: Sequence[str] = (),
+) -> pa.Table:  # fmt: skip
     """The k past events with the largest part in each candidate's score, as `ethogram.verbs.Explains` has it.
 
     `share` is a part's share of the sum of all parts' sizes, negative where the event speaks against the candidate.
@@ -26,6 +27,8 @@ def reasons(
     ----------
     terms : (question, int32[c] codes of the candidates' vocabulary, events as a slice of ``histories.flat()``)
         -> float64[c, events], the part of each event in each candidate's score.
+    components : what the parts are made of, if of several things: `terms` then gives [components, c, events], and the
+        column `component` tells the largest of them.
     """
     rows, spans = histories.flat()
     codes, offsets = candidates.flat(len(histories))
@@ -35,10 +38,13 @@ def reasons(
         step = max(1, PAIRS // max(past.stop - past.start, 1))
         for a in range(offsets[q], offsets[q + 1], step):
             part = codes[a : min(a + step, offsets[q + 1])]
-            place, event, share, rank = _largest(terms(q, part, past), k)
-            found.append((np.full(len(place), q), part[place], rows[past][event], share, rank))
-    empty = (np.empty(0, np.int64),) * 3 + (np.empty(0), np.empty(0, np.int64))
-    question, candidate, row, share, rank = (np.concatenate(c) for c in zip(empty, *found, strict=True))
+            given = terms(q, part, past)
+            place, event, share, rank = _largest(given.sum(0) if components else given, k)
+            kind = np.abs(given[:, place, event]).argmax(0) if components else np.zeros(len(place), np.int64)
+            found.append((np.full(len(place), q), part[place], rows[past][event], share, rank, kind))
+    empty = (np.empty(0, np.int64),) * 3 + (np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+    question, candidate, row, share, rank, kind = (np.concatenate(c) for c in zip(empty, *found, strict=True))
+    more = {"component": pa.array(list(components), pa.string()).take(pa.array(kind))} if components else {}
     return pa.table(
         {
             "question": question.astype(np.int64),
@@ -47,6 +53,7 @@ def reasons(
             "time": times(histories, row),
             "share": share,
             "rank": rank.astype(np.int64),
+            **more,
         }
     )
 

@@ -9,7 +9,12 @@ from numba import njit
 
 from ethogram.errors import OptionError
 from ethogram.log import Histories, Vocabulary
+from ethogram.log.histories import FOREVER
 
+HOUR = 3.6e9
+"""Microseconds."""
+FRESH = 1 / 60
+"""Hours that are the least since any event: a power of no time at all would be infinite."""
 FAINT = 1e-12
 """A thousandth of the least weight that scores give to popularity (1e-9 for one event): it could not move a rank."""
 
@@ -42,15 +47,38 @@ def decayed(histories: Histories, items: Vocabulary, decay: float = 1.0) -> Trac
     times g counts events: the last event weighs 1, the one before it `decay`, and so on.
     """
     rows, offsets = histories.flat()
-    code = histories.vocabularies["item"].codes_in(items)
-    item = np.asarray(histories.item)[rows]
-    mapped = np.full(len(rows), -1, np.int32)
-    there = item >= 0
-    mapped[there] = code[item[there]]
     weights = np.ones(len(rows))
     if decay != 1.0:
         _decay(np.asarray(histories.starts)[rows], offsets, decay, weights)
-    return Traces(mapped, weights, offsets, rows)
+    return Traces(_mapped(histories, items, rows), weights, offsets, rows)
+
+
+def forgotten(histories: Histories, items: Vocabulary, power: float) -> Traces:
+    """Weight of an event: ``(hours since) ** -power``, as memory forgets; `FRESH` is the least time since.
+
+    Without a clock, groups of equal times stand for hours: the last one is an hour old. Somebody of whom it is not
+    known when they ask, asks an hour after their last event.
+    """
+    rows, offsets = histories.flat()
+    hour = hours(histories)[rows]
+    last = hour[np.maximum(offsets[1:] - 1, 0)] + 1 if len(rows) else np.zeros(len(histories))
+    known = (histories.time != FOREVER) & ("time" in histories.columns)
+    asked = np.where(known, histories.time / HOUR, last)
+    gone = np.maximum(np.repeat(asked, np.diff(offsets)) - hour, FRESH)
+    return Traces(_mapped(histories, items, rows), gone**-power, offsets, rows)
+
+
+def hours(histories: Histories) -> np.ndarray:
+    """When each shared row was, in hours from any zero, float64[N]; without a clock, one hour for each group."""
+    if "time" not in histories.columns:
+        return np.cumsum(np.asarray(histories.starts)).astype(np.float64)
+    return np.asarray(histories.columns["time"]) / HOUR
+
+
+def _mapped(histories: Histories, items: Vocabulary, rows: np.ndarray) -> np.ndarray:
+    """Codes of rows in another vocabulary, int32, -1 where it does not know the item."""
+    code = np.append(histories.vocabularies["item"].codes_in(items), np.int32(-1))
+    return np.asarray(code[np.asarray(histories.item)[rows]], np.int32)
 
 
 def check_decay(name: str, decay: float) -> None:
