@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ethogram.evaluate import compare, run
     from ethogram.log import Candidates, Features, Histories, Log, Roles
+    from ethogram.serve.client import AsyncClient, Client
     from ethogram.system import load, save, system, systems
     from ethogram.tuning import tune
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncClient": "ethogram.serve.client",
     "Candidates": "ethogram.log",
+    "Client": "ethogram.serve.client",
     "Features": "ethogram.log",
     "Histories": "ethogram.log",
     "Log": "ethogram.log",
@@ -31,7 +34,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Candidates",
+    "Client",
     "Features",
     "Histories",
     "Log",

@@ -142,3 +142,46 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> str:
 
 class StoreError(EthogramError):
     """The online store cannot be reached, written or believed; nothing of the call was acknowledged."""
+
+
+class ServiceError(EthogramError):
+    """The decision service did not do what a client asked.
+
+    Attributes
+    ----------
+    again : whether the same call may succeed later. after : seconds that the service asked to wait, None if not.
+    status : of HTTP, None where nobody answered. where, right : the place in the request, and what would be right.
+    """
+
+    again = False
+    after: float | None = None
+    status: int | None = None
+    where: str = ""
+    right: str = ""
+
+
+class ServiceDown(ServiceError):
+    """Nobody answers, or something else than the service does, or it failed."""
+
+
+class ServiceBusy(ServiceError):
+    """The service kept saying that it is busy (429, 503) until no attempt was left."""
+
+
+class ServiceRefused(ServiceError):
+    """The request is wrong, and asking again would not help."""
+
+
+class KeyRefused(ServiceRefused):
+    """The service wants a key, knows another one, or the key has not the scope that is needed."""
+
+
+class EventConflict(ServiceRefused):
+    """An event id is taken by an event with other content.
+
+    Attributes
+    ----------
+    outcomes : (event id, what became of it) of every event that was sent; empty where the batch was refused whole.
+    """
+
+    outcomes: tuple[tuple[str, str], ...] = ()

@@ -32,6 +32,7 @@ COMMANDS = {
     "run": "Run a record's saved configuration again, changed if you like.",
     "reproduce": "Measure the claims of systems on this machine.",
     "report": "Write records as one HTML page that opens offline.",
+    "serve": "Serve models over HTTP: events in, rankings and recommendations out.",
     "demo": "The main job on a year of shopping, end to end.",
     "doctor": "Show what is installed and what is missing.",
 }
@@ -51,6 +52,15 @@ GROUPS = {
             "ls": "List the data sets.",
             "get": "Load a data set into the cache, or write it as a log.",
             "describe": "Say what a data set holds, and where it comes from.",
+        },
+    ),
+    "keys": (
+        "API keys of the service: make, list, rotate, revoke.",
+        {
+            "make": "Make a key; it is shown once.",
+            "list": "List the keys, never their text.",
+            "rotate": "Make a successor; the old key goes on for a while.",
+            "revoke": "End a key now.",
         },
     ),
     "lm": (

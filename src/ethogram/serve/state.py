@@ -5,7 +5,8 @@ an id that is accepted once. All else is made from it and may be thrown away:
 
     ring      the last `keep` events of each user in the order of (time, seq): what a model may read. An event that
               comes late takes its place by its time; what falls out is told, so that tables can subtract it.
-    revision  of a user: counts every change of the ring. What was derived at another revision is stale.
+    revision  of a user: grows with every change of the ring and never comes twice, not even after forgetting; 0 where
+              there is no ring. What was derived at another revision is stale.
     derived   bytes that a model made of a user's ring (a bucket table), under (model version, user), with the
               revision it was made at. `derive` keeps it only if the user is still at that revision; so a stale table
               is never read, whoever wrote it, whatever was killed meanwhile: it is made anew from the ring.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import EllipsisType
 from typing import Any, Literal, Protocol
 
 KEEP = 16_384
@@ -54,7 +56,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Moved:
-    """What an append did to one user's ring: `before` and `after` are revisions."""
+    """What an append did to one user's ring, on the whole: `before` and `after` are revisions.
+
+    What came and fell out in the same call is in neither `added` nor `expired`; a ring that is as it was did not move.
+    """
 
     before: int
     after: int
@@ -115,7 +120,10 @@ class Store(Protocol):
         ...
 
     def derive(self, version: str, made: Iterable[tuple[str, int, bytes]]) -> int:
-        """Keep (user, revision it was made at, bytes); those of another revision are left out. How many were kept."""
+        """Keep (user, revision it was made at, bytes); those of another revision are left out. How many were kept.
+
+        Nothing is kept of users without a ring: there is nothing to save.
+        """
         ...
 
     def drop(self, version: str) -> None:
@@ -146,7 +154,7 @@ class Store(Protocol):
         """A small durable fact (which model is active, a snapshot of an error memory)."""
         ...
 
-    def settle(self, name: str, value: bytes | None, *, expected: bytes | None = ...) -> bool:  # type: ignore[assignment]
+    def settle(self, name: str, value: bytes | None, *, expected: bytes | EllipsisType | None = ...) -> bool:
         """Set a fact, or remove it with None. With `expected`: only if it is that now; whether it was set."""
         ...
 
