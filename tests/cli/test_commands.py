@@ -330,6 +330,8 @@ def test_compare_tells_quality_costs_and_latency_and_writes_a_page(call, refused
     assert set(costs) == {"smoothed_rates", "hashed_regression"}
     assert all(0 < row["latency_ms"] <= row["latency_p95_ms"] and row["candidates"] == 20 for row in costs.values())
     assert costs["smoothed_rates"]["fit_seconds"] > 0
+    assert costs["smoothed_rates"]["served"] == "plain"
+    assert "served" in said.out
     assert any(row["frontier"] for row in costs.values())
     plain = call("compare", "smoothed_rates", *how[:4], "--latency", 0, "--metric", "auc", "--json", "-").json
     assert plain["costs"][0]["latency_ms"] is None

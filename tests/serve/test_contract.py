@@ -143,6 +143,7 @@ def test_derived_is_read_at_its_revision_only(store: Store) -> None:
     assert store.derived("w", ["ann"]) == [None]
     moved = store.append([event("3")]).moved["ann"]
     assert store.derived("v", ["ann"]) == [None]
+    assert store.derived("v", ["ann", "bob"], [moved.before, bob]) == [b"A" * 40_000, None]
     assert store.derive("v", [("ann", moved.before, b"stale")]) == 0
     assert store.derive("v", [("ann", moved.after, b"")]) == 1
     assert store.derived("v", ["ann"]) == [b""]

@@ -108,10 +108,17 @@ def costs(records: list[Record], found: Comparison, metric: str | None) -> list[
         timed = latency_of(runs)
         rows.append({"arm": arm, "metric": chosen, "value": found.row(arm, chosen)["value"], **mean,
                      "latency_ms": timed and timed[0], "latency_p95_ms": timed and timed[1],
-                     "latency_cpu_ms": timed and timed[3], "candidates": timed and timed[2]})  # fmt: skip
+                     "latency_cpu_ms": timed and timed[3], "candidates": timed and timed[2],
+                     "served": way_of(runs)})  # fmt: skip
     known = [{**row, "cost": row["seconds"]} for row in rows if row["value"] is not None and row["seconds"] > 0]
     best = {row["arm"] for row in frontier(known, low=is_better_low(chosen))}
     return [{**row, "frontier": row["arm"] in best} for row in rows]
+
+
+def way_of(runs: list[Record]) -> str | None:
+    """How requests of an arm were answered: by the system's prepared form, or plainly by its `score`."""
+    ways = {r.facts["latency"].get("way", "plain") for r in runs if r.facts.get("latency") is not None}
+    return " and ".join(sorted(ways)) or None
 
 
 def tell_costs(spent: list[dict[str, Any]], out: Output) -> None:
@@ -120,8 +127,8 @@ def tell_costs(spent: list[dict[str, Any]], out: Output) -> None:
     names = ["arm", spent[0]["metric"], "fit CPU s", "score CPU s", "peak MB"]
     keys = ["arm", "value", "fit_seconds", "score_seconds", "peak_mb"]
     if timed:
-        names += [f"ms for {timed:,}", "95% below", "CPU ms"]
-        keys += ["latency_ms", "latency_p95_ms", "latency_cpu_ms"]
+        names += [f"ms for {timed:,}", "95% below", "CPU ms", "served"]
+        keys += ["latency_ms", "latency_p95_ms", "latency_cpu_ms", "served"]
     rows = [[*(row[k] for k in keys), "yes" if row["frontier"] else ""] for row in spent]
     out.table([*names, "frontier"], rows, title="cost; frontier: nothing is better for as many CPU seconds or fewer")
 

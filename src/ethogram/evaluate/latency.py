@@ -1,14 +1,17 @@
 """How long does one request take? One person, so many candidates, asked again and again, one request after the other.
 
 What a service feels is not the time per row of a batch: a request has its own encoding, and no neighbours to share it
-with. Candidates are drawn from the catalogue, other ones and another person in each request; two requests before the
-first that counts warm caches and compilers. Requests are made by one thread, without context.
+with. A system that can hold itself ready for single requests (`prepared`) is timed as a service would run it, and `way`
+says so. Candidates are drawn from the catalogue, other ones and another person in each request; two requests before the
+first that counts warm caches and compilers; making the system ready is not timed. Requests are made by one thread,
+without context.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,6 +34,8 @@ class Latency(NamedTuple):
     p95_ms: float
     cpu_ms: float
     load: float | None
+    way: Literal["prepared", "plain"] = "plain"
+    "Whether the system's prepared form was asked, or its `score`."
 
 
 def latency(
@@ -55,14 +60,26 @@ def latency(
     vocabulary = questions.candidates.vocabulary
     size = min(candidates, len(vocabulary))
     wall, cpu, busy = [], [], load()
+    score, way = served(system, questions)
     for number in range(WARM + requests):
         at = int(rng.integers(len(questions)))
         some = Candidates(rng.choice(len(vocabulary), size, replace=False).astype(np.int32), vocabulary, shared=True)
         who = questions.histories[at : at + 1]
         began = time.perf_counter(), time.process_time()
-        system.score(who, some)
+        score(who, some)
         if number >= WARM:
             wall.append(time.perf_counter() - began[0])
             cpu.append(time.process_time() - began[1])
     median, late = np.quantile(wall, [0.5, 0.95]) * 1e3
-    return Latency(size, requests, float(median), float(late), float(np.mean(cpu) * 1e3), busy)
+    return Latency(size, requests, float(median), float(late), float(np.mean(cpu) * 1e3), busy, way)
+
+
+def served(system: Any, questions: Questions) -> tuple[Callable[..., Any], Literal["prepared", "plain"]]:
+    """What a service would ask: the system's prepared form where it has one of equal scores, else its `score`."""
+    if hasattr(system, "prepared"):
+        try:
+            made = system.prepared(questions.candidates.vocabulary, tables=questions.histories.tables)
+        except OptionError:  # this model has no such form
+            return system.score, "plain"
+        return made.score, "prepared"
+    return system.score, "plain"

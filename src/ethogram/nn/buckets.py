@@ -124,10 +124,15 @@ class BucketTable:
         if codes.ndim != 2 or codes.shape[1] != groups or (len(codes) and not _within(codes, buckets)):
             raise OptionError(f"bucket table: signatures must be [n, {groups}] with values in 0 ... {buckets - 1}.")
         out = np.empty((len(codes), dim), np.float32)
-        _gather(out, codes, self._units if normalise else self._shares)
+        _gather(out, codes, self.rows(normalise))
         if not normalise and self.memory is not None and time is not None and self.time is not None:
             out *= np.float32(self._weight(np.array(self.time), time))
         return out
+
+    def rows(self, normalise: bool = True) -> np.ndarray:
+        """What reads sum up, float32[G, B, dim]; kept by the table once made."""
+        found: np.ndarray = self._units if normalise else self._shares
+        return found
 
     @cached_property
     def _units(self) -> np.ndarray:

@@ -6,20 +6,23 @@ own is written as the same field again.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from ethogram.errors import OptionError
+from ethogram.errors import NotFitted, OptionError
 from ethogram.numeric.calibrated import Calibrated
 from ethogram.options import searched
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Candidates, Histories, Log, State, Table, Vocabulary, Watch
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from ethogram.nn.prepared import Prepared
     from ethogram.nn.ranker import SlateRanker
 
 AT_LEAST_ONE = ("dim", "side", "batch", "last", "questions", "epochs", "patience")
@@ -86,6 +89,27 @@ class SlateSystem(Calibrated, ABC):
         """Probability of a positive answer for each candidate."""
         scores: np.ndarray = self.fitted.score(histories, candidates, context)
         return scores
+
+    def prepared(self, vocabulary: Vocabulary | None = None, *, tables: Mapping[str, Table] | None = None) -> Prepared:
+        """The fitted network held ready for single requests, with the same scores; see `ethogram.nn.prepared`.
+
+        Parameters
+        ----------
+        vocabulary : the items that are asked about; those that training knew unless given.
+        tables : side tables of the histories that will come; those of training unless given.
+
+        Raises
+        ------
+        OptionError
+            There is no such form of this network: serve it by `score`.
+        """
+        from ethogram.nn.prepared import Prepared
+
+        if self.fitted is None:
+            raise NotFitted(f"{self.info.key}: prepared before fit; call fit(log), or load a saved system.")  # type: ignore[attr-defined]
+        if inspect.unwrap(type(self).score) is not SlateSystem.score:
+            raise OptionError(f"prepared: {self.info.key} scores in a way of its own.")  # type: ignore[attr-defined]
+        return Prepared.of(self.fitted, vocabulary, tables=tables, finish=self.calibrated)
 
     def state(self) -> State:
         found: State = self.fitted.state()

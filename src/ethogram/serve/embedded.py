@@ -147,12 +147,13 @@ class Embedded:
 
     # -- what is derived ----------------------------------------------------------------------------------------------
 
-    def derived(self, version: str, users: Sequence[str]) -> list[bytes | None]:
+    def derived(self, version: str, users: Sequence[str], at: Sequence[int] | None = None) -> list[bytes | None]:
         keys = [hashed(u) for u in users]
         found = self._derived.read(version, keys)
-        with self._ledger.read() as transaction:
-            now = [self._revision(transaction, k) for k in keys]
-        return [f[1] if f is not None and f[0] == r else None for f, r in zip(found, now, strict=True)]
+        if at is None:
+            with self._ledger.read() as transaction:
+                at = [self._revision(transaction, k) for k in keys]
+        return [f[1] if f is not None and f[0] == r else None for f, r in zip(found, at, strict=True)]
 
     def derive(self, version: str, made: Iterable[tuple[str, int, bytes]]) -> int:
         lines = [(hashed(user), revision, value) for user, revision, value in made]

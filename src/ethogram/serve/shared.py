@@ -122,18 +122,20 @@ class Shared:
 
     # -- what is derived ----------------------------------------------------------------------------------------------
 
-    def derived(self, version: str, users: Sequence[str]) -> list[bytes | None]:
+    def derived(self, version: str, users: Sequence[str], at: Sequence[int] | None = None) -> list[bytes | None]:
         if not users:
             return []
         keys = [hashed(u) for u in users]
         with self._told(), self._redis.pipeline(transaction=False) as pipe:
             pipe.hmget(self._key(b"derived:", hashed(version)), keys)
-            for key in keys:
-                pipe.hget(self._key(b"user:", key), b"r")
+            if at is None:
+                for key in keys:
+                    pipe.hget(self._key(b"user:", key), b"r")
             found, *now = pipe.execute()
+        wanted = [None if r is None else place(int(r)) for r in (now if at is None else at)]
         return [
-            f[PLACE.size :] if f is not None and r is not None and f[: PLACE.size] == place(int(r)) else None
-            for f, r in zip(found, now, strict=True)
+            f[PLACE.size :] if f is not None and f[: PLACE.size] == r else None
+            for f, r in zip(found, wanted, strict=True)
         ]
 
     def derive(self, version: str, made: Iterable[tuple[str, int, bytes]]) -> int:

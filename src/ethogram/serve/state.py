@@ -115,8 +115,11 @@ class Store(Protocol):
         """What is known of a user; nothing, for a stranger and for somebody who was forgotten."""
         ...
 
-    def derived(self, version: str, users: Sequence[str]) -> list[bytes | None]:
-        """Derived bytes of each user that are of the user's revision now; None where stale or absent."""
+    def derived(self, version: str, users: Sequence[str], at: Sequence[int] | None = None) -> list[bytes | None]:
+        """Derived bytes of each user that are of the user's revision now; None where stale or absent.
+
+        at : revisions instead, one for each user: what is to be moved on from `Moved.before`.
+        """
         ...
 
     def derive(self, version: str, made: Iterable[tuple[str, int, bytes]]) -> int:
