@@ -26,6 +26,10 @@ class LogFormatError(EthogramError):
     """A directory is not a log, is damaged, or was written by a newer version."""
 
 
+class NoSupport(EthogramError):
+    """A log says nothing, or too little, about what a policy would do: it never did the like."""
+
+
 class StepError(EthogramError):
     """A step or a split cannot be applied to this log."""
 

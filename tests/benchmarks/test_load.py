@@ -5,18 +5,20 @@ import contextlib
 import json
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from benchmarks import load
 from benchmarks.load import Generator, Plan
+
+from benchmarks import load
 
 
 class Server(asyncio.Protocol):
     """Answers at once, except as `acts` says for the body's number."""
 
-    acts: dict = {}
-    seen: list = []
+    acts: ClassVar[dict] = {}
+    seen: ClassVar[list] = []
 
     def connection_made(self, transport):
         self.transport, self.buffer = transport, b""

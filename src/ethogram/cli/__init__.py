@@ -23,6 +23,7 @@ COMMANDS = {
     "similar": "Name the items that are like an item, with a saved system.",
     "recommend": "Recommend items to people, with a saved system.",
     "evaluate": "Fit a system on one part of a log and judge it on another.",
+    "off-policy": "What another policy would have earned, from a log of decisions.",
     "act": "Pursue a goal in a world of texts, and show the steps.",
     "assess": "Judge the behaviour in a log, with reasons.",
     "audit": "Put an audit's cases to a language model, and report.",
@@ -99,7 +100,8 @@ def build(tokens: Sequence[str] = ()) -> App:
 
             app.command(with_options(name, tokens[1:]), name=name, help=told)
         else:
-            app.command(f"ethogram.cli.{name}:{name}", name=name, help=told)
+            path = name.replace("-", "_")
+            app.command(f"ethogram.cli.{path}:{path}", name=name, help=told)
     for group, (told, commands) in GROUPS.items():
         inner = App(name=group, help=told, help_format="plaintext")
         for name, what in commands.items():

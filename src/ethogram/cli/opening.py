@@ -46,6 +46,10 @@ class Reading:
     "Column of the visit."
     slate: str | None = None
     "Column of the list that was shown together."
+    position: str | None = None
+    "Column of the place in that list."
+    propensity: str | None = None
+    "Column of the probability with which the item was chosen."
     event: str | None = None
     "Column of unique integer ids of the events."
     header: bool = True

@@ -10,22 +10,25 @@ if TYPE_CHECKING:
     from ethogram.evaluate.comparison import Comparison, compare
     from ethogram.evaluate.deleting import Deletion, deletion
     from ethogram.evaluate.evaluation import Evaluation
+    from ethogram.evaluate.logged import Decisions
     from ethogram.evaluate.machine import Cost, measure
+    from ethogram.evaluate.off_policy import OffPolicy, policy_value
     from ethogram.evaluate.protocol import evaluate
     from ethogram.evaluate.record import Record, RecordStore
     from ethogram.evaluate.running import run
     from ethogram.evaluate.slates import evaluate_slates
 
 _WHERE = {
-    "Comparison": "comparison", "Cost": "machine", "Deletion": "deleting", "Difference": "bootstrap",
-    "Evaluation": "evaluation", "Interval": "bootstrap", "Record": "record", "RecordStore": "record",
-    "compare": "comparison", "deletion": "deleting", "evaluate": "protocol", "evaluate_slates": "slates",
-    "measure": "machine", "run": "running",
+    "Comparison": "comparison", "Cost": "machine", "Decisions": "logged", "Deletion": "deleting",
+    "Difference": "bootstrap", "Evaluation": "evaluation", "Interval": "bootstrap", "OffPolicy": "off_policy",
+    "Record": "record", "RecordStore": "record", "compare": "comparison", "deletion": "deleting",
+    "evaluate": "protocol", "evaluate_slates": "slates", "measure": "machine", "policy_value": "off_policy",
+    "run": "running",
 }  # fmt: skip
 
 __all__ = [
-    "Comparison", "Cost", "Deletion", "Difference", "Evaluation", "Interval", "Record", "RecordStore", "compare",
-    "deletion", "evaluate", "evaluate_slates", "measure", "run",
+    "Comparison", "Cost", "Decisions", "Deletion", "Difference", "Evaluation", "Interval", "OffPolicy", "Record",
+    "RecordStore", "compare", "deletion", "evaluate", "evaluate_slates", "measure", "policy_value", "run",
 ]  # fmt: skip
 
 
