@@ -124,17 +124,18 @@ def test_a_missing_answer_is_no_answer():
     label = torch.tensor([[1.0, 0, 1, 0, 1, 0, 0, 1], [0, 1, 1, 0, 0, 1, 0, 0]]).T
     known = torch.ones(8, 2, dtype=torch.bool)
     known[[1, 4, 6], 1] = False
-    loss = several.masked(logits, label, known, [1.0, 0.5])
+    shares = torch.tensor([1.0, 0.5])
+    loss = several.masked(logits, label, known.float(), shares)
     p, y = torch.sigmoid(logits).detach().double().numpy(), label.numpy()
     lost = -np.where(y > 0.5, np.log(p), np.log1p(-p))
     assert float(loss.detach()) == pytest.approx(lost[:, 0].mean() + 0.5 * lost[[0, 2, 3, 5, 7], 1].mean(), rel=1e-5)
     loss.backward()
     assert not logits.grad[[1, 4, 6], 1].any()
     assert logits.grad[:, 0].all()
-    label[[1, 4, 6], 1] = torch.nan
+    label[[1, 4, 6], 1] = 1 - label[[1, 4, 6], 1]
     logits = logits.detach()
-    assert float(several.masked(logits, label, known, [1.0, 0.5])) == float(loss.detach())
-    assert float(several.masked(logits, label, known & False, [1.0, 0.5])) == 0
+    assert float(several.masked(logits, label, known.float(), shares)) == float(loss.detach())
+    assert float(several.masked(logits, label, known * 0.0, shares)) == 0
 
 
 def test_training_reads_no_answer_that_is_missing():

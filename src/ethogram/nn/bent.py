@@ -61,10 +61,14 @@ class _Bend(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, alpha: Tensor | None, below: int) -> Tensor:
         source = z.detach().contiguous()
         drawn = draw(z.numel()) if below else _ALL
-        out = torch.empty_like(source)
+        # a ReLU keeps no z, so it needs no memory of its own where nobody else can see z
+        over = alpha is None and source.data_ptr() == z.data_ptr() and not z._is_view() and z.grad_fn is not None
+        out = z if over else torch.empty_like(source)
+        if over:
+            ctx.mark_dirty(z)
         ctx.numbers = np.uint8(below), np.float32(256 / (256 - below))
         if alpha is None:
-            _relu(source.view(-1).numpy(), drawn.numpy(), out.view(-1).numpy(), *ctx.numbers)
+            _relu(source.view(-1).numpy(), drawn.numpy(), out.detach().view(-1).numpy(), *ctx.numbers)
             ctx.save_for_backward(out)
         else:
             _prelu(source.numpy(), alpha.detach().numpy(), drawn.numpy(), out.numpy(), *ctx.numbers)

@@ -45,11 +45,15 @@ class Experts(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """[Q, inputs] -> [Q, E, width]."""
-        out = rows.unsqueeze(0).expand(self.count, *rows.shape)  # [E, Q, inputs]
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            out = torch.baddbmm(bias.unsqueeze(1), out, weight)
-            if i < len(self.bends):
-                shape = len(rows), self.count, weight.shape[2]
-                bent = self.bends[i](out.transpose(0, 1).reshape(len(rows), self.count * shape[2]))
-                out = bent.view(shape).transpose(0, 1)
-        return out.transpose(0, 1)
+        # all read the same rows, so the first layers are one wide product
+        first = self.weights[0].transpose(0, 1).flatten(1)
+        out = self._bent(0, torch.addmm(self.biases[0].flatten(), rows, first))
+        for i in range(1, len(self.weights)):
+            made = torch.baddbmm(self.biases[i].unsqueeze(1), out.transpose(0, 1), self.weights[i])
+            out = self._bent(i, made.transpose(0, 1).flatten(1))
+        return out
+
+    def _bent(self, layer: int, out: Tensor) -> Tensor:
+        """Values of a layer, [Q, E * width], as [Q, E, width]."""
+        bent: Tensor = self.bends[layer](out) if layer < len(self.bends) else out
+        return bent.unflatten(1, (self.count, self.weights[layer].shape[2]))

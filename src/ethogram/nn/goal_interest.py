@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from ethogram.nn.conditioned import AttentionBlock, Hypernetwork, plain
 from ethogram.nn.ragged import each, segment_mean
+from ethogram.nn.rows import Picked
 
 How = Literal["task", "separate", "shared", "mean"]
 
 
 class Sequence(NamedTuple):
-    """Events of one kind: vectors [T, width] and offsets by question."""
+    """Events of one kind: vectors [T, width], written out or picked, and offsets by question."""
 
-    keys: Tensor
+    keys: Tensor | Picked
     offsets: Tensor
 
 
@@ -44,9 +45,10 @@ class GoalInterest(nn.Module):
         """[Q, views, kinds * width] of candidates [Q, width] with offsets `ends`."""
         return torch.cat([self._kind(b, *held, queries, ends) for b, held in enumerate(sequences)], 2)
 
-    def _kind(self, kind: int, keys: Tensor, offsets: Tensor, queries: Tensor, ends: Tensor) -> Tensor:
+    def _kind(self, kind: int, keys: Tensor | Picked, offsets: Tensor, queries: Tensor, ends: Tensor) -> Tensor:
         if self.how == "mean":
             return each(segment_mean(keys, offsets), ends).unsqueeze(1)
+        keys = keys.dense() if isinstance(keys, Picked) else keys
         if self.hyper is not None:
             found: Tensor = self.blocks[0](keys, offsets, queries, ends, self.hyper()[:, kind])
             return found

@@ -26,10 +26,10 @@ from ethogram.nn import distributed, slates
 from ethogram.nn.excitation import Excitation
 from ethogram.nn.goal_interest import GoalInterest
 from ethogram.nn.goal_interest import Sequence as Events
-from ethogram.nn.losses import bce
 from ethogram.nn.multitask import Head
 from ethogram.nn.prior import Prior
 from ethogram.nn.ragged import each
+from ethogram.nn.rows import Picked, gather_rows
 from ethogram.nn.train import Trained
 from ethogram.nn.weighing import weighing
 from ethogram.numeric.slates import both_answers, no_leak
@@ -94,13 +94,15 @@ class GoalNetwork(slates.SlateNetwork):
         rows = [sequence.flat() for sequence in held]
         codes = [sequence.item[picked] for sequence, (picked, _) in zip(held, rows, strict=True)]
         every = torch.from_numpy(np.concatenate([*codes, judged.item[asked]]).astype(np.int64))
-        *past, queries = self.items(batch.items, every).split([*map(len, codes), len(asked)])
+        values, places = self.items.picked(batch.items, every)
+        *past, last = places.split([*map(len, codes), len(asked)])
         made = []
-        for keys, sequence, (picked, spans) in zip(past, held, rows, strict=True):
+        for place, sequence, (picked, spans) in zip(past, held, rows, strict=True):
+            keys: Tensor | Picked = Picked(values, place)
             if self.event is not None and len(picked):
-                keys = keys + self.event(self.events(sequence.columns, picked))
+                keys = gather_rows(values, place) + self.event(self.events(sequence.columns, picked))
             made.append(Events(keys, torch.from_numpy(spans)))
-        return made, queries, torch.from_numpy(ends)
+        return made, gather_rows(values, last), torch.from_numpy(ends)
 
     def chained(self, logits: Tensor) -> Tensor:
         """Logits of the goals themselves, from those given the goal before."""
@@ -151,14 +153,15 @@ def fit(
     if network.chain:
         rates[1:] = np.clip(rates[1:] / rates[:-1], 1e-6, 1 - 1e-6)
     whole, (first, last) = slates.prepared(network, features, asked, popular)
-    known = torch.from_numpy(~np.isnan(label[first:last]))
-    wanted, offset, weight = (torch.from_numpy(a[first:last]) for a in (np.nan_to_num(label), shift, weighs))
+    # side by side, so that a step looks a row up once
+    told = torch.from_numpy(np.hstack([np.nan_to_num(label), shift, weighs * ~np.isnan(label)])[first:last])
+    factors = torch.from_numpy(shares.astype(np.float32))
 
     def loss(batch: Batch) -> Tensor:
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         logits = network(batch)
-        mine, there, moved, counts = (t[rows].to(logits.device) for t in (wanted, known, offset, weight))
-        return masked(logits + moved, mine, there, shares, counts)
+        mine, moved, mass = told.index_select(0, rows).to(logits.device).chunk(3, 1)
+        return masked(logits + moved, mine, mass, factors.to(logits.device))
 
     network.head.begin(np.log(rates / (1 - rates)).tolist())
     held = features.encode(slates.share(valid)[0]) if valid is not None and len(valid) else None
@@ -169,8 +172,8 @@ def fit(
         lost = losses(network, held, slates.share(valid)[0], how.tokens)
         return -float(np.average([lost[g] for g in network.goals], weights=shares))
 
-    told = None if held is None else value
-    return slates.learn(network, features, whole, how, loss, told, seed=seed, watch=watch)
+    judge = None if held is None else value
+    return slates.learn(network, features, whole, how, loss, judge, seed=seed, watch=watch)
 
 
 def weighed(asked: Questions, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -187,22 +190,16 @@ def weighed(asked: Questions, label: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return shift, weight
 
 
-def masked(
-    logits: Tensor, label: Tensor, known: Tensor, shares: Sequence[float] | np.ndarray, weight: Tensor | None = None
-) -> Tensor:  # fmt: skip
-    """``sum_k shares_k mean BCE(logits_k, label_k)`` over the rows whose answer to k is known; 0 where none is.
+def masked(logits: Tensor, label: Tensor, mass: Tensor, shares: Tensor) -> Tensor:
+    """``sum_k shares_k mean BCE(logits_k, label_k)``, the mean weighted by `mass`; 0 where no row has any.
 
     Parameters
     ----------
-    logits, label, known, weight : [Q, goals]; a label that is not known may be any number.
+    logits, label, mass : [Q, goals]; mass 0 is an answer that is not known, whose label may be any number in [0, 1].
+    shares : [goals].
     """
-    total = logits.new_zeros(())
-    for k, share in enumerate(shares):
-        some = known[:, k]
-        if bool(some.any()):
-            own = None if weight is None else weight[some, k]
-            total = total + float(share) * bce(logits[some, k], label[some, k], own)
-    return total
+    lost = F.binary_cross_entropy_with_logits(logits, label, reduction="none")
+    return ((lost * mass).sum(0) / mass.sum(0).clamp_min(1e-12)) @ shares
 
 
 def losses(network: GoalNetwork, held: Batch, asked: Questions, tokens: int = 262_144) -> Mapping[str, float]:

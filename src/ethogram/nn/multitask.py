@@ -17,7 +17,7 @@ where all are equal); there, the shared experts read each goal's own view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from ethogram.errors import OptionError
 from ethogram.nn.activation import Activation
 from ethogram.nn.experts import Experts
+from ethogram.nn.mixed import mixed
 from ethogram.nn.mlp import Tower, linear
 
 Views = Sequence[Tensor]
@@ -56,14 +57,38 @@ class Head(nn.Module):
 
 
 class Gate(nn.Module):
-    """``sum_e softmax(G x)_e experts_e``: [Q, inputs] and [Q, E, width] to [Q, width]."""
+    """softmax(G x): the share that each expert has in what a reader is told."""
 
     def __init__(self, inputs: int, experts: int, seed: int) -> None:
         super().__init__()
         self.choice = linear(inputs, experts, torch.Generator().manual_seed(seed))
 
-    def forward(self, x: Tensor, experts: Tensor) -> Tensor:
-        return (self.choice(x).softmax(1).unsqueeze(2) * experts).sum(1)
+    def forward(self, x: Tensor) -> Tensor:
+        """[Q, inputs] to [1, experts, Q]."""
+        return shares([self], x)
+
+
+def shares(gates: Iterable[Gate], x: Tensor) -> Tensor:
+    """What several gates say to the same rows in one product, [gates, experts, Q].
+
+    Rows lie last, since a softmax over few neighbouring numbers cannot be vectorised.
+    """
+    choices = [gate.choice for gate in gates]
+    weight, bias = torch.cat([c.weight for c in choices]), torch.cat([c.bias for c in choices])
+    return torch.addmm(bias.unsqueeze(1), weight, x.T).view(len(choices), -1, len(x)).softmax(1)
+
+
+def chosen(gates: nn.ModuleList, views: Views) -> list[Tensor]:
+    """What each goal's gate says to its view, [1, experts, Q]."""
+    held: list[Gate] = list(gates)  # type: ignore[arg-type]
+    return list(shares(held, views[0]).split(1)) if same(views) else [g(x) for g, x in zip(held, views, strict=True)]
+
+
+def told(parts: Sequence[Tensor], said: Sequence[Tensor]) -> list[Tensor]:
+    """``sum_e parts[k]_e said[k]_e`` of each goal k, [Q, width]; what is said to all goals alike is read once."""
+    if same(said):
+        return list(mixed(torch.cat(list(parts)), said[0]).unbind(1))
+    return [mixed(p, s).squeeze(1) for p, s in zip(parts, said, strict=True)]
 
 
 class SharedBottom(Head):
@@ -88,8 +113,7 @@ class MMoE(Head):
         self.gates = nn.ModuleList(Gate(inputs, experts, seed + 7 + k) for k in range(goals))
 
     def read(self, views: Views) -> list[Tensor]:
-        said = each(self.experts, views)
-        return [gate(x, made) for gate, x, made in zip(self.gates, views, said, strict=True)]
+        return told(chosen(self.gates, views), each(self.experts, views))
 
 
 class Level(nn.Module):
@@ -107,10 +131,9 @@ class Level(nn.Module):
         """Views of the next level and what its shared experts read; `common` None on the first level."""
         own = [experts(x) for experts, x in zip(self.own, views, strict=True)]
         shared = each(self.shared, views) if common is None else [self.shared(common)] * len(views)
-        made = [
-            gate(x, torch.cat([mine, ours], 1))
-            for gate, x, mine, ours in zip(self.gates, views, own, shared, strict=True)
-        ]
+        sizes = [own[0].shape[1], shared[0].shape[1]]
+        mine, ours = zip(*(part.split(sizes, 1) for part in chosen(self.gates, views)), strict=True)
+        made = [a + b for a, b in zip(told(mine, own), told(ours, shared), strict=True)]
         if self.all is None:
             return made, None
         if common is None:
@@ -118,7 +141,7 @@ class Level(nn.Module):
             last = shared[0] if same(views) else self.shared(common)
         else:
             last = shared[0]
-        return made, self.all(common, torch.cat([*own, last], 1))
+        return made, mixed(self.all(common), torch.cat([*own, last], 1)).squeeze(1)
 
 
 class PLE(Head):

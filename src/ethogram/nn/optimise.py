@@ -83,11 +83,13 @@ class RowOptimiser(ABC):
         if not grad.is_sparse:
             return torch.arange(1, len(grad), device=grad.device), grad[1:].float()
         ids, values = grad._indices()[0], grad._values().float()
-        rows, inverse = distinct(ids, self._place[i])
-        if len(rows) != len(ids) or ids.device.type != "cpu":
-            values = add_rows(values.new_zeros(len(rows), values.shape[1]), inverse, values)
-        real = rows > 0
-        return (rows, values) if bool(real.all()) else (rows[real], values[real])
+        if ids.device.type == "cpu" and ids.is_contiguous():
+            rows, total = np.empty(len(ids), np.int64), np.empty(values.shape, np.float32)
+            found = _summed(ids.numpy(), values.contiguous().numpy(), self._place[i], rows, total)
+            return torch.from_numpy(rows[:found]), torch.from_numpy(total[:found])
+        rows, inverse = distinct(ids)
+        values = add_rows(values.new_zeros(len(rows), values.shape[1]), inverse, values)
+        return rows[rows > 0], values[rows > 0]
 
     def _zeros(self, shape: Callable[[int, int], tuple[int, ...]]) -> list[Tensor]:
         """A state for each parameter, its shape from the parameter's."""
@@ -199,6 +201,26 @@ class RowSGD(RowOptimiser):
 
 
 _NOTHING = np.zeros(0, np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _summed(ids, values, place, rows, total):  # type: ignore[no-untyped-def]
+    """Different ids above 0 in order of first appearance, and the sums of their values; how many there are."""
+    found = 0
+    for i in range(len(ids)):
+        row = ids[i]
+        if row == 0:
+            continue
+        at = place[row]  # a guess, as in `rows.distinct`
+        if at < found and rows[at] == row:
+            for k in range(values.shape[1]):
+                total[at, k] += values[i, k]
+            continue
+        place[row], rows[found] = found, row
+        for k in range(values.shape[1]):
+            total[found, k] = values[i, k]
+        found += 1
+    return found
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

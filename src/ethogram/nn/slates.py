@@ -23,6 +23,7 @@ from ethogram.errors import OptionError
 from ethogram.log import Batch, Features, Questions
 from ethogram.nn import distributed, prior
 from ethogram.nn.activation import Activation
+from ethogram.nn.adam import adam
 from ethogram.nn.cross import Cross, Crossing
 from ethogram.nn.crossnet import CrossNet
 from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Tables
@@ -365,7 +366,7 @@ def learn(
     optimisers = [
         *before,
         RowAdam(tables, how.lr, decay=how.decay, counts=times),
-        torch.optim.Adam(network.dense, how.lr, fused=True),
+        adam(network.dense, how.lr),
     ]
     return train(
         network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
