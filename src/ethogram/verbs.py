@@ -145,7 +145,8 @@ class Explains(Protocol):
     def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
         """Columns `question`, `candidate` (item id), `item` (past item id), `time`, `share`, `rank`.
 
-        Shares are of the sum of absolute weights; a negative one speaks against the candidate.
+        Shares are of the sum of absolute weights; a negative one speaks against the candidate. Systems may say more
+        in further columns.
         """
         ...
 

@@ -27,6 +27,7 @@ _CLASSES = {
     "conflict": "Conflict",
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
+    "intents": "Intents",
     "interests": "Interests",
     "ml_100k": "ML100K",
     "shoppers": "Shoppers",

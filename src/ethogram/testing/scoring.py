@@ -75,7 +75,7 @@ def reasons(case: Case) -> None:
     histories, candidates = histories[:4], candidates[slice(0, 4)]
     found = case.fitted.explain(histories, candidates, k=2)
     wanted = ["question", "candidate", "item", "time", "share", "rank"]
-    assert found.column_names == wanted, f"columns {found.column_names}, not {wanted}"
+    assert found.column_names[:6] == wanted, f"columns {found.column_names} do not begin with {wanted}"
     sums: dict[tuple[object, object], float] = {}
     last: dict[tuple[object, object], tuple[int, float]] = {}
     for row in found.to_pylist():
