@@ -146,7 +146,8 @@ class Explains(Protocol):
         """Columns `question`, `candidate` (item id), `item` (past item id), `time`, `share`, `rank`,
         then whatever the system adds (`component`: what of the model the event spoke through).
 
-        Shares are of the sum of absolute weights; a negative one speaks against the candidate.
+        Shares are of the sum of absolute weights; a negative one speaks against the candidate. Systems may say more
+        in further columns.
         """
         ...
 

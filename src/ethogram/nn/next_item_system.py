@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class NextItemSystem(ABC):
     """A next-item network as a system; its fitted state is a `NextItemFit`."""
 
-    loss: Literal["auto", "softmax", "sampled"] = "auto"
-    "Cross-entropy over all items, over samples, or by the size of the catalogue (all up to 20,000 items)."
+    loss: Literal["auto", "softmax", "sampled", "negative"] = "auto"
+    "Cross-entropy over all items, over samples, or by size (all up to 20,000 items); or one negative for each event."
     negatives: int = 512
     "Samples that a batch shares, where the loss is sampled."
     lr: float = 1e-3

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from ethogram.errors import OptionError
 from ethogram.log import room
@@ -79,6 +80,38 @@ class NextItemNetwork(nn.Module):
         return [torch.optim.Adam(self.parameters(), lr, fused=True)]
 
 
+class Objective(Protocol):
+    """What a system trains beside the next item, on the same batches."""
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Called before each epoch."""
+        ...
+
+    def draw(self, batch: Batch, rng: np.random.Generator) -> Any:
+        """What the loss of this batch needs that is drawn."""
+        ...
+
+    def loss(self, states: Tensor, drawn: Any) -> Tensor:
+        """Added to the loss of the next item; states [T, d] are those of the batch's rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """What an objective is made from.
+
+    Attributes
+    ----------
+    network : that learns. windows : cut from histories of trained items only. length : of a window, in events.
+    item : int64[N], trained row of each of the windows' rows.
+    """
+
+    network: NextItemNetwork
+    windows: Windows
+    length: int
+    item: np.ndarray
+
+
 Build = Callable[[int, bool, int], NextItemNetwork]
 """(trained items, whether gradients are sparse, seed) -> the network that a system's options describe."""
 
@@ -92,8 +125,9 @@ class NextItemFit:
 
     @classmethod
     def fit(
-        cls, options: Any, build: Build, log: Log, valid: Log | None, *, seed: int, watch: Watch | None
-    ) -> NextItemFit:
+        cls, options: Any, build: Build, log: Log, valid: Log | None, *, seed: int, watch: Watch | None,
+        objective: Callable[[Training], Objective] | None = None,
+    ) -> NextItemFit:  # fmt: skip
         """Train what `build` makes.
 
         Parameters
@@ -101,6 +135,7 @@ class NextItemFit:
         options : a system with `length`, `loss`, `negatives`, `lr`, `epochs`, `patience`, `batch`, `windows`,
             `questions`, `precision`, and perhaps `proposal`; what they mean stands beside its fields.
         valid : decides when to stop, by NDCG@10.
+        objective : makes what is trained beside the next item.
 
         Raises
         ------
@@ -111,7 +146,7 @@ class NextItemFit:
         known = Known.of(log)
         items = int(np.count_nonzero(known.counts))
         model = NextItem(known, build(items, _sparse(options, items), seed), options.length)
-        return cls(model, _learn(model, options, log, valid, seed, watch))
+        return cls(model, _learn(model, options, log, valid, seed, watch, objective))
 
     def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
         return self.model.score(histories, candidates)
@@ -162,7 +197,10 @@ def _sparse(options: Any, items: int) -> bool:
     return options.loss == "sampled" or (options.loss == "auto" and items > CATALOGUE)
 
 
-def _learn(model: NextItem, options: Any, log: Log, valid: Log | None, seed: int, watch: Watch | None) -> Trained:
+def _learn(
+    model: NextItem, options: Any, log: Log, valid: Log | None, seed: int, watch: Watch | None,
+    objective: Callable[[Training], Objective] | None,
+) -> Trained:  # fmt: skip
     network = model.network
     assert isinstance(network, NextItemNetwork)
     done = log.histories()
@@ -175,20 +213,35 @@ def _learn(model: NextItem, options: Any, log: Log, valid: Log | None, seed: int
     ladder = np.cumsum(chances)
     negatives = options.negatives if network.sparse else 0
 
-    def batches(rng: np.random.Generator) -> Iterator[tuple[Batch, np.ndarray]]:
+    also = None if objective is None else objective(Training(network, windows, options.length, item))
+    negative = getattr(options, "loss", "auto") == "negative"
+
+    def batches(rng: np.random.Generator) -> Iterator[tuple[Batch, np.ndarray, Any]]:
+        if also is not None:
+            also.begin(rng)
         tokens, drawn = distributed.part(options.batch), options.windows and distributed.part(options.windows)
         for batch in windows.batches(rng, length=options.length, tokens=tokens, windows=drawn):
-            yield batch, np.searchsorted(ladder, rng.random(negatives) * ladder[-1])
+            if negative:
+                drawn_items = rng.integers(0, len(ladder), len(batch.target))
+            else:
+                drawn_items = np.searchsorted(ladder, rng.random(negatives) * ladder[-1])
+            yield batch, drawn_items, None if also is None else also.draw(batch, rng)
 
-    def loss(given: tuple[Batch, np.ndarray]) -> Tensor:
-        batch, drawn = given
+    def loss(given: tuple[Batch, np.ndarray, Any]) -> Tensor:
+        batch, drawn, more = given
         target, samples = torch.from_numpy(item[batch.target]), torch.from_numpy(drawn)
         at = torch.from_numpy(item[batch.rows]), torch.from_numpy(batch.offsets), torch.from_numpy(batch.group)
         states = network(*at)
+        return _next(states, target, samples) if also is None else _next(states, target, samples) + also.loss(states, more)
+
+    def _next(states: Tensor, target: Tensor, samples: Tensor) -> Tensor:
+        if negative:
+            other = network.embed(samples)
+            up, down = (states * network.embed(target)).sum(1), (states * other).sum(1)
+            return (softplus(-up) + softplus(down)).mean()
         if not network.sparse:
             return full_softmax(states, network.vectors, target)
-        positive, negative = network.embed(target), network.embed(samples)
-        return sampled_softmax(states, positive, negative, target, samples, log_q)
+        return sampled_softmax(states, network.embed(target), network.embed(samples), target, samples, log_q)
 
     asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
     judge = None
