@@ -18,6 +18,7 @@ from ethogram.serve import metrics as measures
 from ethogram.serve import pages, wire
 from ethogram.serve.guard import Guard
 from ethogram.serve.keys import Keyring, Scope
+from ethogram.serve.parse import shortened
 from ethogram.serve.problems import Refused
 from ethogram.serve.service import Service
 
@@ -43,8 +44,12 @@ def build(service: Service, keys: Keyring | None = None) -> Guard:
 
     def route(method: str, path: str, scope: Scope | None, about: pages.About) -> Callable[[Endpoint], Endpoint]:
         def add(endpoint: Endpoint) -> Endpoint:
+            known = {p["name"] for p in about.parameters if p["in"] == "query"}
+
             async def guarded(request: Request) -> Response:
                 try:
+                    if request.scope["query_string"]:
+                        _check_query(request, known)
                     return await endpoint(request)
                 except Refused as refused:
                     return Response(refused.body, refused.status, refused.headers)
@@ -155,6 +160,13 @@ def build(service: Service, keys: Keyring | None = None) -> Guard:
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(_encode(value), status, media_type="application/json")
+
+
+def _check_query(request: Request, known: set[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            right = f"one of {', '.join(sorted(known))}" if known else "no parameters"
+            raise Refused("invalid", f"There is no parameter '{shortened(name)}'.", "query", right)
 
 
 async def _nowhere(request: Request, error: Exception) -> Response:

@@ -33,8 +33,8 @@ class Lane(Generic[_A, _R]):
         self.name, self.work, self.waiting, self.batch = name, work, waiting, batch
         self.depth = 0
         self._queue: SimpleQueue[Any] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"ethogram-{name}", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     async def ask(self, what: _A) -> _R:
         """The answer of `work`.
@@ -46,6 +46,8 @@ class Lane(Generic[_A, _R]):
         """
         if self.depth >= self.waiting:
             raise Refused("overloaded", f"{self.depth} requests wait already.", right="try again", after=1.0)
+        if self._thread is None:
+            self._start()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[_R] = loop.create_future()
         self.depth += 1
@@ -56,9 +58,18 @@ class Lane(Generic[_A, _R]):
             self.depth -= 1
 
     def close(self) -> None:
-        """Let the thread finish what waits, and end."""
-        self._queue.put(None)
-        self._thread.join(timeout=30)
+        """Let the thread finish what waits, and end; what is asked later starts another."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join(timeout=30)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"ethogram-{self.name}", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         ends = False

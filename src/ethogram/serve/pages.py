@@ -66,8 +66,9 @@ class About:
         kinds = [*self.refuses, "internal"]
         if scope is not None:
             kinds += ["no-key", "forbidden", "too-many", "unavailable"]
+        kinds.append("invalid")
         if self.body is not None:
-            kinds += ["malformed", "invalid", "too-large"]
+            kinds += ["malformed", "too-large"]
         for kind in dict.fromkeys(kinds):
             status, title = KINDS[kind]
             problem = {"application/problem+json": {"schema": _ref(wire.Problem)}}

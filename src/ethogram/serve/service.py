@@ -122,6 +122,9 @@ class Service:
                 "$.candidates",
                 f"at most {self.limits.candidates:,}",
             )
+        for name, value in (asked.context or {}).items():
+            if isinstance(value, list | dict):
+                raise Refused("invalid", "It has layers.", f"$.context.{parse.shortened(name)}", "a single value")
         model, arm = self._arm(asked, "score")
         job = self._job(asked, model, [parse.text(i) or "" for i in asked.candidates], asked.k, context=asked.context)
         return await self._answered(asked, job, arm)
@@ -130,9 +133,12 @@ class Service:
         """Choose items for a request."""
         asked = decoded(_recommend, body)
         among = [parse.text(i) or "" for i in asked.among or ()]
-        for name, value, most in (("k", asked.k, self.limits.k), ("among", len(among), self.limits.candidates)):
-            if value > most:
-                raise Refused("too-large", f"{name} is {value:,}.", f"$.{name}", f"at most {most:,}")
+        if asked.k > self.limits.k:
+            raise Refused("invalid", f"k is {asked.k:,}.", "$.k", f"at most {self.limits.k:,}")
+        if len(among) > self.limits.candidates:
+            raise Refused(
+                "too-large", f"{len(among):,} items at once.", "$.among", f"at most {self.limits.candidates:,}"
+            )
         model, arm = self._arm(asked, "recommend")
         ranker = None if asked.ranker is None else self.shelf.find(asked.ranker, "score", "$.ranker")
         job = self._job(asked, model, [], asked.k, ranker=ranker, among=among, exclude_seen=asked.exclude_seen)
@@ -241,6 +247,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
         """Keep house while the service runs; what waits is finished before it ends."""
+        self._keep.clear()
         self._keeper = threading.Thread(target=self._house, name="ethogram-keeper", daemon=True)
         self._keeper.start()
         try:
