@@ -141,7 +141,6 @@ def main(spec: Mapping[str, Any]) -> None:
     from ethogram.serve.app import build
     from ethogram.serve.limits import Limits
     from ethogram.serve.opening import open_store
-    from ethogram.serve.ready import scorer
     from ethogram.serve.run import listen, run
     from ethogram.serve.scoring import Plain
     from ethogram.serve.service import Service
@@ -149,8 +148,8 @@ def main(spec: Mapping[str, Any]) -> None:
 
     held = open_store(spec["store"])
     try:
-        how = (lambda system, store: Plain(system)) if spec.get("naive") else scorer
-        shelf = Shelf(held, {name: Path(path) for name, path in spec["models"].items()}, score=how)
+        how = {"score": lambda system, *_: Plain(system)} if spec.get("naive") else {}
+        shelf = Shelf(held, {name: Path(path) for name, path in spec["models"].items()}, **how)
         limits = Limits(**{"rate": 1e9, **spec.get("limits", {})})
         at = listen("127.0.0.1", 0)
         service = Service(held, shelf, limits=limits)

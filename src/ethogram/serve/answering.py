@@ -11,8 +11,9 @@ import numpy as np
 from msgspec import UNSET
 
 from ethogram.log import Candidates
+from ethogram.log.goals import FIRST
 from ethogram.serve import wire
-from ethogram.serve.questions import TIMELESS, Question, behaviour
+from ethogram.serve.questions import TIMELESS, Question
 from ethogram.serve.scoring import Plain
 from ethogram.serve.shelf import Served
 from ethogram.serve.state import Entry, Store
@@ -125,6 +126,13 @@ def best(candidates: Sequence[str], scores: np.ndarray, k: int | None) -> list[t
     """The best k candidates with their scores; equal scores keep the order in which the candidates came."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")[:k]
     return [(candidates[i], s) for i, s in zip(order.tolist(), scores[order].tolist(), strict=True)]
+
+
+def behaviour(events: list[Entry]) -> list[Entry]:
+    """What was done: where some events carry a label (what was shown), those without; see `ethogram.log.questions`."""
+    done = [e for e in events if e.item is not None]
+    plain = [e for e in done if FIRST not in e.content]
+    return plain if plain and len(plain) < len(done) else done
 
 
 def brought(

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.log import Candidates, Histories, Vocabulary
-from ethogram.log.goals import FIRST
 from ethogram.log.histories import FOREVER
 from ethogram.log.vocabulary import UNKNOWN
 from ethogram.serve.state import Entry
@@ -122,13 +121,6 @@ def asked(
     histories = Histories(held, starts, start, stop, people, when, vocabularies)
     ends = np.concatenate([[0], np.cumsum([len(q.candidates) for q in questions], dtype=np.int64)])
     return histories, Candidates(codes, vocabulary, ends)
-
-
-def behaviour(events: list[Entry]) -> list[Entry]:
-    """What was done: where some events carry a label (what was shown), those without; see `ethogram.log.questions`."""
-    done = [e for e in events if e.item is not None]
-    plain = [e for e in done if FIRST not in e.content]
-    return plain if plain and len(plain) < len(done) else done
 
 
 def context(questions: Sequence[Question]) -> pa.Table | None:

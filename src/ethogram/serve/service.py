@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from ethogram.serve.limits import Limits
 from ethogram.serve.metrics import Metrics
 from ethogram.serve.problems import Refused, decoded
 from ethogram.serve.shelf import Served, Shelf
-from ethogram.serve.state import Appended, Entry, Moved, Store
+from ethogram.serve.state import Appended, Entry, Store
 
 log = logging.getLogger("ethogram.serve")
 TICK = 1.0
@@ -95,20 +95,12 @@ class Service:
             if not rows:
                 continue
             found = self.store.append([e for i in rows for e in asked[i][0]], ring=ring)
-            self._follow(found.moved)
             at = 0
             for i in rows:
                 n = len(asked[i][0])
                 answers[i] = Appended(found.outcomes[at : at + n], {})
                 at += n
         return answers
-
-    def _follow(self, moved: Mapping[str, Moved]) -> None:
-        """What models keep of users moves on with them; where that fails it is made anew by the next question."""
-        try:
-            self.shelf.move_on(moved)
-        except Exception:
-            log.exception("tables of %d users could not be moved on", len(moved))
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -21,10 +21,9 @@ from ethogram.errors import EthogramError, OptionError
 from ethogram.saving import HEAD
 from ethogram.serve import wire
 from ethogram.serve.problems import Refused
-from ethogram.serve.ready import Ready, scorer
 from ethogram.serve.retrieving import Finder, How
-from ethogram.serve.scoring import Scorer
-from ethogram.serve.state import Moved, Store
+from ethogram.serve.scoring import Plain, Scorer
+from ethogram.serve.state import Store
 from ethogram.system import load
 
 log = logging.getLogger("ethogram.serve")
@@ -44,16 +43,6 @@ class Served:
     @property
     def verbs(self) -> tuple[str, ...]:
         return tuple(self.system.info.verbs)
-
-    def prepare(self) -> None:
-        """Make what it keeps of each user, before it answers."""
-        if isinstance(self.scorer, Ready):
-            self.scorer.prepare()
-
-    def follow(self, moved: Mapping[str, Moved]) -> None:
-        """Move on what it keeps of these users."""
-        if isinstance(self.scorer, Ready):
-            self.scorer.follow(moved)
 
 
 @dataclass
@@ -76,7 +65,7 @@ class Shelf:
 
     Parameters
     ----------
-    sources : name -> folder. prepare : called with a version before it answers. score : (system, store) -> its scorer.
+    sources : name -> folder. prepare : called with a version before it answers. score : system -> its scorer.
 
     Raises
     ------
@@ -90,8 +79,8 @@ class Shelf:
         sources: Mapping[str, Path],
         *,
         how: How = "auto",
-        score: Callable[[Any, Store], Scorer] = scorer,
-        prepare: Prepare = lambda served: served.prepare(),
+        score: Callable[[Any], Scorer] = Plain,
+        prepare: Prepare = lambda served: None,
     ):
         self.store, self.how, self._score, self.prepare = store, how, score, prepare
         self.switched: Callable[[str], None] = lambda name: None
@@ -111,11 +100,6 @@ class Shelf:
     @property
     def names(self) -> list[str]:
         return list(self._places)
-
-    def move_on(self, moved: Mapping[str, Moved]) -> None:
-        """Let the versions that answer move on with the rings."""
-        for place in self._places.values():
-            place.active.follow(moved)
 
     def find(self, name: str | None, verb: str, where: str = "$.model") -> Served:
         """What answers under a name; without one, the first model that has the verb."""
@@ -213,7 +197,7 @@ class Shelf:
         if not {"score", "recommend"} & set(verbs):
             raise OptionError(f"{path}: {system.info.key} neither scores nor recommends; it cannot be served.")
         finder = Finder(system, self.how) if "recommend" in verbs else None
-        return Served(name, version, system, self._score(system, self.store) if "score" in verbs else None, finder)
+        return Served(name, version, system, self._score(system) if "score" in verbs else None, finder)
 
     def _noted(self, name: str) -> dict[str, str]:
         found = self.store.fact(_fact(name))
