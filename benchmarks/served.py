@@ -34,7 +34,7 @@ def cores() -> tuple[int, int]:
 
 
 def model(folder: Path, items: int, system: str = "sdim", **options: Any) -> tuple[Any, Path]:
-    """(a fitted system, where it is saved): a network of the usual size, trained for a moment; speed asks for no more."""
+    """(a fitted system, where it is saved): trained for a moment, since speed asks for no more."""
     from ethogram import data
     from ethogram.system import save
     from ethogram.system import system as make
