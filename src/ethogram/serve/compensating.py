@@ -21,7 +21,7 @@ import numpy as np
 from ethogram.errors import NotFitted, OptionError, StateError
 from ethogram.log.histories import Questions
 from ethogram.serve.joining import Joiner, Slate
-from ethogram.serve.state import Entry, Kept, Store
+from ethogram.serve.state import Entry, Store
 
 BLOCK = 8
 """Decisions that are revealed together."""
@@ -116,8 +116,12 @@ class Compensating:
         if next(self.store.entries(seq - 1, seq), None) is None:
             return None
         # what the store knew then, of what it knows now; a ring holds more than the last events that are read
-        ring: Sequence[Kept] = self.store.user(entry.user).ring if entry.user else ()
-        events = [k.entry for k in ring if k.seq < seq and k.entry.time < entry.time][-self.last :]
+        events: list[Entry] = []
+        for size in (2 * self.last, None):
+            held = self.store.user(entry.user, size).ring if entry.user else ()
+            events = [k.entry for k in held if k.seq < seq and k.entry.time < entry.time][-self.last :]
+            if len(events) == self.last or size is None or len(held) < size:
+                break
         # a clock that went back must not stop the loop, which takes answers in the order of time
         time = entry.time if self.loop.latest is None else max(entry.time, self.loop.latest)
         decision = Entry(entry.id, entry.user, entry.item, entry.kind, time, entry.content)

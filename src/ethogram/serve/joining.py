@@ -148,9 +148,8 @@ class Joiner:
         except msgspec.MsgspecError as error:
             raise StateError(f"open decisions: {error}; begin anew.") from None
         self._queue, self._open, self._of = [], {}, {}
-        for seq, *line, labels in sorted(rows, key=lambda row: row[0]):
-            kept = Kept(seq, Entry(*line))
-            self._add(_Open(kept.entry.time, seq, kept, labels))
+        for seq, id, user, item, kind, time, content, labels in sorted(rows, key=lambda row: row[0]):
+            self._add(_Open(time, seq, Kept(seq, Entry(id, user, item, kind, time, content)), labels))
 
 
 def _line(entry: Entry) -> tuple[Any, ...]:

@@ -94,7 +94,7 @@ def ready(store: Store, derived: Derived, stop: threading.Event | None = None) -
     """
     users = made = 0
     for _ in range(PASSES):
-        made, batch = 0, []
+        made, batch = 0, list[str]()
         for user in store.users():
             if stop is not None and stop.is_set():
                 return Ready(users + made, len(batch), stopped=True)
