@@ -75,6 +75,7 @@ class Service:
         """
         entries = parse.events(body, self.limits)
         found = await self.writing.ask((entries, True))
+        self._read_on()
         outcomes = [wire.Outcome(event_id=e.id, status=o) for e, o in zip(entries, found.outcomes, strict=True)]
         counts = {o: found.outcomes.count(o) for o in ("accepted", "duplicate", "conflict", "forgotten")}
         for outcome, n in counts.items():
@@ -267,6 +268,12 @@ class Service:
                 with contextlib.suppress(StoreError):
                     await asyncio.to_thread(memory.keep)
 
+    def _read_on(self) -> None:
+        """Let error memories read what is new in the ledger, unless that is under way."""
+        if self.shelf.learning and not self._learning.is_set():
+            self._learning.set()
+            self.scoring.soon(self._learn)
+
     def _learn(self) -> None:
         """Let error memories read on; in the thread that scores, so that nothing is read while it is written."""
         self._learning.clear()
@@ -283,9 +290,7 @@ class Service:
         while not self._keep.wait(TICK):
             try:
                 self.shelf.follow()
-                if not self._learning.is_set() and self.shelf.learning:
-                    self._learning.set()
-                    self.scoring.soon(self._learn)
+                self._read_on()
                 if self._compact_at is not None and time.monotonic() >= self._compact_at:
                     self._compact_at = None
                     log.info("%d entries of forgotten users removed", self.store.compact())
