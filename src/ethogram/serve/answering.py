@@ -11,7 +11,6 @@ import numpy as np
 from msgspec import UNSET
 
 from ethogram.log import Candidates
-from ethogram.log.goals import FIRST
 from ethogram.serve import wire
 from ethogram.serve.questions import TIMELESS, Question
 from ethogram.serve.scoring import Plain
@@ -75,7 +74,7 @@ class Answering:
         if job.user is not None:
             held = self.store.user(job.user, last)
             if held.ring:
-                events = behaviour([k.entry for k in held.ring])
+                events = [k.entry for k in held.ring]
                 return Question(job.user, events, candidates, context, job.asked, held.revision), "store"
         if job.brought:
             return Question(job.user, job.brought, candidates, context, job.asked), "request"
@@ -103,13 +102,13 @@ class Answering:
             for n, (item, score) in enumerate(items)
         ]  # fmt: skip
         return wire.Answer(
-            items=ranked, model=answers.name, version=answers.version, read=read[1], events=len(read[0].events),  # type: ignore[arg-type]
+            items=ranked, model=answers.name, version=answers.version, read=read[1], events=len(read[0].done),  # type: ignore[arg-type]
             note=f"{answers.system.info.key} cannot say why" if job.explain and not explains else UNSET,
         )  # fmt: skip
 
     def _why(self, job: Job, question: Question, items: list[str]) -> dict[str, list[wire.Reason]]:
         system = (job.ranker or job.served).system
-        if not items or not question.events:
+        if not items or not question.done:
             return {}
         plain = Plain(system)
         histories, candidates = plain.asked([Question(question.user, question.events, items, {}, question.asked)])
@@ -126,13 +125,6 @@ def best(candidates: Sequence[str], scores: np.ndarray, k: int | None) -> list[t
     """The best k candidates with their scores; equal scores keep the order in which the candidates came."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")[:k]
     return [(candidates[i], s) for i, s in zip(order.tolist(), scores[order].tolist(), strict=True)]
-
-
-def behaviour(events: list[Entry]) -> list[Entry]:
-    """What was done: where some events carry a label (what was shown), those without; see `ethogram.log.questions`."""
-    done = [e for e in events if e.item is not None]
-    plain = [e for e in done if FIRST not in e.content]
-    return plain if plain and len(plain) < len(done) else done
 
 
 def brought(
