@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ethogram.cli.output import Output
-from ethogram.errors import MissingExtra, OptionError
+from ethogram.errors import MissingExtra, OptionError, StepError
+from ethogram.log.condition import duration
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEMO = Path("ethogram-demo")
@@ -32,6 +35,7 @@ def serve(
     batch: int | None = None,
     candidates: int | None = None,
     compact: float | None = None,
+    attribution: str = "30m",
 ) -> None:
     """Serve saved models over HTTP: events in, rankings and recommendations out.
 
@@ -72,6 +76,8 @@ def serve(
         Candidates that a request may hold (2000).
     compact
         Seconds after which the bytes of a forgotten user are gone (600).
+    attribution
+        Time within which an event answers what was shown, such as 30m or 2h; models with an error memory learn so.
     """
     say = Output(None)
     given = {
@@ -98,33 +104,43 @@ def serve(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtra(f"ethogram serve needs {error.name}; pip install 'ethogram[serve]'.") from None
+    try:
+        window = duration(attribution) / 1e6
+    except StepError as error:
+        raise OptionError(f"--attribution {attribution}: {error}") from None
     sources = _sources(models)
     if demo:
         from ethogram.cli.demo_served import served
 
         sources = served(DEMO, households, say)
-    location = store or (f"lmdb:{DEMO}/state" if demo else "lmdb:ethogram-state")
-    _serve(
-        sources,
-        location,
-        host,
-        port,
-        demo,
-        households,
-        keys,
-        no_keys,
-        experiments,
-        index,
-        {k: v for k, v in given.items() if v is not None},
+    _run(
+        _Chosen(
+            sources, store or (f"lmdb:{DEMO}/state" if demo else "lmdb:ethogram-state"), host, port, demo, households,
+            keys, no_keys, experiments, index, {k: v for k, v in given.items() if v is not None}, window,
+        ),
         say,
-    )
+    )  # fmt: skip
 
 
-def _serve(
-    sources: dict[str, Path], location: str, host: str, port: int, demo: bool, households: int | None,
-    keys: str | None, no_keys: bool,
-    experiments: tuple[str, ...], index: Any, given: dict[str, Any], say: Output,
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class _Chosen:
+    """What the command was told."""
+
+    sources: dict[str, Path]
+    store: str
+    host: str
+    port: int
+    demo: bool
+    households: int | None
+    keys: str | None
+    no_keys: bool
+    experiments: tuple[str, ...]
+    index: Any
+    limits: dict[str, Any]
+    window: float
+
+
+def _run(chosen: _Chosen, say: Output) -> None:
     from ethogram.serve.app import build
     from ethogram.serve.experiments import Experiment
     from ethogram.serve.limits import Limits
@@ -133,30 +149,27 @@ def _serve(
     from ethogram.serve.service import Service
     from ethogram.serve.shelf import Shelf
 
-    limits = Limits(**given)
-    tried = [Experiment.parse(text, sources) for text in experiments]
-    at = listen(host, port)
+    limits = Limits(**chosen.limits)
+    tried = [Experiment.parse(text, chosen.sources) for text in chosen.experiments]
     # what is wrong is told before a store is made
-    keyring = None if keys == "store" else _keyring(keys, no_keys, demo, host, None)
-    held = open_store(location)
+    at = listen(chosen.host, chosen.port)
+    keyring = None if chosen.keys == "store" else _keyring(chosen, None)
+    held = open_store(chosen.store)
     try:
-        if keys == "store":
-            keyring = _keyring(keys, no_keys, demo, host, held)
+        if chosen.keys == "store":
+            keyring = _keyring(chosen, held)
         who = "u1"
-        if demo:
+        if chosen.demo:
             from ethogram.cli.demo_served import seed
 
-            who = seed(held, households, say)
-        _one_thread()
-        shelf = Shelf(held, sources, how=index)
-        service = Service(held, shelf, limits=limits, experiments=tried)
-        shown = f"http://{f'[{host}]' if ':' in host else host}:{at.getsockname()[1]}"
-        run(
-            build(service, keyring),
-            at,
-            grace=limits.grace,
-            started=lambda: _told(shown, location, shelf, keyring, who, say),
-        )
+            who = seed(held, chosen.households, say)
+        shelf = Shelf(held, chosen.sources, how=chosen.index, window=chosen.window)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)  # requests are small: a second thread costs them more than it brings
+        app = build(Service(held, shelf, limits=limits, experiments=tried), keyring)
+        host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+        told = f"http://{host}:{at.getsockname()[1]}"
+        run(app, at, grace=limits.grace, started=lambda: _told(told, chosen.store, shelf, keyring, who, say))
     finally:
         held.close()
 
@@ -181,12 +194,13 @@ def _sources(models: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def _keyring(keys: str | None, no_keys: bool, demo: bool, host: str, held: Any) -> Any:
+def _keyring(chosen: _Chosen, held: Any) -> Any:
     """Who may ask; None where nobody is asked, which is allowed on loopback only."""
     from ethogram.serve.keys import VARIABLE, KeyFact, KeyFile, Keyring, default_file
 
+    keys, demo, host = chosen.keys, chosen.demo, chosen.host
     given = os.environ.get(VARIABLE, "").strip() or None
-    if no_keys or (demo and given is None and keys is None):
+    if chosen.no_keys or (demo and given is None and keys is None):
         if host not in LOOPBACK:
             how = f"set {VARIABLE}" if demo else "leave out --no-keys"
             raise OptionError(f"without keys the service listens on 127.0.0.1 only, not at {host}; {how}.")
@@ -204,16 +218,6 @@ def _keyring(keys: str | None, no_keys: bool, demo: bool, host: str, held: Any) 
             "machine only."
         )
     return found
-
-
-def _one_thread() -> None:
-    """Requests are small: a second thread of a matrix product costs them more than it brings."""
-    import contextlib
-
-    with contextlib.suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def _told(shown: str, location: str, shelf: Any, keyring: Any, who: str, say: Output) -> None:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from ethogram.log import Candidates
 from ethogram.serve import wire
-from ethogram.serve.questions import TIMELESS, Question, behaviour
+from ethogram.serve.questions import TIMELESS, Question
 from ethogram.serve.scoring import Plain
 from ethogram.serve.shelf import Served
 from ethogram.serve.state import Entry, Store
@@ -74,7 +74,7 @@ class Answering:
         if job.user is not None:
             held = self.store.user(job.user, last)
             if held.ring:
-                events = behaviour([k.entry for k in held.ring])
+                events = [k.entry for k in held.ring]
                 return Question(job.user, events, candidates, context, job.asked, held.revision), "store"
         if job.brought:
             return Question(job.user, job.brought, candidates, context, job.asked), "request"
@@ -102,13 +102,13 @@ class Answering:
             for n, (item, score) in enumerate(items)
         ]  # fmt: skip
         return wire.Answer(
-            items=ranked, model=answers.name, version=answers.version, read=read[1], events=len(read[0].events),  # type: ignore[arg-type]
+            items=ranked, model=answers.name, version=answers.version, read=read[1], events=len(read[0].done),  # type: ignore[arg-type]
             note=f"{answers.system.info.key} cannot say why" if job.explain and not explains else UNSET,
         )  # fmt: skip
 
     def _why(self, job: Job, question: Question, items: list[str]) -> dict[str, list[wire.Reason]]:
         system = (job.ranker or job.served).system
-        if not items or not question.events:
+        if not items or not question.done:
             return {}
         plain = Plain(system)
         histories, candidates = plain.asked([Question(question.user, question.events, items, {}, question.asked)])

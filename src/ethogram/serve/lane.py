@@ -7,6 +7,7 @@ once for a group and wakes the loop once, so that a busy server pays the hand-ov
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -57,6 +58,12 @@ class Lane(Generic[_A, _R]):
         finally:
             self.depth -= 1
 
+    def soon(self, chore: Callable[[], object]) -> None:
+        """Let the thread do something between two groups; it must not raise."""
+        if self._thread is None:
+            self._start()
+        self._queue.put(chore)
+
     def close(self) -> None:
         """Let the thread finish what waits, and end; what is asked later starts another."""
         with self._lock:
@@ -72,20 +79,20 @@ class Lane(Generic[_A, _R]):
                 self._thread.start()
 
     def _run(self) -> None:
-        ends = False
-        while not ends:
-            group = [self._queue.get()]
-            try:
-                while group[-1] is not None and len(group) < self.batch:
+        while (first := self._queue.get()) is not None:
+            group, ends = [first], False
+            with contextlib.suppress(Empty):
+                while len(group) < self.batch and not ends:
                     group.append(self._queue.get_nowait())
-            except Empty:
-                pass
-            if group[-1] is None:
-                ends = True
-                group.pop()
-            asked = [g for g in group if not g[1].cancelled()]
+                    ends = group[-1] is None
+            chores = [g for g in group if callable(g)]
+            asked = [g for g in group if isinstance(g, tuple) and not g[1].cancelled()]
             if asked:
                 self._answer(asked)
+            for chore in chores:
+                chore()
+            if ends:
+                return
 
     def _answer(self, asked: list[Any]) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,13 @@ class Question:
     context: Mapping[str, Any] = field(default_factory=dict)
     asked: int = FOREVER
     revision: int | None = None
+
+    @cached_property
+    def done(self) -> Sequence[Entry]:
+        """What was done: where some events carry a label (what was shown), those without; see `log.questions`."""
+        met = [e for e in self.events if e.item is not None]
+        plain = [e for e in met if FIRST not in e.content]
+        return plain if plain and len(plain) < len(met) else met
 
     @property
     def timed(self) -> bool:
@@ -89,10 +97,10 @@ def asked(
     ----------
     columns : fields of the events that the model reads, beside item, time and kind; None reads none.
     """
-    flat = [e for q in questions for e in q.events]
+    flat = [e for q in questions for e in q.done]
     judged = [i for q in questions for i in q.candidates]
     vocabulary, (done, codes) = items.code([e.item or "" for e in flat], judged)
-    stop = np.cumsum([len(q.events) for q in questions], dtype=np.int64)
+    stop = np.cumsum([len(q.done) for q in questions], dtype=np.int64)
     start = np.concatenate([[0], stop[:-1]])
     vocabularies: dict[str, Vocabulary] = {"item": vocabulary}
     held: dict[str, np.ndarray] = {"item": done}
@@ -110,25 +118,16 @@ def asked(
     for name in sorted(columns or ()):
         if name in held or name not in {k for e in flat for k in e.content}:
             continue
-        values = [e.content.get(name) for e in flat]
-        if all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values):
-            held[name] = np.array([np.nan if v is None else v for v in values], np.float32)
-        else:
-            held[name], vocabularies[name] = _coded([None if v is None else str(v) for v in values])
+        held[name], known = column([e.content.get(name) for e in flat])
+        if known is not None:
+            vocabularies[name] = known
     users = [q.user for q in questions]
-    known = Vocabulary(pa.array(list(dict.fromkeys(u for u in users if u is not None)), pa.string()))
-    vocabularies["user"] = known
-    people = known.encode(users) if len(known) else np.full(len(users), UNKNOWN, np.int32)
+    named = Vocabulary(pa.array(list(dict.fromkeys(u for u in users if u is not None)), pa.string()))
+    vocabularies["user"] = named
+    people = named.encode(users) if len(named) else np.full(len(users), UNKNOWN, np.int32)
     histories = Histories(held, starts, start, stop, people, when, vocabularies)
     ends = np.concatenate([[0], np.cumsum([len(q.candidates) for q in questions], dtype=np.int64)])
     return histories, Candidates(codes, vocabulary, ends)
-
-
-def behaviour(events: list[Entry]) -> list[Entry]:
-    """What was done: where some events carry a label (what was shown), those without; see `ethogram.log.questions`."""
-    done = [e for e in events if e.item is not None]
-    plain = [e for e in done if FIRST not in e.content]
-    return plain if plain and len(plain) < len(done) else done
 
 
 def context(questions: Sequence[Question]) -> pa.Table | None:
@@ -144,6 +143,13 @@ def context(questions: Sequence[Question]) -> pa.Table | None:
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             made[name] = pa.array([None if v is None else str(v) for v in values])
     return pa.table(made)
+
+
+def column(values: Sequence[Any]) -> tuple[np.ndarray, Vocabulary | None]:
+    """Numbers as float32, NaN where missing; anything else as codes of a vocabulary."""
+    if all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values):
+        return np.array([np.nan if v is None else v for v in values], np.float32), None
+    return _coded([None if v is None else str(v) for v in values])
 
 
 def _coded(values: list[str | None]) -> tuple[np.ndarray, Vocabulary]:

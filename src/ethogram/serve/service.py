@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -24,10 +24,13 @@ from ethogram.serve.limits import Limits
 from ethogram.serve.metrics import Metrics
 from ethogram.serve.problems import Refused, decoded
 from ethogram.serve.shelf import Served, Shelf
-from ethogram.serve.state import Appended, Entry, Moved, Store
+from ethogram.serve.state import Appended, Entry, Store
 
 log = logging.getLogger("ethogram.serve")
-TICK = 1.0
+TICK = 0.25
+"""Seconds between two looks at what goes on behind: new versions, answers to decisions, forgotten users."""
+STEP = 512
+"""Entries of the ledger that an error memory reads at once, so that requests do not wait for it."""
 _rank = msgspec.json.Decoder(wire.Rank)
 _recommend = msgspec.json.Decoder(wire.Recommend)
 _activate = msgspec.json.Decoder(wire.Activate)
@@ -56,7 +59,7 @@ class Service:
         for lane in (self.scoring, self.writing, self.rest):
             self.metrics.waiting.labels(lane.name).set_function(functools.partial(_depth, lane))
         self._compact_at: float | None = None
-        self._keep = threading.Event()
+        self._keep, self._learning = threading.Event(), threading.Event()
         self._keeper: threading.Thread | None = None
 
     # -- events -------------------------------------------------------------------------------------------------------
@@ -72,6 +75,7 @@ class Service:
         """
         entries = parse.events(body, self.limits)
         found = await self.writing.ask((entries, True))
+        self._read_on()
         outcomes = [wire.Outcome(event_id=e.id, status=o) for e, o in zip(entries, found.outcomes, strict=True)]
         counts = {o: found.outcomes.count(o) for o in ("accepted", "duplicate", "conflict", "forgotten")}
         for outcome, n in counts.items():
@@ -95,7 +99,7 @@ class Service:
             if not rows:
                 continue
             found = self.store.append([e for i in rows for e in asked[i][0]], ring=ring)
-            self._follow(found.moved)
+            self._follow(found)
             at = 0
             for i in rows:
                 n = len(asked[i][0])
@@ -103,12 +107,15 @@ class Service:
                 at += n
         return answers
 
-    def _follow(self, moved: Mapping[str, Moved]) -> None:
-        """What models keep of users moves on with them; where that fails it is made anew by the next question."""
-        try:
-            self.shelf.move_on(moved)
-        except Exception:
-            log.exception("tables of %d users could not be moved on", len(moved))
+    def _follow(self, found: Appended) -> None:
+        """Move on what models keep of these users, so that the next question finds it; failing costs a build later."""
+        for derived in self.shelf.following if found.moved else ():
+            try:
+                derived.follow(found.moved)
+            except Exception:
+                log.exception(
+                    "what is derived of %d users could not follow; it is built when it is read", len(found.moved)
+                )
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
@@ -126,7 +133,7 @@ class Service:
             if isinstance(value, list | dict):
                 raise Refused("invalid", "It has layers.", f"$.context.{parse.shortened(name)}", "a single value")
         model, arm = self._arm(asked, "score")
-        job = self._job(asked, model, [parse.text(i) or "" for i in asked.candidates], asked.k, context=asked.context)
+        job = self._job(asked, model, parse.ids(asked.candidates, "$.candidates"), asked.k, context=asked.context)
         return await self._answered(asked, job, arm)
 
     async def recommend(self, body: bytes) -> wire.Answer:
@@ -257,11 +264,33 @@ class Service:
             for lane in (self.scoring, self.writing, self.rest):
                 await asyncio.to_thread(lane.close)
             await asyncio.to_thread(self._keeper.join, 5)
+            for memory in self.shelf.learning:
+                with contextlib.suppress(StoreError):
+                    await asyncio.to_thread(memory.keep)
+
+    def _read_on(self) -> None:
+        """Let error memories read what is new in the ledger, unless that is under way."""
+        if self.shelf.learning and not self._learning.is_set():
+            self._learning.set()
+            self.scoring.soon(self._learn)
+
+    def _learn(self) -> None:
+        """Let error memories read on; in the thread that scores, so that nothing is read while it is written."""
+        self._learning.clear()
+        for memory in self.shelf.learning:
+            try:
+                if memory.step(STEP) == STEP:
+                    self._learning.set()
+            except Exception:
+                log.exception("an error memory could not read on; it is tried again")
+        if self._learning.is_set():
+            self.scoring.soon(self._learn)
 
     def _house(self) -> None:
         while not self._keep.wait(TICK):
             try:
                 self.shelf.follow()
+                self._read_on()
                 if self._compact_at is not None and time.monotonic() >= self._compact_at:
                     self._compact_at = None
                     log.info("%d entries of forgotten users removed", self.store.compact())

@@ -20,11 +20,15 @@ from typing import Any
 from ethogram.errors import EthogramError, OptionError
 from ethogram.saving import HEAD
 from ethogram.serve import wire
+from ethogram.serve.compensating import Compensating
+from ethogram.serve.derived import Derived
+from ethogram.serve.online import WINDOW, online
+from ethogram.serve.prepared import scorer
 from ethogram.serve.problems import Refused
-from ethogram.serve.ready import Ready, scorer
 from ethogram.serve.retrieving import Finder, How
 from ethogram.serve.scoring import Scorer
-from ethogram.serve.state import Moved, Store
+from ethogram.serve.state import Store
+from ethogram.serve.versions import Choice, Versions, ready
 from ethogram.system import load
 
 log = logging.getLogger("ethogram.serve")
@@ -40,20 +44,16 @@ class Served:
     system: Any
     scorer: Scorer | None
     finder: Finder | None
+    online: Compensating | None = None
+
+    @property
+    def derived(self) -> Derived | None:
+        """What is kept of each user for this version."""
+        return getattr(self.scorer, "derived", None)
 
     @property
     def verbs(self) -> tuple[str, ...]:
         return tuple(self.system.info.verbs)
-
-    def prepare(self) -> None:
-        """Make what it keeps of each user, before it answers."""
-        if isinstance(self.scorer, Ready):
-            self.scorer.prepare()
-
-    def follow(self, moved: Mapping[str, Moved]) -> None:
-        """Move on what it keeps of these users."""
-        if isinstance(self.scorer, Ready):
-            self.scorer.follow(moved)
 
 
 @dataclass
@@ -64,11 +64,11 @@ class Place:
     active: Served
     previous: Served | None = None
     preparing: str | None = None
+    fresh: Served | None = None
     failed: str | None = None
+    unable: str | None = None
+    "A version that could not be made ready here; it is not tried again because another replica has it."
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-Prepare = Callable[[Served], None]
 
 
 class Shelf:
@@ -76,7 +76,7 @@ class Shelf:
 
     Parameters
     ----------
-    sources : name -> folder. prepare : called with a version before it answers. score : (system, store) -> its scorer.
+    sources : name -> folder. how : see `Finder`. window : seconds in which an event answers a decision.
 
     Raises
     ------
@@ -90,10 +90,9 @@ class Shelf:
         sources: Mapping[str, Path],
         *,
         how: How = "auto",
-        score: Callable[[Any, Store], Scorer] = scorer,
-        prepare: Prepare = lambda served: served.prepare(),
+        window: float = WINDOW,
     ):
-        self.store, self.how, self._score, self.prepare = store, how, score, prepare
+        self.store, self.how, self.window = store, how, window
         self.switched: Callable[[str], None] = lambda name: None
         self._places: dict[str, Place] = {}
         for name, path in sources.items():
@@ -102,20 +101,15 @@ class Shelf:
             known = versions(path)
             if not known:
                 raise OptionError(f"{path} is no saved system, nor a folder of them; `ethogram fit ... --out {path}`.")
-            wanted = self._noted(name).get("version")
-            active = self._open(name, path, wanted if wanted in known else list(known)[-1])
-            self._places[name] = Place(path, active)
-        for place in self._places.values():
-            prepare(place.active)
+            choice = self._choice(name)
+            wanted = choice.version if choice is not None and choice.version in known else list(known)[-1]
+            self._places[name] = Place(path, self._open(name, path, wanted))
+            if choice is None:
+                Versions(store, name).switch(wanted)
 
     @property
     def names(self) -> list[str]:
         return list(self._places)
-
-    def move_on(self, moved: Mapping[str, Moved]) -> None:
-        """Let the versions that answer move on with the rings."""
-        for place in self._places.values():
-            place.active.follow(moved)
 
     def find(self, name: str | None, verb: str, where: str = "$.model") -> Served:
         """What answers under a name; without one, the first model that has the verb."""
@@ -144,7 +138,7 @@ class Shelf:
             wire.Model(
                 name=name, system=p.active.system.info.key, area=p.active.system.info.area,
                 verbs=list(p.active.verbs), version=p.active.version,
-                previous=p.previous.version if p.previous else self._noted(name).get("previous"),
+                previous=p.previous.version if p.previous else self._before(name, p),
                 preparing=p.preparing, failed=p.failed, versions=list(versions(p.path)),
             )
             for name, p in self._places.items()
@@ -180,7 +174,7 @@ class Shelf:
     def roll_back(self, name: str) -> threading.Thread | None:
         """Let the version answer again that answered before."""
         place = self.place(name)
-        previous = place.previous.version if place.previous else self._noted(name).get("previous")
+        previous = place.previous.version if place.previous else self._before(name, place)
         if previous is None:
             raise Refused("conflict", f"No other version of '{name}' answered before.", "path", "activate a version")
         return self.activate(name, previous)
@@ -188,24 +182,39 @@ class Shelf:
     def follow(self) -> None:
         """Take up what another replica activated."""
         for name, place in self._places.items():
-            wanted = self._noted(name).get("version")
-            if wanted and wanted != place.active.version and place.preparing is None and wanted in versions(place.path):
-                self.activate(name, wanted)
+            choice = self._choice(name)
+            if choice is None or choice.version == place.active.version or place.preparing is not None:
+                continue
+            if choice.version in versions(place.path) and place.unable != choice.version:
+                self.activate(name, choice.version)
 
     def _ready(self, name: str, version: str, held: Served | None) -> None:
         place = self._places[name]
         try:
             fresh = held or self._open(name, place.path, version)
-            self.prepare(fresh)
-            note = json.dumps({"version": version, "previous": place.active.version}).encode()
-            self.store.settle(_fact(name), note)
+            if fresh.derived is not None:
+                place.fresh = fresh  # appends follow it from here on, so that what is built stays true
+                ready(self.store, fresh.derived)
+            Versions(self.store, name).switch(version)
             place.previous, place.active = place.active, fresh
             self.switched(name)
         except Exception as error:  # a thread has nobody to tell; the next look at the models says it
             log.error("%s %s: %s", name, version, error, exc_info=not isinstance(error, EthogramError))
+            place.unable = version
             place.failed = f"'{version}' cannot be made ready ({type(error).__name__}); the server's log says more"
         finally:
-            place.preparing = None
+            place.preparing = place.fresh = None
+
+    @property
+    def following(self) -> list[Derived]:
+        """What has to move on when rings do: of versions that answer, and of those that are being made ready."""
+        served = [s for p in self._places.values() for s in (p.active, p.fresh) if s is not None]
+        return [s.derived for s in served if s.derived is not None]
+
+    @property
+    def learning(self) -> list[Compensating]:
+        """Error memories of what answers."""
+        return [p.active.online for p in self._places.values() if p.active.online is not None]
 
     def _open(self, name: str, path: Path, version: str) -> Served:
         system = load(versions(path)[version])
@@ -213,11 +222,20 @@ class Shelf:
         if not {"score", "recommend"} & set(verbs):
             raise OptionError(f"{path}: {system.info.key} neither scores nor recommends; it cannot be served.")
         finder = Finder(system, self.how) if "recommend" in verbs else None
-        return Served(name, version, system, self._score(system, self.store) if "score" in verbs else None, finder)
+        judge = scorer(system, self.store) if "score" in verbs else None
+        return Served(
+            name, version, system, judge, finder, online(self.store, f"{name}/{version}", system, self.window)
+        )
 
-    def _noted(self, name: str) -> dict[str, str]:
-        found = self.store.fact(_fact(name))
-        return json.loads(found) if found else {}
+    def _choice(self, name: str) -> Choice | None:
+        return Versions(self.store, name).now()
+
+    def _before(self, name: str, place: Place) -> str | None:
+        """The version that answered before, as the store remembers it."""
+        choice = self._choice(name)
+        if choice is None:
+            return None
+        return choice.previous if choice.version == place.active.version else None
 
 
 def versions(path: Path) -> dict[str, Path]:
@@ -236,7 +254,3 @@ def _checksum(path: Path) -> str:
         return str(json.loads((path / HEAD).read_bytes())["checksum"])[:12]
     except (ValueError, KeyError):
         return "damaged"
-
-
-def _fact(name: str) -> str:
-    return f"serve/model/{name}"

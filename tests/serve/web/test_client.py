@@ -13,6 +13,8 @@ import ethogram
 from ethogram.errors import EventConflict, KeyRefused, OptionError, ServiceBusy, ServiceDown, ServiceRefused
 from ethogram.serve import calls
 
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 @pytest.fixture
 def client(running, monkeypatch):
@@ -40,7 +42,7 @@ def client(running, monkeypatch):
 def test_every_call_and_its_type(client):
     sent = client.send([
         {"user_id": 7, "item_id": "3", "kind": "view"},
-        {"event_id": "mine", "user_id": "7", "item_id": 4, "kind": "buy", "time": datetime(2026, 1, 1, tzinfo=UTC), "price": 2.5},
+        {"event_id": "mine", "user_id": "7", "item_id": 4, "kind": "buy", "time": NEW_YEAR, "price": 2.5},
     ])  # fmt: skip
     assert (sent.accepted, sent.outcomes[1].event_id) == (2, "mine")
     found = client.user(7)
@@ -48,7 +50,7 @@ def test_every_call_and_its_type(client):
     assert found.recent_events[0]["price"] == 2.5
     ranked = client.rank(["1", 2], user=7, k=1)
     assert (len(ranked.items), ranked.read) == (1, "store")
-    assert client.recommend(history=["3", {"item_id": "4", "time": datetime(2026, 1, 1, tzinfo=UTC)}], k=3).items
+    assert client.recommend(history=["3", {"item_id": "4", "time": NEW_YEAR}], k=3).items
     assert client.activate("rank", "v1").version == "v1"
     assert client.roll_back("rank").version == "v2"
     assert [m.name for m in client.models().models] == ["rank", "find", "vectors"]

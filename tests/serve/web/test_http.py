@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.serve.web.conftest import event
 
 from ethogram.serve.experiments import Experiment
 from ethogram.system import load
 from ethogram.verbs import Candidates, Histories
-from tests.serve.web.conftest import event
 
 ITEMS = ["1", "2", "3", "44", "5"]
 
@@ -205,8 +205,9 @@ def test_health_metrics_and_the_page(running):
 
 def test_the_graph_finds_among_which_the_systems_own_scores_decide(fitted):
     pytest.importorskip("faiss")
-    from ethogram.serve.retrieving import Finder
     from tests.serve.web.asking import question
+
+    from ethogram.serve.retrieving import Finder
 
     system = load(fitted / "vectors")
     asked = [question(["7", "9"], user="a"), question(["3"], user="b"), question(["11", "5", "2"])]

@@ -7,13 +7,13 @@ import os
 import stat
 
 import pytest
+from tests.serve.web.conftest import event
 
 from ethogram.cli import main
 from ethogram.errors import KeyMissing, OptionError, StateError
 from ethogram.serve import keys as keeping
 from ethogram.serve.keys import KeyFact, KeyFile, Keyring
 from ethogram.serve.limits import Limits, Rate
-from tests.serve.web.conftest import event
 
 RANK = {"candidates": ["1"]}
 
@@ -171,8 +171,8 @@ def test_the_commands(tmp_path, capsys):
     assert main(["keys", "make", "shop", "--keys", store]) == 0
     assert main(["keys", "list", "--keys", store]) == 0
     assert "shop" in capsys.readouterr().out
-    for wrong in (["revoke", "nobody"], ["make", "x", "--scopes", "root"], ["make", "x", "--scopes", ""], ["make", "x", "--days", "0"]):  # fmt: skip
-        assert main(["keys", *wrong, "--keys", file]) == 2
+    for wrong in ("revoke nobody", "make x --scopes root", "make x --scopes ,", "make x --days 0"):
+        assert main(["keys", *wrong.split(), "--keys", file]) == 2
 
 
 @pytest.mark.parametrize(
