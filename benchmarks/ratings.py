@@ -1,7 +1,7 @@
 """MovieLens-100K as a table of click questions: would this person give this film four stars or more?
 
 A row is a rating; its label is 1 from four stars, a second one, `love`, at five. Its history is what the person liked
-before, at most the last 50, in the stored order of equal times; a row without any is left out. A person's last row is
+before, at most the last 50 unless told otherwise, in the stored order of equal times; a row without any is left out. A person's last row is
 the test, the one before it the validation. Columns: person, film, the film's first genre, the person's age, gender and
 occupation.
 """
@@ -40,8 +40,11 @@ class Ratings:
         return self.rows.filter(pa.array(self.part == PARTS.index(part)))
 
 
-def ratings(*, several: bool = False) -> Ratings:
-    """Read the files; raises MissingData where they are not on this machine."""
+def ratings(*, several: bool = False, length: int = LENGTH) -> Ratings:
+    """Read the files; raises MissingData where they are not on this machine.
+
+    `several`: the log has both labels. `length`: of a history at most.
+    """
     read = ML100K().read()
     assert read.items is not None
     assert read.users is not None
@@ -54,7 +57,7 @@ def ratings(*, several: bool = False) -> Ratings:
     liked = np.flatnonzero(label)
     before = np.concatenate([[0], np.cumsum(label)])
     stop = before[:-1]  # likes that come before each row, in all; those before its person's first row are others'
-    begin = np.maximum(before[start], stop - LENGTH)
+    begin = np.maximum(before[start], stop - length)
     asked = np.flatnonzero(stop > begin)
     back = np.searchsorted(user[asked], user[asked], "right") - 1 - np.arange(len(asked))
     part = np.select([back == 0, back == 1], [2, 1], 0).astype(np.int8)

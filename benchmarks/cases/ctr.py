@@ -1,10 +1,11 @@
-"""DIN, the pooled network, DeepFM, DCN-V2, MMoE and PLE beside FuxiCTR on MovieLens-100K as a table of click questions.
+"""Seven networks beside FuxiCTR on MovieLens-100K as a table of click questions.
 
 Both sides have the same rows, columns, embedding width 16, history of 50, layers 128 and 64 (and 64 in DIN's
 attention), batch 1,024, Adam with learning rate 0.001, dropout 0.1, float32, and stop by validation. What differs
 beside the implementation: FuxiCTR shrinks all embedding rows (1e-5), ours the rows of a batch (`decay`); ours also
-reads the length of the history, and DIN the product of candidate and interest. MMoE and PLE answer two questions at
-once, four stars or more and five; the AUC is that of the first.
+reads the length of the history, and DIN the product of candidate and interest. SDIM has a history of 200, two signatures
+of four bits, and reads the last 50 events by attention: DIN's, where FuxiCTR's has two heads of dot products. MMoE and
+PLE answer two questions at once, four stars or more and five; the AUC is that of the first.
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ class Pair:
     def name(self) -> str:
         return self.options.get("top", self.key)
 
+    @property
+    def length(self) -> int:
+        """Of a history at most."""
+        return self.options.get("last", EQUAL["last"])
+
 
 HEADS = {
     "kinds": ("all",), "interest": "mean", "refine": "none", "product": False, "expert": (64,), "hidden": (32,),
@@ -57,6 +63,11 @@ PAIRS = [
     Pair("mean_pooled", "DNN", {"activation": "relu"}),
     Pair("deepfm", "DeepFM", {}),
     Pair("dcn_v2", "DCNv2", {"layers": 2}),
+    Pair(
+        "sdim", "SDIM",
+        {"last": fuxictr.SDIM["length"], "short": fuxictr.SDIM["short"], "width": fuxictr.SDIM["bits"],
+         "hashes": fuxictr.SDIM["hashes"] * fuxictr.SDIM["bits"], "attention": (64,), "activation": "prelu"},
+    ),
     Pair("dtrn", "MMoE", {**HEADS, "top": "mmoe"}, several=True),
     Pair("dtrn", "PLE", {**HEADS, "top": "ple"}, several=True),
 ]
@@ -64,7 +75,7 @@ PAIRS = [
 
 def run(pair: Pair) -> Found:
     """Both sides of a pair."""
-    found, table = Found(), ratings(several=pair.several)
+    found, table = Found(), ratings(several=pair.several, length=pair.length)
     try:
         asked = fuxictr.ask(pair.peer, table, seed=SEED)
     except PeerError as error:
@@ -122,7 +133,7 @@ def rate() -> float:
 
 def flops(pair: Pair) -> float:
     """Of one example as published: padded history, first layer on the concatenation; backwards costs twice."""
-    dim, length, (one, two), crosses = EQUAL["dim"], EQUAL["last"], EQUAL["hidden"], 0
+    dim, length, (one, two), crosses = EQUAL["dim"], pair.length, EQUAL["hidden"], 0
     width = 7 * dim
     if pair.several:
         goals, (wide,), (tower,) = 2, pair.options["expert"], pair.options["hidden"]
@@ -133,6 +144,10 @@ def flops(pair: Pair) -> float:
     if pair.key == "din":
         (hidden,) = pair.options["attention"]
         crosses = length * (4 * dim * hidden + hidden + dim)
+    if pair.key == "sdim":  # the short part as FuxiCTR has it, which is less
+        (heads,), short = pair.options["attention"], pair.options["short"]
+        width = 8 * dim
+        crosses = pair.options["hashes"] * dim * (length + 1) + 2 * heads * (dim + (dim + 1) * short)
     if pair.key == "dcn_v2":
         crosses = pair.options["layers"] * width * width
     return 3 * 2.0 * (width * one + one * two + two + crosses)
@@ -203,5 +218,5 @@ def _goals() -> list[Target]:
 def cases() -> Iterable[Race]:
     """The harness's form: one race per network."""
     for pair in PAIRS:
-        title = f"{pair.peer} beside FuxiCTR, ml-100k as 98,061 click questions, width 16, history 50, batch 1,024"
+        title = f"{pair.peer} beside FuxiCTR, ml-100k as 98,061 click questions, width 16, history {pair.length}, batch 1,024"
         yield Race(f"{pair.name}_fuxictr", f"{title}, one thread", functools.partial(run, pair), _goals())

@@ -1,7 +1,8 @@
 """Runs in FuxiCTR's interpreter: its own feature processing, data loader, layers and training loop.
 
-The published package holds the library without its zoo of short-sequence models, so the four networks are put together
-here from its layers, as its documentation tells users to. Given a `checkout` of its repository, DIN is the zoo's.
+The published package holds the library without its zoo of models, so the four networks are put together here from its
+layers, as its documentation tells users to. Given a `checkout` of its repository, DIN is the zoo's; the others always
+are.
 
 The clock counts training epochs with their validation; preparing the data is timed apart.
 """
@@ -16,7 +17,8 @@ from benchmarks.peers.inside import Clock, answer, peak, say, versions
 
 PACKAGES = ("fuxictr", "torch", "numpy", "pandas", "polars", "pyarrow", "scikit-learn")
 KIND, LOSS = "binary_classification", "binary_crossentropy"
-ZOO = ("MMoE", "PLE")
+ZOO = {"SDIM": "LongCTR/SDIM", "MMoE": "multitask/MMoE/src", "PLE": "multitask/PLE/src", "DIN": "DIN/src"}
+SEVERAL = ("MMoE", "PLE")
 CATEGORIES = ("user_id", "item_id", "genre", "age", "gender", "occupation")
 
 
@@ -61,8 +63,8 @@ def run(question: dict[str, Any]) -> dict[str, Any]:
 
 def _settings(question: dict[str, Any]) -> dict[str, Any]:
     """FuxiCTR's configuration."""
-    folder, dim, pooled = Path(question["folder"]), question["dim"], question["model"] != "DIN"
-    several = question["model"] in ZOO
+    folder, dim, pooled = Path(question["folder"]), question["dim"], question["model"] not in ("DIN", "SDIM")
+    several = question["model"] in SEVERAL
     categories = [{"name": n, "active": True, "dtype": "str", "type": "categorical"} for n in CATEGORIES]
     history = {
         "name": "click_history", "active": True, "dtype": "str", "type": "sequence", "splitter": "^",
@@ -96,8 +98,9 @@ def _class(question: dict[str, Any]) -> Any:
     from fuxictr.pytorch import layers
     from fuxictr.pytorch.models import BaseModel
 
-    if question["checkout"] and question["model"] in ("DIN", *ZOO):
-        return _zoo(Path(question["checkout"]), question["model"])
+    if question["checkout"] and question["model"] in ZOO:
+        zoo = _zoo(Path(question["checkout"]), question["model"])
+        return _sdim(zoo, question) if question["model"] == "SDIM" else zoo
 
     class Network(BaseModel):
         def __init__(self, features: Any, **told: Any) -> None:
@@ -169,13 +172,37 @@ def _class(question: dict[str, Any]) -> Any:
 def _zoo(checkout: Path, name: str) -> Any:
     import importlib.util
 
-    file = checkout / "model_zoo" / ("multitask" if name in ZOO else "") / name / "src" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location("zoo", file)
+    spec = importlib.util.spec_from_file_location("zoo", checkout / "model_zoo" / ZOO[name] / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return getattr(module, name)
+
+
+def _sdim(zoo: Any, question: dict[str, Any]) -> Any:
+    """The zoo's SDIM as it stands, given its three inputs (columns, past and judged items, mask) from the rows here."""
+    import copy
+
+    import torch
+
+    class SDIM(zoo):  # type: ignore[misc]
+        def __init__(self, features: Any, **told: Any) -> None:
+            mine = copy.copy(features)  # a past item is no column of its own there, it has the item's
+            mine.features = {n: dict(s) for n, s in features.features.items() if n != "click_history"}
+            mine.features["item_id"]["source"] = "item"
+            shape = {"num_hashes": "hashes", "hash_bits": "bits", "num_heads": "heads", "short_seq_len": "short"}
+            super().__init__(mine, **{name: question[key] for name, key in shape.items()}, **told)
+
+        def get_inputs(self, rows: Any, feature_source: Any = None) -> Any:
+            past, item = rows["click_history"].long(), rows["item_id"].long().view(-1, 1)
+            items = {"item_id": torch.cat([past, item], 1).flatten()}
+            return {n: rows[n] for n in CATEGORIES if n != "item_id"}, items, (past != 0).float()
+
+        def get_labels(self, rows: Any) -> Any:
+            return rows["label"].float().view(-1, 1)
+
+    return SDIM
 
 
 def _train(model: Any, train: Any, valid: Any, settings: dict[str, Any]) -> list[dict[str, Any]]:

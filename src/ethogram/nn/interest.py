@@ -151,7 +151,7 @@ class Attended(nn.Module):
 class Several(nn.Module):
     """Several interests side by side; its weights are those of the first part."""
 
-    picks, tagged = False, True
+    picks, tagged = True, True
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class Several(nn.Module):
         self.width = sum(p.width for p in parts)  # type: ignore[misc]
 
     def forward(
-        self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
+        self, keys: Tensor | Picked, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor, **tags: Tensor
     ) -> Tensor:
         return torch.cat([p(keys, key_offsets, queries, query_offsets, **tags) for p in self.parts], 1)
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from ethogram.errors import OptionError
 from ethogram.nn.collisions import bucket_interest, bucket_sums, inverse_norm
 from ethogram.nn.ragged import Ragged, segments
+from ethogram.nn.rows import Picked
 
 
 class SimHash(nn.Module):
@@ -132,15 +133,17 @@ class Hashed(nn.Module):
         self.hash, self.normalise, self.memory, self.width = SimHash(dim, hashes, width, seed), normalise, memory, dim
 
     def forward(
-        self, keys: Tensor, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor,
+        self, keys: Tensor | Picked, key_offsets: Tensor, queries: Tensor, query_offsets: Tensor,
         *, key_times: Tensor | None = None, **_: Tensor,
     ) -> Tensor:  # fmt: skip
         """[Q, dim] for packed events [T, dim] and candidates [Q, dim]; `key_times` are int64[T] microseconds."""
-        left, right = self.hash.codes(keys), self.hash.codes(queries)
+        values, rows = keys = Picked.of(keys)
+        left = self.hash.codes(values).index_select(0, rows)  # an item that happened often is hashed once
+        right = self.hash.codes(queries)
         faded = self._fade(key_offsets, key_times)
-        values = keys if faded is None else keys * faded.to(keys).unsqueeze(1)
+        weighed = keys if faded is None else keys.dense() * faded.to(values).unsqueeze(1)
         return bucket_interest(
-            values, left, key_offsets, right, query_offsets, self.hash.buckets, normalise=self.normalise
+            weighed, left, key_offsets, right, query_offsets, self.hash.buckets, normalise=self.normalise
         )
 
     @torch.no_grad()
