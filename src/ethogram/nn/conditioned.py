@@ -6,8 +6,8 @@
     norm_ir(x) = gamma_ir * (x - mean(x)) / sd(x) + beta_ir
 
 Where nothing is learned yet, W_v = W_o = I and W_2 = 0: training starts from mean pooling, whose numbers stand at the
-candidate's places, and learns to deviate. A condition r is the pair of a goal and a kind of behaviour. `Hypernetwork` makes its gamma and beta out of two small
-vectors; its last layer begins at zero, so that all conditions begin as one.
+candidate's places, and learns to deviate. A condition r is the pair of a goal and a kind of behaviour. `Hypernetwork`
+makes its gamma and beta out of two small vectors; its last layer begins at zero, so that all conditions begin as one.
 
 Layer norms conditioned so: H. de Vries et al.: Modulating early visual processing by language. NeurIPS 2017; made by a
 network: D. Ha, A. Dai, Q. Le: HyperNetworks. ICLR 2017.
