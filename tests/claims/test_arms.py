@@ -5,12 +5,13 @@ def cell(arm, system, seed, value, data="shop", **more):
     metrics = {"auc": value, "ece": 1 - value}
     costs = {"fit": {"cpu_seconds": 2.0, "peak_mb": 7.0}, "evaluate": {"cpu_seconds": 1.0, "peak_mb": None}}
     told = {"arm": arm, "system": system, "seed": seed, "data": data, "metrics": metrics, "costs": costs}
+    told["options"] = {}
     return told | {"intervals": {"auc": [value - 0.1, value + 0.1]}} | more
 
 
 def result(cells, metric="auc"):
     outcomes = [{"data": data, "metric": metric} for data in ("shop", "films")]
-    return {"claims": [{"outcomes": outcomes}], "cells": cells}
+    return {"key": "net", "claims": [{"outcomes": outcomes}], "cells": cells}
 
 
 def test_the_best_arm_is_first_and_baselines_are_marked():
@@ -34,3 +35,21 @@ def test_each_data_set_has_its_table_and_costs_no_column():
     lines = tables(told, [])
     assert "films:" in lines
     assert "fit_seconds" not in "\n".join(lines)
+
+
+def test_floors_above_the_system_are_named_behind_the_table():
+    cells = [
+        cell("net", "net", 0, 0.6), cell("net, wide", "net", 0, 0.9), cell("counts", "floor", 0, 0.8),
+        cell("rates", "floor", 0, 0.7), cell("means", "floor", 0, 0.5), cell("other", "other", 0, 0.99),
+        cell("net on towers", "net", 0, 0.6, data="films"),
+        cell("counts", "OnePerGoal", 0, 0.3, data="films", options={"system": "floor"}),
+    ]  # fmt: skip
+    said = [line for line in tables(result(cells), ["floor"]) if line.startswith("On ")]
+    assert said == [
+        "On shop, by auc, net (0.6) is below counts (0.8), rates (0.7).",
+        "On films, by auc, net on towers (0.6) is above every floor.",
+    ]
+    assert "| counts (baseline) | 0.3 [0.2, 0.4] | 1 | 3.0 | 7 |" in tables(result(cells), ["floor"])
+    lost = [line for line in tables(result(cells, "ece"), ["floor"]) if line.startswith("On shop")]
+    assert lost == ["On shop, by ece, net (0.4) is below counts (0.2), rates (0.3)."]
+    assert not any(line.startswith("On ") for line in tables(result(cells[:2]), ["floor"]))

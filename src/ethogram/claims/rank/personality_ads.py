@@ -92,6 +92,7 @@ def learners(bench: Any) -> Grid:
     everything: dict[str, Any] = {"max_questions": None}
     others = {
         "support vectors": (KEY, {"learner": "svm", "max_rows": 36_000}),
+        "smoothed rates": "smoothed_rates",
         "hashed regression": ("hashed_regression", everything),
         "boosted aggregates": ("boosted_aggregates", everything),
         "DeepFM": "deepfm",
