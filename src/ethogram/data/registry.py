@@ -27,6 +27,7 @@ _CLASSES = {
     "conflict": "Conflict",
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
+    "feeds": "Feeds",
     "interests": "Interests",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
