@@ -27,6 +27,7 @@ _CLASSES = {
     "conflict": "Conflict",
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
+    "feeds": "Feeds",
     "intents": "Intents",
     "interests": "Interests",
     "listeners": "Listeners",

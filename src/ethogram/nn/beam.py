@@ -16,14 +16,14 @@ from torch import Tensor
 from ethogram.numeric.trie import Trie
 
 Next = Callable[[Tensor | None, Tensor | None], Tensor]
-"""(letters written last int64[n, w], the beams they go on from) -> logits [n, w, k]; see `ethogram.nn.encdec.Cached`."""
+"""(letters written last int64[n, w], the beams they go on from) -> logits [n, w, k]; see `nn.encdec.Cached`."""
 
 
 @dataclass(frozen=True)
 class Lists:
     """Best first: `things` int64[n, w, m], -1 where nothing was left; `logp` float32[n, w, m], of each in its turn.
 
-    A beam that could not be filled has -inf.
+    Where there are fewer lists than beams, the others have -inf.
     """
 
     things: np.ndarray
@@ -57,6 +57,7 @@ def write(
         score[:, 1:] = -torch.inf  # all beams begin alike: one goes on
     held, each = np.full((n, width, things), -1), torch.zeros(n, width, things)
     used = torch.full((n, width, things, levels), nodes)
+    ended = torch.zeros(n, width, dtype=torch.bool)
     letters: Tensor | None = None
     parents: Tensor | None = None
     for t in range(things * levels):
@@ -66,8 +67,13 @@ def write(
         free = room[question[:, :, None], after]
         for j in range(turn):
             free = free - (used[:, :, j, level, None] == after).int()
-        logp = torch.log_softmax(torch.where(free > 0, logits / heat, -torch.inf), 2)
-        logp = torch.where(free > 0, logp, -torch.inf)
+        possible = free > 0
+        if level == 0:
+            ended = ended | ~possible.any(2)
+        # a list that can hold nothing more goes on as it is, by letter 0 that costs nothing
+        possible[ended] = torch.arange(k) == 0
+        logp = torch.log_softmax(torch.where(possible, logits / heat, -torch.inf), 2)
+        logp = torch.where(possible, logp, -torch.inf)
         if generator is None:
             best, flat = (score[:, :, None] + logp).view(n, -1).topk(width, 1)
             parents, letters = flat // k, flat % k
@@ -77,15 +83,16 @@ def write(
             parents = torch.arange(width).expand(n, width)
             best = score + logp.gather(2, letters[:, :, None])[:, :, 0]
         gain = logp[question, parents, letters]
-        node = after[question, parents, letters].clamp(max=nodes - 1)
+        ended = ended[question, parents]
+        node = torch.where(ended, 0, after[question, parents, letters]).clamp(max=nodes - 1)
         used, each = used[question, parents], each[question, parents]
-        used[:, :, turn, level] = node
-        each[:, :, turn] += torch.where(torch.isfinite(gain), gain, -torch.inf)
+        used[:, :, turn, level] = torch.where(ended, nodes, node)
+        each[:, :, turn] += gain
         score, held = best, held[question.numpy(), parents.numpy()]
         if level == levels - 1:
-            held[:, :, turn] = _settle(trie, node.numpy(), held, offered, torch.isfinite(score).numpy())
+            held[:, :, turn] = _settle(trie, node.numpy(), held, offered, (torch.isfinite(score) & ~ended).numpy())
             node = torch.zeros_like(node)
-    return Lists(held, each.numpy())
+    return Lists(held, torch.where(torch.isfinite(score)[..., None], each, -torch.inf).numpy())
 
 
 def _settle(trie: Trie, leaf: np.ndarray, held: np.ndarray, offered: np.ndarray, alive: np.ndarray) -> np.ndarray:

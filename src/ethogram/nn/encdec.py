@@ -22,7 +22,7 @@ from ethogram.nn.mixture import SparseMixture
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes: letters a level `k`, `levels` a word, `things` written at most, `length` read at most; blocks and widths."""
+    """Sizes: `k` letters a level, `levels` a word, `things` written and `length` read at most; blocks and widths."""
 
     k: int
     levels: int
@@ -97,10 +97,11 @@ class EncoderDecoder(nn.Module):
         table = self.letters.weight.view(self.shape.levels, self.shape.k, -1)
         return torch.einsum("...ld,lkd->...lk", states, table)
 
-    @property
     def balance(self) -> Tensor | float:
-        """Mean balance loss of the decoder's mixtures."""
+        """Mean balance loss of the decoder's mixtures in the last forward; it is told once."""
         found = [b.feed.balance for b in self.decoder]
+        for block in self.decoder:
+            block.feed.balance = 0.0  # it holds the graph, which no copy of the model could
         return sum(found[1:], found[0]) / len(found)
 
 
@@ -173,7 +174,7 @@ class _Block(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One more position of [n, width, dim]."""
         n, width, dim = x.shape
-        q, k, v = self._split(self.qkv(self.first(x)).view(n * width, 1, 3 * dim), 3)
+        q, k, v = self._split(self.qkv(self.first(x)).reshape(n * width, 1, 3 * dim), 3)
         if past is not None:
             k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
         x = x + self.out(_joined(F.scaled_dot_product_attention(q, k, v))).view(n, width, dim)
@@ -185,11 +186,11 @@ class _Block(nn.Module):
         return self.bring(_joined(F.scaled_dot_product_attention(q, *memory, attn_mask=~hidden[:, None, None, :])))
 
     def _feed(self, x: Tensor) -> Tensor:
-        return self.feed(self.second(x).reshape(-1, x.shape[-1])).view(x.shape)
+        return self.feed(self.second(x).reshape(-1, x.shape[-1])).reshape(x.shape)
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         n, length, _ = x.shape
-        return x.view(n, length, parts, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        return x.reshape(n, length, parts, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)

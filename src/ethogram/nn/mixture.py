@@ -21,7 +21,7 @@ from ethogram.errors import OptionError
 class SparseMixture(nn.Module):
     """[n, dim] -> [n, dim]; `active` of `experts` experts of width `hidden`. One expert is a plain layer.
 
-    After a forward in training, `balance` is its loss; `load` counts the rows sent to each expert since it was cleared.
+    `balance` is the loss of the last forward in training; `load` counts the rows sent to each expert so far.
     """
 
     def __init__(self, dim: int, hidden: int, experts: int, active: int) -> None:
@@ -42,8 +42,7 @@ class SparseMixture(nn.Module):
         strength, chosen = gates.topk(self.active, 1)
         sent = torch.bincount(chosen.reshape(-1), minlength=len(self.up))
         self.load += sent.cpu()
-        if self.training:
-            self.balance = len(self.up) * (sent / sent.sum() * gates.mean(0)).sum()
+        self.balance = len(self.up) * (sent / sent.sum() * gates.mean(0)).sum() if self.training else 0.0
         out = torch.zeros_like(rows)
         order = chosen.reshape(-1).argsort(stable=True)
         for e, part in enumerate(order.split(sent.tolist())):

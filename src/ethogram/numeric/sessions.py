@@ -63,15 +63,10 @@ class Sessions:
         >>> made.items.tolist(), made.bounds.tolist(), made.next.tolist()
         ([1, 0, 1], [0, 2, 2, 3], [2.0, 3.0, 4.0])
         """
-        if pause is not None and not pause >= 0:
-            raise OptionError(f"sessions: a pause of {pause} minutes; give 0 or more.")
         places, spans = histories.flat()
         n, owner = len(histories), np.repeat(np.arange(len(histories)), np.diff(spans))
-        hour, begins = hours(histories)[places], np.asarray(histories.starts)[places].copy()
-        if pause is not None and "time" in histories.columns and len(hour):
-            begins[1:] &= np.diff(hour) * 60 > pause
-        begins[spans[:-1][np.diff(spans) > 0]] = True
-        session = np.cumsum(begins) - 1
+        hour, first_rows = hours(histories)[places], begins(histories, pause)
+        session = np.cumsum(first_rows) - 1
         item = rows[np.asarray(histories.item)[places]].astype(np.int64)
         kept = np.flatnonzero(item >= 0)
         order = kept[np.lexsort((item[kept], session[kept]))]
@@ -82,9 +77,21 @@ class Sessions:
         entry[order] = np.cumsum(fresh) - 1
         item, session, owner = item[fresh], session[fresh], owner[fresh]
         first = np.flatnonzero(np.r_[True, session[1:] != session[:-1]]) if len(session) else np.empty(0, np.int64)
-        began = hour[begins][session[first]]
+        began = hour[first_rows][session[first]]
         bounds = np.searchsorted(owner[first], np.arange(n + 1))
         return cls(item, np.append(first, len(item)), bounds, began, _next(began, bounds, histories), entry)
+
+
+def begins(histories: Histories, pause: float | None) -> np.ndarray:
+    """Whether a session begins at each event of ``histories.flat()``, bool[T]; see `Sessions.of`."""
+    if pause is not None and not pause >= 0:
+        raise OptionError(f"sessions: a pause of {pause} minutes; give 0 or more.")
+    places, spans = histories.flat()
+    found = np.asarray(histories.starts)[places].copy()
+    if pause is not None and "time" in histories.columns and len(found):
+        found[1:] &= np.diff(hours(histories)[places]) * 60 > pause
+    found[spans[:-1][np.diff(spans) > 0]] = True
+    return found
 
 
 def _next(began: np.ndarray, bounds: np.ndarray, histories: Histories) -> np.ndarray:
