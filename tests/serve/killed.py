@@ -154,14 +154,16 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("lmdb", "redis"))
+    parser.add_argument("--writers", type=int)
     asked = parser.parse_args()
     if asked.location:
         write(asked.location, [int(n) for n in sys.stdin.read().split()])
         return
     from tests.serve.redis_server import RedisServer
 
-    for kind in ("lmdb", "redis"):
-        for writers in (1, 2):
+    for kind in (asked.only,) if asked.only else ("lmdb", "redis"):
+        for writers in (asked.writers,) if asked.writers else (1, 2):
             with tempfile.TemporaryDirectory() as folder:
                 server = RedisServer(Path(folder)) if kind == "redis" else None
                 location = server.url if server else f"lmdb:{folder}/state"
