@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import EllipsisType
@@ -208,7 +209,8 @@ class Embedded:
     def forget(self, user: str) -> int:
         key = hashed(user)
         count = self._ledger.write(lambda transaction: self._forget(transaction, key))
-        self._derived.forget(key)
+        with suppress(StoreError):  # no read tells bytes of another revision, and `compact` removes them
+            self._derived.forget(key)
         return count
 
     def _forget(self, transaction: Transaction, key: bytes) -> int:

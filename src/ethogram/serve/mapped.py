@@ -89,6 +89,7 @@ class Mapped:
             # reading behind the end of a file kills the process. (A ledger may end early: its last pages may be free.)
             self._env.close()
             raise lmdb.InvalidError(f"{self.path}: the file is shorter than it was")
+        self._env.reader_check()  # slots of killed processes would keep old pages from being used again
         self.size = max(self.size, info["map_size"])
         self.db = {name: self._env.open_db(name.encode()) for name in self.names}
 
