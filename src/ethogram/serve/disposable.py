@@ -10,7 +10,8 @@ import shutil
 import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
 from typing import TypeVar
@@ -18,8 +19,9 @@ from typing import TypeVar
 import lmdb
 
 from ethogram.errors import StoreError
+from ethogram.log.journal import replace_text
 from ethogram.serve.encoding import HASH, hashed
-from ethogram.serve.mapped import Mapped, Transaction, synced
+from ethogram.serve.mapped import Mapped, Transaction
 
 HEAD = Struct(">QI")
 """Revision and checksum before the bytes of a value."""
@@ -41,8 +43,12 @@ class Disposable:
         if path.exists() and (not mark.exists() or mark.read_text() not in (CLEAN, _boot())):
             shutil.rmtree(path)
         self._kept = self._opened()
-        mark.write_text(_boot())
-        synced(mark)
+        self._mark(_boot())
+
+    def _mark(self, text: str) -> None:
+        mark = self.path / "boot"
+        if not mark.exists() or mark.read_text() != text:
+            replace_text(mark, text)
 
     def _opened(self) -> Mapped:
         def made() -> Mapped:
@@ -126,12 +132,11 @@ class Disposable:
     def close(self) -> None:
         if self._kept.closed:
             return
-        try:
+        with suppress(OSError, lmdb.Error):  # on a full disk: then it is as if it had been killed
             if self._kept.sole():
-                self._kept.sync()
-                (self.path / "boot").write_text(CLEAN)
-        finally:
-            self._kept.close()
+                self._kept.flush()
+                self._mark(CLEAN)
+        self._kept.close()
 
     def _mended(self, job: Callable[[Mapped], T]) -> T:
         """The job's result; where the environment is damaged, once more with an empty one."""
@@ -141,12 +146,12 @@ class Disposable:
         except StoreError as error:
             if not isinstance(error.__cause__, DAMAGE):
                 raise
-            with self._mending:
+            with self._mending, _told(self.path):
                 if self._kept is used:
                     used.close()
                     shutil.rmtree(self.path, ignore_errors=True)
                     self._kept = self._opened()
-                    (self.path / "boot").write_text(_boot())
+                    self._mark(_boot())
             return job(self._kept)
 
 
@@ -167,6 +172,14 @@ def _deleted(transaction: Transaction, db: object, prefix: bytes, most: int) -> 
             found = cursor.delete() and bool(cursor.key())
             gone += 1
     return gone
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be made anew: {error}.") from error
 
 
 def _boot() -> str:

@@ -182,23 +182,32 @@ class Embedded:
         """(lines of some places behind one, the last place that was looked at)."""
         found: list[tuple[int, bytes]] = []
         tombs: dict[bytes, int] = {}
-        with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["entries"]) as cursor:
-            at = last
+        with self._ledger.read() as transaction:
+            lines, at = self._lines(transaction, after, last, PAGE)
+            for seq, record in lines:
+                user = bytes(record[:HASH])
+                if user not in tombs:
+                    tomb = transaction.get(user, db=self._ledger.db["tombs"])
+                    tombs[user] = -1 if tomb is None else _number(tomb)
+                if seq > tombs[user]:
+                    found.append((seq, bytes(record[2 * HASH :])))
+        return [unpacked(seq, body) for seq, body in found], at
+
+    def _lines(
+        self, transaction: Transaction, after: int, last: int, most: int
+    ) -> tuple[list[tuple[int, memoryview]], int]:
+        """(seq and record of lines behind a place, valid within the transaction; the last place looked at)."""
+        found: list[tuple[int, memoryview]] = []
+        with transaction.cursor(db=self._ledger.db["entries"]) as cursor:
             if cursor.set_range(place(after + 1)):
-                for looked, (key, value) in enumerate(cursor.iternext()):
+                for key, record in cursor.iternext():
                     seq = _number(key)
                     if seq > last:
                         break
-                    user = bytes(value[:HASH])
-                    if user not in tombs:
-                        tomb = transaction.get(user, db=self._ledger.db["tombs"])
-                        tombs[user] = -1 if tomb is None else _number(tomb)
-                    if seq > tombs[user]:
-                        found.append((seq, bytes(value[2 * HASH :])))
-                    if looked + 1 == PAGE:
-                        at = seq
-                        break
-        return [unpacked(seq, body) for seq, body in found], at
+                    found.append((seq, record))
+                    if len(found) == most:
+                        return found, seq
+        return found, last
 
     def watermark(self) -> int:
         with self._ledger.read() as transaction:
@@ -249,20 +258,13 @@ class Embedded:
 
     def _doomed(self, after: int, last: int, tombs: dict[bytes, int]) -> tuple[list[tuple[bytes, bytes]], int]:
         """(place and id of forgotten lines behind a place, the last place that was looked at)."""
-        found = []
-        with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["entries"]) as cursor:
-            at = last
-            if cursor.set_range(place(after + 1)):
-                for looked, (key, value) in enumerate(cursor.iternext()):
-                    seq = _number(key)
-                    if seq > last:
-                        break
-                    if seq <= tombs.get(bytes(value[:HASH]), -1):
-                        found.append((bytes(key), bytes(value[HASH : 2 * HASH])))
-                    if looked + 1 == 8 * PAGE:
-                        at = seq
-                        break
-        return found, at
+        with self._ledger.read() as transaction:
+            lines, at = self._lines(transaction, after, last, 8 * PAGE)
+            return [
+                (place(seq), bytes(record[HASH : 2 * HASH]))
+                for seq, record in lines
+                if seq <= tombs.get(bytes(record[:HASH]), -1)
+            ], at
 
     def _remove(self, doomed: Sequence[tuple[bytes, bytes]], transaction: Transaction) -> int:
         removed = 0

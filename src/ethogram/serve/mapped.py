@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 import lmdb
 
 from ethogram.errors import StoreError
+from ethogram.log.journal import sync
 
 T = TypeVar("T")
 Transaction = Any
@@ -73,8 +74,7 @@ class Mapped:
             fcntl.flock(self._flag, fcntl.LOCK_SH)
             self._open()
             if new and durable:
-                for folder in (path, *path.parents):
-                    synced(folder)
+                sync(path, *path.parents)
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"{path}: cannot be opened as a store: {error}.") from error
 
@@ -270,11 +270,11 @@ class Mapped:
                 fresh.mkdir()
                 with self._entered():  # readers go on
                     self._env.copy(str(fresh), compact=True)
-                synced(fresh / "data.mdb")
+                sync(fresh / "data.mdb")
                 with self.alone():
                     self._env.close()
                     os.replace(fresh / "data.mdb", self.path / "data.mdb")
-                    synced(self.path)
+                    sync(self.path)
                     self._open()
             except (lmdb.Error, OSError) as error:
                 raise StoreError(f"{self.path}: cannot be rewritten: {error}; the old file is in use.") from error
@@ -292,8 +292,8 @@ class Mapped:
             return False
         return True
 
-    def sync(self) -> None:
-        """Flush what a disposable environment has not yet."""
+    def flush(self) -> None:
+        """Write what a disposable environment has not yet."""
         with self._entered():
             self._env.sync(True)
 
@@ -308,15 +308,6 @@ class Mapped:
                 self._env.close()
                 self._env = None
                 os.close(self._flag)
-
-
-def synced(path: Path) -> None:
-    """fsync of a file or a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _emptied(folder: Path) -> None:
