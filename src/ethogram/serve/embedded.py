@@ -30,7 +30,8 @@ from ethogram.serve.state import KEEP, Appended, Entry, Kept, Moved, User
 PAGE = 1_024
 """Lines that are read in one transaction of a scan: a long one would keep old pages from being used again."""
 NAMES = ("entries", "ids", "rings", "users", "tombs", "facts", "marks")
-NEXT = b"next"
+NEXT, WASTE = b"next", b"waste"
+"""Marks: the next place in the ledger, and that deleted bytes may still stand in free pages."""
 USER = struct.Struct(">QQQ")
 """Revision, count and length of the ring, before msgpack of (user, counters)."""
 _counters = msgspec.msgpack.Decoder(tuple[str, dict[str, int]])
@@ -238,6 +239,7 @@ class Embedded:
         return count
 
     def compact(self) -> int:
+        """As the contract says. Writers wait while the file is written anew; it is not while another process has it open."""
         with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["tombs"]) as cursor:
             tombs = {bytes(user): _number(seq) for user, seq in cursor.iternext()}
         removed = 0
@@ -248,11 +250,12 @@ class Embedded:
                 if doomed:
                     removed += self._ledger.write(partial(self._remove, doomed))
             self._ledger.write(lambda transaction: self._lift(transaction, tombs))
-            self._ledger.rewrite()
         with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["users"]) as cursor:
             there = {bytes(user) for user in cursor.iternext(values=False)}
+            waste = transaction.get(WASTE, db=self._ledger.db["marks"]) is not None
         self._derived.sweep(there.__contains__)
-        if tombs:
+        if waste and self._ledger.rewrite():
+            self._ledger.write(lambda transaction: transaction.delete(WASTE, db=self._ledger.db["marks"]))
             self._derived.rewrite()
         return removed
 
@@ -268,6 +271,7 @@ class Embedded:
 
     def _remove(self, doomed: Sequence[tuple[bytes, bytes]], transaction: Transaction) -> int:
         removed = 0
+        transaction.put(WASTE, b"", db=self._ledger.db["marks"])  # until the file was written anew
         for seq, id in doomed:
             removed += transaction.delete(seq, db=self._ledger.db["entries"])
             transaction.delete(id, db=self._ledger.db["ids"])

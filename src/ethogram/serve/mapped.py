@@ -67,14 +67,18 @@ class Mapped:
         self._writer, self._queue = threading.Lock(), threading.Lock()
         self._turns: deque[_Turn[Any]] = deque()
         self._led = False
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
-            new = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
             self._flag = os.open(path / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._flag, fcntl.LOCK_SH)
-            self._open()
-            if new and durable:
-                sync(path, *path.parents)
+            try:
+                fcntl.flock(self._flag, fcntl.LOCK_SH)
+                self._open()
+                if made and durable:
+                    sync(*made, made[-1].parent)
+            except BaseException:
+                os.close(self._flag)
+                raise
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"{path}: cannot be opened as a store: {error}.") from error
 
