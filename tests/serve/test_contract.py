@@ -333,9 +333,11 @@ def test_many_sequences_tell_what_dicts_tell(open_new: Callable[..., Store], seq
 def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
     """Do the steps on a store and on the model; all that can be read is equal after each."""
     store, plain = open_new(keep=4), Plain(keep=4)
+    turns = [store, open_new(again=store, keep=4)] if hasattr(store, "_redis") else [store]  # two replicas
     revisions: dict[str, set[int]] = {}
     tables: dict[str, tuple[int, bytes]] = {}
     for number, (what, *asked) in enumerate(sequence):
+        store = turns[number % len(turns)]
         if what == "append":
             entries, ring = asked
             done = store.append(entries, ring=ring)
@@ -361,7 +363,7 @@ def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
             assert store.compact() == plain.compact()
         else:
             store.close()
-            store = open_new(again=store, keep=4)
+            turns[number % len(turns)] = store = open_new(again=store, keep=4)
         assert list(store.entries()) == plain.entries()
         assert store.watermark() == plain.next - 1
         assert sorted(store.users()) == sorted(plain.rings)
@@ -373,4 +375,5 @@ def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
             assert (found.revision > 0) == bool(found.ring)
             made = tables.get(user, (-1, b""))
             assert store.derived("v", [user]) == [made[1] if made[0] == found.revision else None]
-    store.close()
+    for store in turns:
+        store.close()
