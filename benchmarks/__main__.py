@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: measure, write `benchmarks/results/`, print.
+"""`python -m benchmarks [NAME ...] [--quick] [--soak]`: measure, write `benchmarks/results/`, print.
 
 Each case runs in a process of its own, with its number of threads, and without the BLAS settings that
 containers sometimes carry (`OPENBLAS_CORETYPE`, `OPENBLAS_L2_SIZE` slow NumPy).
@@ -22,6 +22,8 @@ from benchmarks.harness import Case, measure
 from benchmarks.race import Race
 
 RESULTS = Path(__file__).parent / "results"
+FLAGS = ("quick", "soak")
+"""Small sizes that show that everything runs, of cases that have them; cases that take many minutes."""
 MODULES = sorted(m.name for m in pkgutil.iter_modules(cases.__path__))
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 
@@ -30,6 +32,12 @@ def main(names: list[str]) -> int:
     if names[:1] == ["--one"]:
         json.dump(measure(_cases(names[1])[names[2]]), sys.stdout)
         return 0
+    flags = [n[2:] for n in names if n.startswith("--")]
+    names = [n for n in names if not n.startswith("--")]
+    if unknown := next((f for f in flags if f not in FLAGS), None):
+        print(f"no flag --{unknown}; there are: {', '.join('--' + f for f in FLAGS)}", file=sys.stderr)
+        return 2
+    os.environ["ETHOGRAM_BENCH"] = ",".join(flags)
     wanted = [(module, case) for module in MODULES for case in _cases(module).values()]
     chosen = [(m, c) for m, c in wanted if not names or m in names or c.name in names]
     if not chosen:
@@ -55,9 +63,11 @@ def main(names: list[str]) -> int:
             "machine": machine(),
             "at": datetime.now(UTC).isoformat("T", "seconds"),
         }
-        (RESULTS / f"{case.name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        if "quick" not in flags:
+            (RESULTS / f"{case.name}.json").write_text(json.dumps(found, indent=1) + "\n")
         print(table(found))
-    page()
+    if "quick" not in flags:
+        page()
     return 1 if failed else 0
 
 

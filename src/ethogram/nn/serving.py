@@ -45,6 +45,12 @@ def version(ranker: SlateRanker) -> str:
     return part.version
 
 
+def nobody(ranker: SlateRanker) -> BucketTable:
+    """The table of somebody who did nothing."""
+    part = hashed(ranker)
+    return BucketTable.empty(part.hash.groups, part.hash.buckets, part.width, version(ranker), memory=part.memory)
+
+
 @torch.no_grad()
 def events(ranker: SlateRanker, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
     """(signatures int32[T, G], vectors float32[T, width]) of all events of the histories in turn."""
@@ -60,8 +66,7 @@ def tables(ranker: SlateRanker, histories: Histories) -> list[BucketTable]:
     if ranker.features.last is not None:
         histories = histories.last(ranker.features.last)
     codes, vectors = events(ranker, histories)
-    part, name = hashed(ranker), version(ranker)
-    empty = BucketTable.empty(part.hash.groups, part.hash.buckets, part.width, name, memory=part.memory)
+    empty = nobody(ranker)
     rows, ends = histories.flat()
     time = np.asarray(histories.columns["time"])[rows] if "time" in histories.columns else np.zeros(len(rows), np.int64)
     return [empty.add(codes[a:b], vectors[a:b], time[a:b]) if b > a else empty for a, b in itertools.pairwise(ends)]

@@ -16,7 +16,7 @@ import ethogram
 from ethogram.errors import StoreError
 from ethogram.serve import metrics as measures
 from ethogram.serve import pages, wire
-from ethogram.serve.guard import Guard
+from ethogram.serve.guard import Direct, Guard
 from ethogram.serve.keys import Keyring, Scope
 from ethogram.serve.parse import shortened
 from ethogram.serve.problems import Refused
@@ -155,7 +155,18 @@ def build(service: Service, keys: Keyring | None = None) -> Guard:
         scopes["GET", path] = None
     web.add_exception_handler(HTTPException, _nowhere)
     web.add_exception_handler(Exception, _failed)
-    return Guard(web, keys, service.limits, service.metrics, lambda method, path: _scope(scopes, method, path))
+    direct = {
+        ("POST", f"/v1/{name}"): _directly(answer)
+        for name, answer in (("events", service.events), ("rank", service.rank), ("recommend", service.recommend))
+    }
+    return Guard(web, keys, service.limits, service.metrics, lambda method, path: _scope(scopes, method, path), direct)
+
+
+def _directly(answer: Callable[[bytes], Awaitable[Any]]) -> Direct:
+    async def encoded(body: bytes) -> bytes:
+        return _encode(await answer(body))
+
+    return encoded
 
 
 def _json(value: Any, status: int = 200) -> Response:

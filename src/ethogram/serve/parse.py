@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 import time as clock
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ethogram.serve import wire
-from ethogram.serve.limits import CONTENT, DEPTH, NAME, Limits
+from ethogram.serve.limits import CONTENT, DEPTH, ID, NAME, Limits
 from ethogram.serve.problems import Refused, decoded, invalid
 from ethogram.serve.state import Entry, Kept
 
@@ -19,6 +20,7 @@ DECISION = "decision"
 FIELDS = frozenset(f.name for f in msgspec.structs.fields(wire.Event))
 _ANY: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.I)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LINE_END = re.compile(r"[\r\n]$")
 
 
@@ -102,6 +104,22 @@ def no_line_end(value: Any, where: str) -> None:
     """`$` in a pattern lets one last line end pass; this does not."""
     if isinstance(value, str) and _LINE_END.search(value):
         raise Refused("invalid", "It holds a control character.", where, wire.TEXT)
+
+
+def ids(given: Sequence[str | int], where: str) -> list[str]:
+    """Many ids as text.
+
+    Raises
+    ------
+    Refused
+        The first that is none.
+    """
+    made = [i if type(i) is str else str(i) for i in given]
+    if "" in made or max(map(len, made), default=0) > ID or _CONTROL.search("".join(made)):
+        for n, one in enumerate(made):
+            if not 0 < len(one) <= ID or _CONTROL.search(one):
+                raise Refused("invalid", f"'{shortened(one)}' is no id.", f"{where}[{n}]", wire.TEXT)
+    return made
 
 
 def text(item: str | int | None) -> str | None:

@@ -133,7 +133,7 @@ class Service:
             if isinstance(value, list | dict):
                 raise Refused("invalid", "It has layers.", f"$.context.{parse.shortened(name)}", "a single value")
         model, arm = self._arm(asked, "score")
-        job = self._job(asked, model, [parse.text(i) or "" for i in asked.candidates], asked.k, context=asked.context)
+        job = self._job(asked, model, parse.ids(asked.candidates, "$.candidates"), asked.k, context=asked.context)
         return await self._answered(asked, job, arm)
 
     async def recommend(self, body: bytes) -> wire.Answer:

@@ -71,14 +71,12 @@ def bucket_tables(system: Any, encode: Encode) -> BucketTables:
     ranker = system.fitted
     if ranker is None:
         raise NotFitted("bucket tables: the system is not fitted; fit it, or load a saved one.")
-    part, features = serving.hashed(ranker), ranker.features
+    empty, features = serving.nobody(ranker), ranker.features
     if features.last is not None or features.sequences.get("history") is not None:
         raise OptionError(
             "bucket tables: this model reads the last events, or one kind of them, only; a table holds all that the "
             "ring does. Fit it with last=None, or let it read the ring."
         )
-    name = serving.version(ranker)
-    empty = BucketTable.empty(part.hash.groups, part.hash.buckets, part.width, name, memory=part.memory)
     return BucketTables(empty, lambda lists: serving.events(ranker, encode(lists)))
 
 

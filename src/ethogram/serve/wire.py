@@ -17,6 +17,8 @@ TEXT = f"text of 1 to {ID} characters, no control characters among them"
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID, pattern=PLAIN)]
 Item: TypeAlias = Id | int
 """Ids of items may be written as numbers; they are taken, and answered, as text."""
+Many: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": ID, "pattern": PLAIN})] | int
+"""The same where there are hundreds: described as an `Item`, and checked all at once (`parse.ids`)."""
 Kind: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME, pattern=PLAIN)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Version: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -87,7 +89,7 @@ class Rank(Struct, kw_only=True, forbid_unknown_fields=True):
 
     user_id: Annotated[Id | None, Meta(examples=["u7"])] = None
     history: History | None = None
-    candidates: Annotated[list[Item], Meta(min_length=1, examples=[["i1", "i2"]])]
+    candidates: Annotated[list[Many], Meta(min_length=1, examples=[["i1", "i2"]])]
     k: Annotated[Annotated[int, Meta(ge=1, le=2**31)] | None, Meta(description="Only the best k.")] = None
     model: Annotated[Name | None, Meta(description="Its name; the first that can, if not given.")] = None
     context: Annotated[dict[str, Any] | None, Meta(description="Columns of the request: hour, page, query.")] = None

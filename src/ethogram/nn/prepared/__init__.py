@@ -98,7 +98,7 @@ class Prepared:
 
     def past(
         self, items: Sequence[Any], *, time: Sequence[int] | None = None,
-        columns: Mapping[str, Sequence[Any]] | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None, cut: bool = True,
     ) -> Past:  # fmt: skip
         """A history from item ids, oldest first.
 
@@ -106,13 +106,15 @@ class Prepared:
         ----------
         time : microseconds; events of equal time are one group. Without it each is a group of its own.
         columns : event columns as they stand in the log; one that is not given is missing throughout.
+        cut : leave out what the network does not read.
         """
         when = None if time is None else np.asarray(time, np.int64)
         starts = np.ones(len(items), bool)
         if when is not None:
             starts[1:] = when[1:] != when[:-1]
         coded = self.asking.events(len(items), columns or {})
-        return self._cut(Past(self.catalogue.rows(items), coded, starts, when))
+        past = Past(self.catalogue.rows(items), coded, starts, when)
+        return self._cut(past) if cut else replace(past, vectors=self.vectors.of_events(past.rows, past.columns))
 
     def read(self, histories: Histories) -> Past:
         """The history of one question."""

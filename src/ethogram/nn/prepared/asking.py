@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ethogram.log import Candidates, Features, Histories, Vocabulary
+from ethogram.log import Candidates, Column, Features, Histories, Vocabulary
 from ethogram.nn.prepared.dense import F, array
 from ethogram.nn.slates import SlateNetwork
 
@@ -44,7 +44,7 @@ class Asking:
                 asked = replace(asked, tables={"users": side})
             batch = features.encode(asked, Candidates.of([[]] * (len(ids) + 1)))
             users = array(network.users(batch.users))
-            people = {x: i + 1 for i, x in enumerate(ids)}
+            people = {key: i + 1 for i, x in enumerate(ids) for key in (x, str(x))}  # ids come as text over the wire
         nothing = features.encode(Histories.of([[]]), Candidates.of(["no item"]))
         assert nothing.candidates is not None
         found = network.context(nothing.candidates.columns)
@@ -56,11 +56,14 @@ class Asking:
         """Event columns as they stand in the log, encoded."""
         made: dict[str, np.ndarray] = {}
         for c in self.features.of("event"):
-            number = c.type == "numeric"
-            if c.name not in columns:
-                made[c.name] = np.zeros(count, F if number else np.int32)
+            given = columns.get(c.name)
+            if given is None:
+                made[c.name] = self._plain(c, None, count)
+            elif all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in given):
+                made[c.name] = self._plain(c, np.array([np.nan if v is None else v for v in given], F), count)
             else:
-                raw = pa.array(columns[c.name])
+                raw = pa.array([None if v is None else str(v) for v in given], pa.string())
+                number = c.type == "numeric"
                 made[c.name] = c.numbers(raw) if number else c.rows(raw, self.features.vocabularies.get(c.table))
         return made
 
@@ -73,11 +76,11 @@ class Asking:
             if c.name in columns and c.type != "numeric" and c.name in vocabularies:
                 made[c.name] = self._rows(c, vocabularies[c.name])[np.asarray(columns[c.name][rows])]
             else:
-                some = {c.name: columns[c.name][rows]} if c.name in columns else {}
-                made |= {c.name: self._plain(c, some, rows)}
+                values = np.asarray(columns[c.name][rows]) if c.name in columns else None
+                made[c.name] = self._plain(c, values, rows.stop - rows.start)
         return made
 
-    def _rows(self, c: Any, coded: Vocabulary) -> np.ndarray:
+    def _rows(self, c: Column, coded: Vocabulary) -> np.ndarray:
         """By code of a caller's vocabulary, that of -1 last."""
         held = self.held.get(c.name)
         if held is None or held[0] is not coded:
@@ -85,15 +88,13 @@ class Asking:
             self.held[c.name] = held = (coded, rows)
         return held[1]
 
-    def _plain(self, c: Any, some: Mapping[str, np.ndarray], rows: slice) -> np.ndarray:
-        count = rows.stop - rows.start
-        if c.name not in some:
+    def _plain(self, c: Column, values: np.ndarray | None, count: int) -> np.ndarray:
+        if values is None:
             return np.zeros(count, F if c.type == "numeric" else np.int32)
-        values = np.asarray(some[c.name])
         if c.type == "numeric":
-            return np.asarray(c.numbers(values))
+            return c.numbers(values)
         mask = np.isnan(values) if values.dtype.kind == "f" else None
-        return np.asarray(c.rows(pa.array(values, mask=mask), self.features.vocabularies.get(c.table)))
+        return c.rows(pa.array(values, mask=mask), self.features.vocabularies.get(c.table))
 
     def inputs(self, user: Any, context: pa.Table | None, count: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(what holds for all candidates: columns of the person and, if it is one, of the moment; else [C, width])."""

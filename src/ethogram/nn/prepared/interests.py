@@ -65,13 +65,17 @@ class Buckets:
 
     def read(self, past: Past, candidates: np.ndarray, rows: np.ndarray, table: BucketTable | None) -> np.ndarray:
         if table is None:
-            mine = self.codes[past.rows] if self.by_item else self.hash.codes(past.vectors)
+            mine = self.signatures(past)
             fades = self.memory is not None and past.time is not None
             how: dict[str, Any] = {"memory": self.memory, "time": past.time} if fades else {}
             table = BucketTable.of(mine, past.vectors, self.hash.buckets, **how)
         out = np.empty((len(rows), candidates.shape[1]), F)
         _gather(out, rows, self.codes, table.rows(self.normalise))
         return out
+
+    def signatures(self, past: Past) -> np.ndarray:
+        """int32[L, G] of events."""
+        return self.codes[past.rows] if self.by_item else self.hash.codes(past.vectors)
 
 
 @njit(**FAST)
