@@ -66,7 +66,8 @@ class Guard:
             headers = dict(scope["headers"])
             self._check(scope["path"], headers, needed, scope.get("client"))
             body = await self._body(headers, receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else b""
-            if direct := self.direct.get((scope["method"], scope["path"])):
+            direct = self.direct.get((scope["method"], scope["path"]))
+            if direct is not None and not scope["query_string"]:
                 await _send(sending, 200, JSON, await direct(body))
                 return
             scope["ethogram.body"] = body
