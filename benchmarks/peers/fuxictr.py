@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from benchmarks.peers.peer import Peer, PeerError
-from benchmarks.ratings import LENGTH, PARTS, Ratings, ratings
+from benchmarks.ratings import KINDS, LENGTH, PARTS, Ratings, ratings
 
 PEER = Peer("fuxictr", "benchmarks.peers.fuxictr_inside", {})
 MODELS = ("DIN", "DNN", "DeepFM", "DCNv2", "SDIM", "MMoE", "PLE")
@@ -46,8 +46,9 @@ def write(table: Ratings, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         rows = table.of(part)
-        joined = pc.binary_join(rows["click_history"].combine_chunks(), "^")
-        rows = rows.set_column(rows.column_names.index("click_history"), "click_history", joined)
+        for name in set(KINDS.values()) & set(rows.column_names):
+            joined = pc.binary_join(rows[name].combine_chunks(), "^")
+            rows = rows.set_column(rows.column_names.index(name), name, joined)
         csv.write_csv(rows, folder / f"{part}.csv")
     return folder
 
@@ -70,7 +71,7 @@ def ask(
 
     Parameters
     ----------
-    model : one of `MODELS`. settings : over `SETTINGS`.
+    model : one of `MODELS`. settings : over `SETTINGS`; `sequences` names the histories that are read.
     checkout : folder of its repository, from which DIN (and always SDIM, MMoE, PLE) is then taken.
     again : also where this machine has run it before.
 
@@ -90,7 +91,8 @@ def ask(
     if model in ZOO and not (checkout := checkout or CHECKOUT):
         raise PeerError(f"{model} is not in its package; set FUXICTR_CHECKOUT to a folder with its repository.")
     question = {
-        "model": model, **SETTINGS, **(SDIM if model == "SDIM" else {}), **settings, "seed": seed, "threads": threads, "data": fingerprint(table),
+        "model": model, **SETTINGS, **(SDIM if model == "SDIM" else {}), **settings, "seed": seed, "threads": threads,
+        "data": fingerprint(table),
         "checkout": bool(checkout),
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="ethogram-ratings-") as made:

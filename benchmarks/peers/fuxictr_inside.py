@@ -67,7 +67,8 @@ def _settings(question: dict[str, Any]) -> dict[str, Any]:
     several = question["model"] in SEVERAL
     categories = [{"name": n, "active": True, "dtype": "str", "type": "categorical"} for n in CATEGORIES]
     history = {
-        "name": "click_history", "active": True, "dtype": "str", "type": "sequence", "splitter": "^",
+        "name": question.get("sequences", ["click_history"]), "active": True, "dtype": "str", "type": "sequence",
+        "splitter": "^",
         "max_len": question["length"], "padding": "pre", "share_embedding": "item_id",
         # unless it is switched off, a sequence is summed up before DIN sees it
         "feature_encoder": "layers.MaskedAveragePooling()" if pooled else None,

@@ -36,8 +36,8 @@ def bucket_interest(
 
     Parameters
     ----------
-    keys : [T, dim] events of all questions, which may be picked rows. key_codes : int32[T, G]. query_codes : int32[Q, G].
-    key_offsets, query_offsets : int64[n + 1]. buckets : values of a code.
+    keys : [T, dim] events of all questions, which may be picked rows. key_codes : int32[T, G].
+    query_codes : int32[Q, G]. key_offsets, query_offsets : int64[n + 1]. buckets : values of a code.
     normalise : divide each bucket's sum by its l2 norm.
     """
     values, rows = picked = Picked.of(keys)
@@ -80,7 +80,7 @@ def inverse_norm(sums: Tensor) -> Tensor:
 
 
 class _Adjoint(torch.autograd.Function):
-    """Events into buckets (`into`), or buckets to candidates; event or candidate i is number ``rows[i]`` of its side."""
+    """Events into buckets (`into`), or buckets to candidates; event or candidate i is row ``rows[i]`` of its side."""
 
     @staticmethod
     def forward(

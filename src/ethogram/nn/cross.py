@@ -22,7 +22,7 @@ candidates. Where widths differ, a field is brought to the common one by a matri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from ethogram.nn.crossnet import CrossNet, CrossNetwork
 from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Table, Tables
 from ethogram.nn.mlp import linear
 from ethogram.nn.ragged import segment_mean, segments
+from ethogram.nn.rows import Picked
 
 Cross = Literal["none", "product", "lr", "wide_deep", "pnn", "deepfm"]
 BUCKETS = 2**18
@@ -82,8 +83,12 @@ class Weights(nn.Module):
         shown = torch.from_numpy(judged.item[asked].astype(np.int64))
         done = torch.from_numpy(history.item[past].astype(np.int64))
         add = self.sums
-        before = add["behaviour"](self.behaviour(batch.items, done)) + add["event"](self.events(history.columns, past))
-        each = segment_mean(before, torch.from_numpy(spans)) + add["user"](self.users(batch.users))
+        values, rows = self.behaviour.picked(batch.items, done)
+        offsets = torch.from_numpy(spans)
+        each = segment_mean(Picked(add["behaviour"](values).unsqueeze(1), rows), offsets).squeeze(1)
+        if (events := self.events(history.columns, past)) is not None:
+            each = each + segment_mean(add["event"](events), offsets)
+        each = each + add["user"](self.users(batch.users))
         out = add["item"](self.candidate(batch.items, shown)) + add["context"](self.context(judged.columns, asked))
         summed: Tensor = self.bias + numbers @ self.more + out + each.index_select(0, segments(ends, out.device))
         return summed
@@ -147,6 +152,8 @@ class Fields(nn.Module):
         )
 
     def forward(self, columns: Tensor) -> Tensor:
+        if all(isinstance(to, nn.Identity) for to in self.maps):
+            return columns.unflatten(1, (len(self.widths), -1))
         parts = columns.split(self.widths, 1)
         return torch.stack([to(part) for to, part in zip(self.maps, parts, strict=True)], 1)
 
@@ -159,8 +166,23 @@ def inner_products(fields: Tensor) -> Tensor:
 
 def pairwise(fields: Tensor) -> Tensor:
     """``sum_{f<g} v_f . v_g`` of [Q, F, dim], [Q], without the pairs: half of |sum v|^2 - sum |v|^2."""
-    total, squares = fields.sum(1), fields.square().sum(1)
-    return 0.5 * (total.square() - squares).sum(1)
+    found: Tensor = _Pairwise.apply(fields)
+    return found
+
+
+class _Pairwise(torch.autograd.Function):
+    """The gradient of a field is the sum of the others."""
+
+    @staticmethod
+    def forward(ctx: Any, fields: Tensor) -> Tensor:
+        total = fields.sum(1)
+        ctx.save_for_backward(fields, total)
+        return 0.5 * (total.square().sum(1) - fields.square().sum((1, 2)))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        fields, total = ctx.saved_tensors
+        return (total.unsqueeze(1) - fields).mul_(grads[0].view(-1, 1, 1))
 
 
 class Crossing(nn.Module):
@@ -223,7 +245,8 @@ class Crossing(nn.Module):
             return torch.cat([*parts, product, numbers], 1), added
         if self.fields is None:
             return torch.cat([*parts, numbers], 1), added
-        fields = self.fields(torch.cat(parts, 1))
+        plain = torch.cat([*parts, numbers], 1)
+        fields = self.fields(plain[:, : sum(self.fields.widths)])
         if self.cross == "pnn":
             return torch.cat([*parts, inner_products(fields), numbers], 1), added
-        return torch.cat([*parts, numbers], 1), added + pairwise(fields)
+        return plain, added + pairwise(fields)

@@ -13,6 +13,7 @@ Practical Lessons for Web-scale Learning to Rank Systems. WWW 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,28 @@ class CrossNetwork(nn.Module):
     def forward(self, start: Tensor) -> Tensor:
         x = start
         for layer in self.layers:
-            x = torch.addcmul(x, start, layer(x))
+            if isinstance(layer, nn.Linear) and not torch.is_autocast_enabled(x.device.type):
+                x = _Cross.apply(x, start, layer.weight, layer.bias)
+            else:
+                x = torch.addcmul(x, start, layer(x))
         return x
+
+
+class _Cross(torch.autograd.Function):
+    """``x + x_0 * (W x + b)``, whose gradients are summed inside the products that make them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, start: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        made = torch.addmm(bias, x, weight.T)
+        ctx.save_for_backward(x, start, weight, made)
+        return torch.addcmul(x, start, made)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x, start, weight, made = ctx.saved_tensors
+        (grad,) = grads
+        to_made = grad * start
+        return torch.addmm(grad, to_made, weight), grad * made, to_made.T @ x, to_made.sum(0)
 
 
 class Mixture(nn.Module):

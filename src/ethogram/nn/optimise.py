@@ -21,6 +21,7 @@ from numba import njit
 from torch import Tensor, nn
 
 from ethogram.errors import OptionError
+from ethogram.nn.prefetch import AHEAD, fetch
 from ethogram.nn.rows import add_rows, distinct, fresh_rows
 
 
@@ -53,7 +54,6 @@ class RowOptimiser(ABC):
             None if c is None or not decay else (decay / c.clamp_min(1)).float().to(p.device)
             for p, c in zip(self.parameters, given, strict=True)
         ]
-        self._place = [np.zeros(len(p), np.int32) for p in self.parameters]
         self.held: dict[str, list[Tensor]] = {}
 
     def zero_grad(self) -> None:
@@ -66,7 +66,7 @@ class RowOptimiser(ABC):
         for i, p in enumerate(self.parameters):
             if p.grad is None:
                 continue
-            rows, grad = self._rows(p.grad, i)
+            rows, grad = self._rows(p.grad)
             if not len(rows):
                 continue
             if p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous():
@@ -78,14 +78,15 @@ class RowOptimiser(ABC):
                 grad = grad + factor[rows].unsqueeze(1) * weight
             p.index_copy_(0, rows, weight - self._change(i, rows, grad.to(p.dtype)))
 
-    def _rows(self, grad: Tensor, i: int) -> tuple[Tensor, Tensor]:
+    def _rows(self, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Touched rows and their summed gradients, added in the order of the look-ups."""
         if not grad.is_sparse:
             return torch.arange(1, len(grad), device=grad.device), grad[1:].float()
         ids, values = grad._indices()[0], grad._values().float()
         if ids.device.type == "cpu" and ids.is_contiguous():
             rows, total = np.empty(len(ids), np.int64), np.empty(values.shape, np.float32)
-            found = _summed(ids.numpy(), values.contiguous().numpy(), self._place[i], rows, total)
+            slots = np.full(2 ** (2 * len(ids)).bit_length(), -1, np.int32)
+            found = _summed(ids.numpy(), values.contiguous().numpy(), slots, rows, total)
             return torch.from_numpy(rows[:found]), torch.from_numpy(total[:found])
         rows, inverse = distinct(ids)
         values = add_rows(values.new_zeros(len(rows), values.shape[1]), inverse, values)
@@ -204,29 +205,46 @@ _NOTHING = np.zeros(0, np.float32)
 
 
 @njit(cache=True, nogil=True)
-def _summed(ids, values, place, rows, total):  # type: ignore[no-untyped-def]
-    """Different ids above 0 in order of first appearance, and the sums of their values; how many there are."""
-    found = 0
+def _summed(ids, values, slots, rows, total):  # type: ignore[no-untyped-def]
+    """Different ids above 0 in order of first appearance, and the sums of their values; how many there are.
+
+    `slots` holds -1, a power of two times at least twice the ids: places among `rows`, found by hash. An array with a
+    place for every row of a large table would bring a line of memory for each of them.
+    """
+    found, mask = 0, len(slots) - 1
     for i in range(len(ids)):
         row = ids[i]
         if row == 0:
             continue
-        at = place[row]  # a guess, as in `rows.distinct`
-        if at < found and rows[at] == row:
+        at = (row * 2_654_435_769 >> 12) & mask
+        while slots[at] >= 0 and rows[slots[at]] != row:
+            at = (at + 1) & mask
+        place = slots[at]
+        if place >= 0:
             for k in range(values.shape[1]):
-                total[at, k] += values[i, k]
+                total[place, k] += values[i, k]
             continue
-        place[row], rows[found] = found, row
+        slots[at], rows[found] = found, row
         for k in range(values.shape[1]):
             total[found, k] = values[i, k]
         found += 1
     return found
 
 
+@njit(cache=True, nogil=True)
+def _soon(row, w, held, shrink):  # type: ignore[no-untyped-def]
+    fetch(w, row)
+    fetch(held, row)
+    if len(shrink):
+        fetch(shrink, row)
+
+
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _adam(w, moments, rows, grad, shrink, lr, b1, b2, eps, fix1, fix2):  # type: ignore[no-untyped-def]
     one = np.float32(1)
     for i in range(len(rows)):
+        if i + AHEAD < len(rows):
+            _soon(rows[i + AHEAD], w, moments, shrink)
         r = rows[i]
         c = shrink[r] if len(shrink) else np.float32(0)
         for k in range(w.shape[1]):
@@ -241,6 +259,8 @@ def _adam(w, moments, rows, grad, shrink, lr, b1, b2, eps, fix1, fix2):  # type:
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _adagrad(w, total, rows, grad, shrink, lr, eps):  # type: ignore[no-untyped-def]
     for i in range(len(rows)):
+        if i + AHEAD < len(rows):
+            _soon(rows[i + AHEAD], w, total, shrink)
         r = rows[i]
         c = shrink[r] if len(shrink) else np.float32(0)
         square = np.float32(0)

@@ -194,7 +194,7 @@ def bucket_batches(
         # the class borders move as well
         step = -np.log1p(-min(max(padding, 1e-9), 0.999))
         bucket = np.floor(np.log(np.maximum(lengths, 1)) / step + rng.random())
-        order = np.lexsort((rng.random(len(lengths)), -bucket))
+        order = np.argsort(rng.random(len(lengths)) - bucket)  # by class, and by chance inside
     ends = np.empty(len(lengths), np.int64)
     n = _cut(lengths, order, wide, tokens, 1 - padding, rows or none, none if width is None else width, ends)
     batches = np.split(order, ends[: n - 1]) if n else []

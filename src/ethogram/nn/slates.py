@@ -316,8 +316,8 @@ def fit(
         rows = torch.from_numpy(batch.candidates.flat()[0])  # type: ignore[union-attr]
         found = network.answers(batch)
         device = found[0].device
-        mine = None if weight is None else weight[rows].to(device)
-        shifted, told = offset[rows].to(device), label[rows].to(device)
+        mine = None if weight is None else weight.index_select(0, rows).to(device)
+        shifted, told = (t.index_select(0, rows).to(device) for t in (offset, label))
         own = torch.stack([bce(logits + shifted, told, mine) for logits in found]).sum()
         return own if also is None else own + also(batch)
 
