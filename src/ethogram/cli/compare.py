@@ -74,9 +74,7 @@ def compare(
         how = {"seed": seed, "data": name_of(log), "store": store, "latency": latency or None}
         records = [judge(one, events, protocol, out, **how) for one in built]
     found = side_by_side(records, reference=reference, metrics=metric or None)
-    rows = [[m, *(_cell(found.row(arm, m)) for arm in found.arms)] for m in found.metrics]
-    told = f"95% interval in brackets; difference from {found.reference} behind it, * p < 0.05, paired over users"
-    out.table(["metric", *found.arms], rows, title=told)
+    tell_values(found, metric[0] if metric else None, out)
     spent = costs(records, found, metric[0] if metric else None)
     out.line()
     tell_costs(spent, out)
@@ -90,6 +88,24 @@ def compare(
         write(records, report, title="Side by side", floors=floors, metric=metric[0] if metric else None)
         out.line(f"report: {report}")
     out.result({"reference": found.reference, "rows": found.table.to_pylist(), "notes": found.notes, "costs": spent})
+
+
+def tell_values(found: Comparison, metric: str | None, out: Output) -> None:
+    """Values as a table: a column per arm, or for more than three, which no terminal holds, a row per arm."""
+    from ethogram.evaluate.report.rows import preferred
+
+    told = f"difference from {found.reference} behind it, * p < 0.05, paired over users"
+    if len(found.arms) <= 3:
+        rows = [[m, *(_cell(found.row(arm, m)) for arm in found.arms)] for m in found.metrics]
+        out.table(["metric", *found.arms], rows, title=f"95% interval in brackets; {told}")
+        return
+    chosen = metric or preferred(found.metrics)
+    others = [m for m in found.metrics if m != chosen]
+    rows = [
+        [arm, _cell(found.row(arm, chosen)), *(_value(found.row(arm, m)) for m in others)]
+        for arm in found.arms
+    ]  # fmt: skip
+    out.table(["arm", chosen, *others], rows, title=f"95% interval of {chosen} in brackets; {told}")
 
 
 def costs(records: list[Record], found: Comparison, metric: str | None) -> list[dict[str, Any]]:
@@ -160,6 +176,10 @@ def _cell(row: dict[str, float | None]) -> str:
     gap = "" if row["difference"] is None else f" ({row['difference']:+.4f}{_star(row['p'])})"
     ends = "" if row["low"] is None else f" [{row['low']:.4f}, {row['high']:.4f}]"
     return f"{row['value']:.4f}{ends}{gap}"
+
+
+def _value(row: dict[str, float | None]) -> str:
+    return "-" if row["value"] is None else f"{row['value']:.4f}{_star(row['p'])}"
 
 
 def _star(p: float | None) -> str:

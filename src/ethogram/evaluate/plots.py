@@ -105,7 +105,7 @@ def quality_cost(
         d["place"] = f"{right}{lift}"
     x = alt.X(
         "cost:Q",
-        scale=alt.Scale(type="log", nice=True, padding=30),
+        scale=alt.Scale(type="log", nice=False, padding=40),
         title=cost,
         axis=alt.Axis(tickCount=6, grid=False, format="~g"),
     )
@@ -125,7 +125,8 @@ def quality_cost(
     for right, lift in sorted(set(places)):
         words = base.transform_filter(f"datum.place == '{right}{lift}'").encode(text="label:N")
         side: dict[str, Any] = {"align": "left", "dx": 10} if right else {"align": "right", "dx": -10}
-        layers.append(words.mark_text(**side, dy=12 * lift, fontSize=12, color="var(--ink)"))
+        for outline in ({"stroke": "var(--paper)", "strokeWidth": 4, "opacity": 0.85}, {}):  # legible over lines
+            layers.append(words.mark_text(**side, **outline, dy=12 * lift, fontSize=12, color="var(--ink)"))
     return _finish(alt.layer(*layers), height=320)
 
 
@@ -306,7 +307,7 @@ def label_places(data: Sequence[Row]) -> list[tuple[bool, int]]:
     for i, d in enumerate(data):
         wide = 0.0115 * len(str(d["label"])) + 0.03
         fits = bool(x[i] + wide <= 1.02)
-        options = [(right, lift) for lift in (0, -1, 1) for right in (fits, not fits)]
+        options = [(right, lift) for lift in (0, -1, 1, -2, 2) for right in (fits, not fits)]
         costs = []
         for right, lift in options:
             low, high = (x[i], x[i] + wide) if right else (x[i] - wide, x[i])

@@ -58,7 +58,7 @@ class AWMoE(SlateSystem):
     "Expert networks K."
     hidden: tuple[int, ...] = (64, 32)
     "Hidden layers of each expert."
-    units: tuple[int, ...] = (16,)
+    units: tuple[int, ...] = (32,)
     "Hidden layers of the gate unit and of the activation unit."
     attention: tuple[int, ...] = (36,)
     "Hidden layers of the attention in the experts' input."

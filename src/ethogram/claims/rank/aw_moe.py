@@ -1,7 +1,15 @@
 """What is claimed of `aw_moe`, and how it is measured.
 
-Settings were chosen on validation parts of the generator; nothing was chosen on test. DIN and the pooled network have
-as many parameters as the experts and their gate, the same features and the same budget of epochs.
+Settings were chosen on the validation part of the generator with another seed; nothing was chosen on test. DIN and the
+pooled network have as many parameters as the experts and their gate, the same features and the same budget of epochs.
+
+The claim was declared anew once, after its first measurement, in which the gates of all people were nearly one vector:
+all weights began at 1 and learned little away from it. Now the gate begins without that common part, its units are
+twice as wide, and 3,000 people with 6 searches each stand for 700 with 12, whom networks knew by heart. No
+threshold changed. The last law is new: where a common part fills the gates, as it still does without the loss, the
+gates of a whole and of a halved history are alike whoever's they are, so the cosine itself falls when the loss takes
+that part away; what the loss asks for is that the own history is nearer than another person's, and that is measured
+beside it.
 """
 
 from __future__ import annotations
@@ -14,10 +22,10 @@ import numpy as np
 
 from ethogram.claims import Gap, Grid, Law, Laws, claim
 
-WORLD = {"users": 700}
+WORLD = {"users": 3_000, "slates": 6}
 SMALL = {"users": 32, "items": 60, "slates": 3, "many": (10, 15)}
 TUNED = {
-    "dim": 4, "side": 4, "lr": 6e-3, "epochs": 6, "patience": 2, "batch": 1_024, "decay": 0.3, "dropout": 0.0,
+    "dim": 4, "side": 4, "lr": 6e-3, "epochs": 8, "patience": 3, "batch": 1_024, "decay": 0.3, "dropout": 0.0,
 }  # fmt: skip
 REAL = {"dim": 16, "lr": 2e-3, "decay": 1.0, "batch": 1_024, "epochs": 3, "patience": 1, "last": 50}
 WIDE = {"hidden": (208, 64)}
@@ -81,13 +89,15 @@ def real(bench: Any) -> list[Grid]:
 
 
 class Person(NamedTuple):
-    """A row per test person, a column per seed: AUC within slates, gates, gates of half the history, cosine of both."""
+    """A row per test person, a column per seed: AUC within slates, gates; cosine of the gate of half of the history
+    with that of the whole (of the first question), and less that with another person's whole."""
 
     newcomer: np.ndarray
     type: np.ndarray
     auc: np.ndarray
     gate: np.ndarray
     cosine: np.ndarray
+    apart: np.ndarray
 
 
 @cache
@@ -107,9 +117,8 @@ def people(quick: bool, contrast: float) -> Person:
     owner = np.repeat(unit, np.diff(ends))
     first = np.unique(unit, return_index=True)[1]
     ids = asked.histories.vocabularies["user"].decode(asked.histories.users[first]).to_pylist()
-    kept = np.random.default_rng(0).random(len(asked.histories.starts)) < 0.5
-    half = asked.histories.only(kept)
-    auc, gate, cosine = [], [], []
+    half = asked.histories.only(halved(asked.histories))
+    auc, gate, cosine, apart = [], [], [], []
     for seed in range(1 if quick else 3):
         more = {"epochs": 1, "questions": 32} if quick else {}
         model = system("aw_moe", **{**TUNED, "query": "query", "contrast": contrast, **more})
@@ -120,15 +129,26 @@ def people(quick: bool, contrast: float) -> Person:
         over = np.bincount(unit, np.where(there, inside * weight, 0.0))
         auc.append(over / np.maximum(np.bincount(unit, there * weight), 1e-12))
         whole, less = (model.gates(h, asked.candidates, asked.context) for h in (asked.histories, half))
-        size = np.linalg.norm(whole, axis=1) * np.linalg.norm(less, axis=1)
         count = np.bincount(owner)
-        cosine.append(np.bincount(owner, (whole * less).sum(1) / np.maximum(size, 1e-12)) / count)
+        one, other = (g[ends[:-1]][first] for g in (whole, less))
+        one, other = (g / np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-12) for g in (one, other))
+        cosine.append((one * other).sum(1))
+        apart.append(cosine[-1] - (one.mean(0) * other).sum(1))
         gate.append(np.stack([np.bincount(owner, column) / count for column in whole.T], 1))
     kinds = told["type"].to_pylist()
     newcomer = np.asarray(told["newcomer"])[ids]
     names = np.array(sorted(set(kinds)))
     types = np.searchsorted(names, np.array(kinds)[ids])
-    return Person(newcomer, types, np.stack(auc, 1), np.stack(gate, 2), np.stack(cosine, 1))
+    return Person(newcomer, types, *(np.stack(x, -1) for x in (auc, gate, cosine, apart)))
+
+
+def halved(histories: Any) -> np.ndarray:
+    """Which shared rows stay where each is dropped with probability 1/2 and the last of a history never is, bool."""
+    drawn = np.random.default_rng(0).random(len(histories.starts))
+    for start, stop in {*zip(histories.start.tolist(), histories.stop.tolist(), strict=True)}:
+        if stop > start:
+            drawn[start + drawn[start:stop].argmin()] = 0.0
+    return drawn < 0.5
 
 
 @claim("aw_moe", "Its contrastive gate helps newcomers most, and the gate tells what people go by")
@@ -140,11 +160,13 @@ def newcomers(bench: Any) -> Laws:
         Law("the same for newcomers, with the contrastive loss less without", learned, ">", 0.0),
         Law(
             "cosine of the gates of a history and of half of it, with the contrastive loss less without",
-            held,
-            ">=",
-            0.1,
+            lambda bench: held(bench, "cosine"), ">=", 0.1,
         ),
-    )
+        Law(
+            "the same cosine less that with the gates of all people",
+            lambda bench: held(bench, "apart"), ">=", 0.1,
+        ),
+    )  # fmt: skip
 
 
 def gains(bench: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -196,6 +218,6 @@ def learned(bench: Any) -> float:
     return probed(people(bench.quick, 0.05), True) - probed(people(bench.quick, 0.0), True)
 
 
-def held(bench: Any) -> float:
-    with_, without = (people(bench.quick, weight) for weight in (0.05, 0.0))
-    return float(with_.cosine.mean() - without.cosine.mean())
+def held(bench: Any, what: str) -> float:
+    with_, without = (getattr(people(bench.quick, weight), what) for weight in (0.05, 0.0))
+    return float(with_.mean() - without.mean())
