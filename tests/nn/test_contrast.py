@@ -21,7 +21,7 @@ def test_both_views_as_in_a_loop():
             own = (i + 5) % 10
             others = [
                 j for j in range(10)
-                if j not in (i, own) and (same is None and j % 5 != i % 5 or same is not None and kind[j] != kind[i])
+                if j not in (i, own) and (j % 5 != i % 5 if same is None else kind[j] != kind[i])
             ]  # fmt: skip
             up = states[i] @ states[own] / 0.7
             total.append(np.log(np.exp([up, *(states[i] @ states[j] / 0.7 for j in others)]).sum()) - up)

@@ -76,7 +76,9 @@ def test_saved_and_loaded_scores_have_equal_bytes(tmp_path, purposes):
     assert back.assign(asked).equals(built.assign(asked))
 
 
-@pytest.mark.parametrize("options", [{"coarse": -0.1}, {"fine": -1.0}, {"intents": 0}, {"pairs": 0}, {"temperature": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"coarse": -0.1}, {"fine": -1.0}, {"intents": 0}, {"pairs": 0}, {"temperature": 0.0}]
+)
 def test_options_outside_their_range(options):
     with pytest.raises(OptionError, match=f"icsrec: {next(iter(options))}"):
         system("icsrec", **options).fit(chain())

@@ -23,6 +23,7 @@ _CLASSES = {
     "adverts": "Adverts",
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
+    "companions": "Companions",
     "complete_journey": "CompleteJourney",
     "conflict": "Conflict",
     "drift": "Drift",

@@ -91,6 +91,9 @@ class Intents:
         found = rows, self.item[target], self.item[places], offsets, group
         return _Drawn(*(torch.from_numpy(x) for x in found))
 
+    def weights(self, states: Tensor, drawn: Any) -> None:
+        """All rows count alike."""
+
     def loss(self, states: Tensor, drawn: Any) -> Tensor:
         """Both contrastive losses of a batch."""
         own = states[drawn.rows]

@@ -22,7 +22,7 @@ from ethogram.errors import OptionError
 from ethogram.log import room
 from ethogram.nn import distributed
 from ethogram.nn.embedding import Table as Embeddings
-from ethogram.nn.losses import full_softmax, sampled_softmax
+from ethogram.nn.losses import full_softmax, mean, sampled_softmax
 from ethogram.nn.nextitem import NextItem
 from ethogram.nn.optimise import RowAdam
 from ethogram.nn.rows import gather_rows
@@ -60,6 +60,11 @@ class NextItemNetwork(nn.Module):
         self.encoder, self.sparse, self.scale = encoder, sparse, scale
 
     @property
+    def interests(self) -> int:
+        """Vectors of a state, side by side."""
+        return 1
+
+    @property
     def vectors(self) -> Tensor:
         """[M, dim] of the trained items; row 0 of the table stands for nothing."""
         return self.items.weight[1:]
@@ -72,6 +77,10 @@ class NextItemNetwork(nn.Module):
         """States [T, dim] of packed histories."""
         found = self.embed(rows)
         return self.encoder(found if self.scale == 1 else found * self.scale, offsets, group)
+
+    def answer(self, states: Tensor, target: Tensor) -> Tensor:
+        """The vectors [T, d] that are asked for the targets, from states of packed rows."""
+        return states
 
     def optimisers(self, lr: float) -> list[RowAdam | torch.optim.Optimizer]:
         """Adam; where gradients are sparse, its row-wise form for the table."""
@@ -91,7 +100,11 @@ class Objective(Protocol):
         """What the loss of this batch needs that is drawn."""
         ...
 
-    def loss(self, states: Tensor, drawn: Any) -> Tensor:
+    def weights(self, states: Tensor, drawn: Any) -> Tensor | None:
+        """What each row of the batch counts in the loss of the next item, [T]; None for all alike."""
+        ...
+
+    def loss(self, states: Tensor, drawn: Any) -> Tensor | None:
         """Added to the loss of the next item; states [T, d] are those of the batch's rows."""
         ...
 
@@ -145,7 +158,8 @@ class NextItemFit:
         check(options)
         known = Known.of(log)
         items = int(np.count_nonzero(known.counts))
-        model = NextItem(known, build(items, _sparse(options, items), seed), options.length)
+        network = build(items, _sparse(options, items), seed)
+        model = NextItem(known, network, options.length, network.interests)
         return cls(model, _learn(model, options, log, valid, seed, watch, objective))
 
     def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
@@ -171,7 +185,7 @@ class NextItemFit:
         network = build(items, _sparse(options, items), 0)
         restore(network, state.arrays)
         network.eval()
-        return cls(NextItem(known, network, options.length), Trained(**state.json["trained"]))
+        return cls(NextItem(known, network, options.length, network.interests), Trained(**state.json["trained"]))
 
 
 def check(options: Any) -> None:
@@ -232,21 +246,27 @@ def _learn(
         target, samples = torch.from_numpy(item[batch.target]), torch.from_numpy(drawn)
         at = torch.from_numpy(item[batch.rows]), torch.from_numpy(batch.offsets), torch.from_numpy(batch.group)
         states = network(*at)
-        return _next(states, target, samples) if also is None else _next(states, target, samples) + also.loss(states, more)
+        if also is None:
+            return asked(network.answer(states, target), target, samples, None)
+        value = asked(network.answer(states, target), target, samples, also.weights(states, more))
+        extra = also.loss(states, more)
+        return value if extra is None else value + extra
 
-    def _next(states: Tensor, target: Tensor, samples: Tensor) -> Tensor:
+    def asked(states: Tensor, target: Tensor, samples: Tensor, weight: Tensor | None) -> Tensor:
         if negative:
-            other = network.embed(samples)
-            up, down = (states * network.embed(target)).sum(1), (states * other).sum(1)
-            return (softplus(-up) + softplus(down)).mean()
+            up = (states * network.embed(target)).sum(1)
+            return mean(softplus(-up) + softplus((states * network.embed(samples)).sum(1)), weight)
         if not network.sparse:
-            return full_softmax(states, network.vectors, target)
-        return sampled_softmax(states, network.embed(target), network.embed(samples), target, samples, log_q)
+            return full_softmax(states, network.vectors, target, weight=weight)
+        positive, other = network.embed(target), network.embed(samples)
+        return sampled_softmax(states, positive, other, target, samples, log_q, weight=weight)
 
-    asked = valid.questions("next") if valid is not None and len(valid.sequences()) else None
+    questions = valid.questions("next") if valid is not None and len(valid.sequences()) else None
     judge = None
-    if asked is not None:
-        judge = Judge(model, asked, most=options.questions, seed=seed, part=lambda n: distributed.bounds(np.ones(n)))
+    if questions is not None:
+        judge = Judge(
+            model, questions, most=options.questions, seed=seed, part=lambda n: distributed.bounds(np.ones(n))
+        )
     return train(
         network, batches, loss, optimisers=network.optimisers(options.lr), epochs=options.epochs, seed=seed,
         valid=None if judge is None else lambda: distributed.mean(judge.gains()),

@@ -46,12 +46,13 @@ class NextItem:
     Attributes
     ----------
     known : the training log's items and their counts. network : knows the items with a count, in order of their code.
-    length : events of a history that are read.
+    length : events of a history that are read. interests : vectors of a state, side by side.
     """
 
     known: Known
     network: Network
     length: int
+    interests: int = 1
 
     @property
     def rows(self) -> np.ndarray:
@@ -72,14 +73,17 @@ class NextItem:
 
     @torch.no_grad()
     def states(self, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
-        """(float32[n, d], bool[n]: whether the history holds a known item; zeros where not)."""
+        """(float32[n, d], with several interests [n, K, d]; bool[n]: whether the history holds a known item).
+
+        Zeros where it does not.
+        """
         places, offsets = histories.last(self.length).flat()
         row = self.rows_of(histories.vocabularies["item"], np.asarray(histories.item)[places])
         group = np.cumsum(np.asarray(histories.starts)[places])
         there = row >= 0
         row, group, offsets = row[there], group[there], np.append(0, np.cumsum(there))[offsets]
         lengths = np.diff(offsets)
-        found = np.zeros((len(histories), self.network.vectors.shape[1]), np.float32)
+        found = np.zeros((len(histories), self.interests * self.network.vectors.shape[1]), np.float32)
         asked = np.flatnonzero(lengths)
         self.network.eval()
         for part in bucket_batches(lengths[asked], tokens=TOKENS):
@@ -89,6 +93,8 @@ class NextItem:
             spans = torch.from_numpy(ends)
             states = self.network(torch.from_numpy(row[picked]), spans, number)
             found[which] = last_states(states, spans, number).float().cpu().numpy()
+        if self.interests > 1:
+            found = found.reshape(len(found), self.interests, -1)
         return found, lengths > 0
 
     def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:

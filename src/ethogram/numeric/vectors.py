@@ -2,6 +2,7 @@
 
     score(u, i) = s_u . e_i
 
+A state may be several vectors, of which the one that likes an item best answers for it: max over k of s_uk . e_i.
 Who has no vector (a stranger whose history holds nothing known) is answered by popularity, log(count_i / sum of
 counts). A candidate that training never met gets less than every other can have, -|s_u| max |e|, so that scores stay
 finite and do not depend on which other candidates are judged.
@@ -35,7 +36,7 @@ class Vectors(Protocol):
         ...
 
     def states(self, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
-        """(float32[n, d], bool[n]: whether anything is known; zeros where not)."""
+        """(float32[n, d] or [n, K, d], bool[n]: whether anything is known; zeros where not)."""
         ...
 
 
@@ -43,13 +44,17 @@ def score(model: Vectors, histories: Histories, candidates: Candidates) -> np.nd
     """float32 in the shape of the candidates; see the module."""
     n, vectors, counts = len(histories), model.vectors, model.known.counts
     states, known = model.states(histories)
-    lowest = np.linalg.norm(states, axis=1) * np.linalg.norm(vectors, axis=1).max(initial=0) * np.float32(-1.00001)
+    lowest = (
+        np.linalg.norm(states, axis=-1).reshape(n, -1).max(1, initial=0)
+        * np.linalg.norm(vectors, axis=1).max(initial=0)
+        * np.float32(-1.00001)
+    )
     share = np.log(np.maximum(counts, 0.5) / max(counts.sum(), 1)).astype(np.float32)
     prior, rarest = share[counts > 0], share.min(initial=0)
     row = model.known.rows_in(candidates.vocabulary)[candidates.items]
     met = row >= 0
     if candidates.shared:
-        found = states @ vectors[row].T
+        found = products(states, vectors[row])
         found[:, ~met] = lowest[:, None]
         found[~known] = np.where(met, prior[row], rarest)
         return found
@@ -58,11 +63,25 @@ def score(model: Vectors, histories: Histories, candidates: Candidates) -> np.nd
     found = np.empty(len(row), np.float32)
     for at in range(0, len(row), PAIRS):
         piece = slice(at, at + PAIRS)
-        np.einsum("td,td->t", states[owner[piece]], vectors[row[piece]], out=found[piece])
+        mine, asked = states[owner[piece]], vectors[row[piece]]
+        if states.ndim == 2:
+            np.einsum("td,td->t", mine, asked, out=found[piece])
+        else:
+            found[piece] = np.einsum("tkd,td->tk", mine, asked).max(1)
     found[~met] = lowest[owner[~met]]
     nobody = ~known[owner]
     found[nobody] = np.where(met, prior[row], rarest)[nobody]
     return candidates.shape(found, n)
+
+
+def products(states: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """float32[n, M] of states [n, d] with items [M, d]; of several vectors [n, K, d] the largest."""
+    if states.ndim == 2:
+        return states @ vectors.T
+    found = states[:, 0] @ vectors.T
+    for k in range(1, states.shape[1]):
+        np.maximum(found, states[:, k] @ vectors.T, out=found)
+    return found
 
 
 class Judge:
@@ -100,7 +119,7 @@ class Judge:
         """NDCG@k of each question that is judged here."""
         vectors, gains = self.model.vectors, [np.zeros(0)]
         for rows, asking in self.histories.blocks(max(1, SCORES // max(len(vectors), 1))):
-            scores = self.model.states(asking)[0] @ vectors.T
+            scores = products(self.model.states(asking)[0], vectors)
             first, last = self.offsets[rows.start], self.offsets[rows.stop]
             spans = self.offsets[rows.start : rows.stop + 1] - first
             standing = stand(scores, self.targets[first:last], spans, self.past.rows(rows))

@@ -115,8 +115,9 @@ def theory(bench: Any) -> Laws:
         Law("overlap of losses inside users less as many from everybody, BPR", lambda b: inside(b, "bpr"), "<", 0),
         Law("the same, BCE", lambda b: inside(b, "bce"), "<", 0),
         Law("overlap of losses over everybody, BPR less BCE", lambda b: over(b, "bpr") - over(b, "bce"), ">", 0),
-        Law("fall of recall@20 from noise 0 to 0.6, plain, penalty of pld / pld", lambda b: falls(b), ">=", 3),
-        Law("the same of plain with its own penalty", lambda b: falls(b, "plain"), ">=", 3),
+        Law("fall of recall@20 from noise 0 to 0.6, plain with the penalty of pld less 3 times that of pld",
+            lambda b: falls(b, "plain, penalty of pld"), ">=", 0),
+        Law("the same of plain with its own penalty", lambda b: falls(b, "plain"), ">=", 0),
         Law("CPU of an epoch with pools of five over plain", lambda b: overhead(b), "<=", 3),
     )  # fmt: skip
 
@@ -165,21 +166,21 @@ def over(bench: Any, loss: str) -> float:
     return float(_overlap(bench.quick, loss).whole)
 
 
-def falls(bench: Any, other: str = "plain, penalty of pld") -> float:
-    """Lost recall of the other training over that of ours; both from their mean over the seeds."""
+def falls(bench: Any, other: str) -> float:
+    """Lost recall of the other training less three times that of ours (a gain counts as no loss); seeds averaged."""
     lost = []
     for name in (other, "pld"):
-        made = arms(mf)[name]
         levels = []
         for noise in (0.0, 0.6):
-            cut = noisy(noise, small=bench.quick).log.split("leave-last-out")
-            built = bench.build(made, {"epochs": 7}) if bench.quick else made
-            asked = {"task": "next", "ks": (5, 10, 20), "exclude_seen": True, "which": None}
-            seeds = 1 if bench.quick else 3
-            runs = [bench.run(built, cut, seed=s, label=name, data=f"noise {noise}", **asked) for s in range(seeds)]
+            where = f"noise {noise}"
+            runs = [r for arm, data, _, r in bench.records if (arm, data) == (name, where)]
+            if not runs:  # only in a quick run, which has no such grid
+                cut = noisy(noise, small=bench.quick).log.split("leave-last-out")
+                built = bench.build(arms(mf)[name], {"epochs": 7})
+                runs = [bench.run(built, cut, label=name, data=where, task="next", exclude_seen=True)]
             levels.append(np.mean([r.metrics["recall@20"] for r in runs]))
         lost.append(levels[0] - levels[1])
-    return float(lost[0] / max(lost[1], 1e-9))
+    return float(lost[0] - 3 * max(lost[1], 0.0))
 
 
 def overhead(bench: Any) -> float:

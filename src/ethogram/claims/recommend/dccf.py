@@ -1,0 +1,155 @@
+"""What is claimed of `dccf`, and how it is measured.
+
+MovieLens-100K, ratings of 4 and more, each user's dealt 70/10/20 at random, so that simultaneous ratings do not matter;
+random edges are planted in training only. "Random edges" is the same encoder without the learned views whose contrast
+drops edges at random (SGL), "no views" the sum-form of LightGCN; `lightgcn` of this package stands beside them. The
+whole catalogue is ranked, seen items are left out, ties of score get mid-ranks; penalties and weights of the contrast
+were chosen on validation.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ethogram.claims import Gap, Grid, Law, Laws, claim
+from ethogram.claims.recommend.accidents import log, noisy
+from ethogram.claims.recommend.floors import FLOORS, TIES, stored_order
+from ethogram.claims.recommend.icsrec import GAMES, some
+
+SETTINGS = {"epochs": 20, "patience": 3, "prototypes": 32, "lr": 5e-3, "regularisation": 0.1}
+OFF = {"intent": False, "masks": False}
+PLAIN = {"regularisation": 0.03}
+LIGHTGCN = {"factors": 32, "layers": 2, "epochs": 40, "patience": 5, "lr": 5e-3, "regularisation": 1e-3}
+QUICK = {"epochs": 1, "questions": 48, "iterations": 2}
+NOISE = (0.1, 0.2, 0.3)
+
+
+def arms() -> dict[str, Any]:
+    def made(**options: Any) -> Any:
+        return ("dccf", {**SETTINGS, **options})
+
+    return {
+        "dccf": made(),
+        "random edges": made(**OFF, **PLAIN, augment="random", weight=0.1),
+        "no views": made(**OFF, **PLAIN, augment="none"),
+        "LightGCN": ("lightgcn", LIGHTGCN),
+    }
+
+
+@claim("dccf", "Beats LightGCN, and each of its parts adds")
+def quality(bench: Any) -> list[Grid]:
+    own = {
+        "without intents": ("dccf", {**SETTINGS, "intent": False}),
+        "without masks": ("dccf", {**SETTINGS, "masks": False}),
+        "without contrast": ("dccf", {**SETTINGS, "augment": "none"}),
+        "dccf, folded in": ("dccf", {**SETTINGS, "fold_in": "always"}),
+    }
+    holds = [Gap("dccf", other) >= 0 for other in ("LightGCN", "no views", "random edges")]
+    parts = [Gap("dccf", other) >= 0 for other in ("without intents", "without masks", "without contrast")]
+    how = {"metric": "recall@20", "protocol": "leave-last-out", "quick": QUICK, "exclude_seen": True}
+    kernel = [Gap("dccf", "transition kernel") >= 0]
+    main = Grid(arms=arms() | FLOORS, ablations=own, data=[("ml_100k, dealt", log(0.0))], holds=holds + parts, **how)
+    if bench.quick:
+        return [main]
+    noisier = [(f"noise {n}", log(n)) for n in NOISE]
+    in_time = [("amazon_games, a quarter", some("amazon_games", GAMES)), "ml_100k", (TIES, stored_order)]
+    return [
+        main,
+        Grid(arms=arms() | FLOORS, data=noisier, seeds=1, holds=[Gap("dccf", "random edges") >= 0], **how),
+        Grid(arms=arms() | FLOORS, data=in_time, seeds=1, holds=holds + kernel, **how),
+    ]
+
+
+@claim("dccf", "Finds planted intents, notices random edges, and loses less by them")
+def known(bench: Any) -> Laws:
+    return Laws(
+        Law("normalised mutual information of the users' largest intent with the planted one",
+            lambda b: information(b.quick)[0], ">", 0.3),
+        Law("the same less that of k-means of LightGCN's vectors",
+            lambda b: information(b.quick)[0] - information(b.quick)[1], ">", 0),
+        Law("trust in true edges less that in planted ones, noise 0.15", lambda b: trusted(b.quick)[0], ">", 0),
+        Law("AUC of trust as a detector of planted edges", lambda b: trusted(b.quick)[1], ">=", 0.65),
+        Law("recall@20 trained without the least trusted 13% of the edges, less trained with them",
+            lambda b: pruned(b.quick), ">=", 0),
+        Law("fall of recall@20 from noise 0 to 0.3, dccf less random edges", lambda b: falls(b), "<", 0),
+    )  # fmt: skip
+
+
+@cache
+def information(quick: bool, kinds: int = 8) -> tuple[float, float]:
+    """(of dccf's mixtures with as many prototypes as there are intents, of LightGCN's vectors), one task a user."""
+    from ethogram import data
+    from ethogram.evaluate.partition import normalised_information
+    from ethogram.numeric.kmeans import kmeans
+    from ethogram.system import system
+
+    how = {"users": 150 if quick else 2_000, "intents": kinds, "tasks": 1, "steps": (6, 12), "items": 400}
+    events, truth = data.load("intents", **how), data.truth("intents", **how)["events"].to_pydict()
+    user, first = np.unique(np.array(truth["user"]), return_index=True)
+    intent = dict(zip(user.tolist(), np.array(truth["intent"])[first].tolist(), strict=True))
+    epochs = {"epochs": 1 if quick else 20}
+    ours = system("dccf", **{**SETTINGS, "prototypes": kinds, **epochs}).fit(events, seed=0)
+    told = ours.intents().to_pydict()
+    planted = [intent[u] for u in told["user"]]
+    plain = system("lightgcn", **{**LIGHTGCN, **epochs}).fit(events, seed=0).fitted.model
+    cluster = kmeans(plain.users, kinds, seed=0)[1]
+    theirs = [intent[u] for u in plain.known.users.ids.to_pylist()]
+    return normalised_information(told["intent"], planted), normalised_information(cluster, theirs)
+
+
+@cache
+def _noisy(quick: bool) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+    """(the split with 15% random edges, dccf fitted on it, trust of each pair, which are random)."""
+    from ethogram.system import system
+
+    made = noisy(0.15, small=quick)
+    cut = made.log.split("leave-last-out")
+    built = system("dccf", **{**SETTINGS, **({"epochs": 1} if quick else {})}).fit(cut.train, cut.valid, seed=0)
+    strays = set(zip(*(made.accidents[n].to_pylist() for n in ("user", "item")), strict=True))
+    rows = built.trust().to_pydict()
+    stray = np.array([pair in strays for pair in zip(rows["user"], rows["item"], strict=True)])
+    return cut, built, np.array(rows["trust"]), stray
+
+
+@cache
+def trusted(quick: bool) -> tuple[float, float]:
+    """(mean trust of true edges less planted ones, AUC)."""
+    _, _, trust, stray = _noisy(quick)
+    rank = np.argsort(np.argsort(trust, kind="stable"), kind="stable") + 1.0
+    n = int((~stray).sum())
+    auc = (rank[~stray].sum() - n * (n + 1) / 2) / max(n * int(stray.sum()), 1)
+    return float(trust[~stray].mean() - trust[stray].mean()), float(auc)
+
+
+def pruned(quick: bool, share: float = 0.13) -> float:
+    """Recall trained again without the edges of least trust, less that trained with all."""
+    import pyarrow as pa
+
+    from ethogram.evaluate.protocol import evaluate
+    from ethogram.log import Log
+    from ethogram.system import system
+
+    cut, built, trust, _ = _noisy(quick)
+    pairs = built.trust().to_pydict()
+    low = trust <= np.quantile(trust, share)
+    gone = {p for p, bad in zip(zip(pairs["user"], pairs["item"], strict=True), low, strict=True) if bad}
+    rows = [r for r in cut.train.frame().collect().to_arrow().to_pylist() if (r["user"], r["item"]) not in gone]
+    table = pa.table({n: [r[n] for r in rows] for n in ("user", "item", "order")})
+    fresh = system("dccf", **{**SETTINGS, **({"epochs": 1} if quick else {})}).fit(Log.open(table), cut.valid, seed=0)
+    found = [evaluate(s, cut, ks=(20,), exclude_seen=True, bootstrap=2).metrics["recall@20"] for s in (fresh, built)]
+    return float(found[0] - found[1])
+
+
+def falls(bench: Any) -> float:
+    """Lost recall of ours less that of random edges, at the first seed."""
+    lost = []
+    for name in ("dccf", "random edges"):
+        runs = {data: r for arm, data, seed, r in bench.records if arm == name and seed == 0}
+        first, last = runs.get("ml_100k, dealt", runs.get("quick")), runs.get(f"noise {NOISE[-1]}", runs.get("quick"))
+        assert first is not None
+        assert last is not None
+        lost.append(first.metrics["recall@20"] - last.metrics["recall@20"])
+    return float(lost[0] - lost[1])
