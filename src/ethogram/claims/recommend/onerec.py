@@ -111,7 +111,9 @@ def sasrec(quick: bool) -> Any:
 ARMS: dict[str, Any] = {
     "written": base,
     "aligned": aligned,
-    "aligned once": lambda quick: aligned(quick, rounds=1, share=3 * ALIGN["share"], steps=3 * (TINY if quick else ALIGN)["steps"]),
+    "aligned once": lambda quick: aligned(
+        quick, rounds=1, share=3 * ALIGN["share"], steps=3 * (TINY if quick else ALIGN)["steps"]
+    ),
     "random pairs": lambda quick: aligned(quick, pairs="random"),
     "few judged": lambda quick: aligned(quick, few=True),
     "share 0.25%": lambda quick: aligned(quick, share=0.0025),
@@ -125,14 +127,14 @@ ARMS: dict[str, Any] = {
 
 @cache
 def cascade(quick: bool) -> np.ndarray:
-    """SASRec's 50, ranked with ALS beside it, less a penalty for each earlier item of the topic; tuned by the truth."""
+    """SASRec's 50, ranked with BPR beside it, less a penalty for each earlier item of the topic; tuned by the truth."""
     from ethogram.log import Candidates
     from ethogram.system import system
 
     made, cut, asked, _ = world(quick)
     every = Candidates.of(np.arange(made.items).tolist())
     retrieved = np.asarray(sasrec(quick).score(asked, every), float)
-    ranked = np.asarray(system("als", factors=16).fit(cut.train, seed=0).score(asked, every), float)
+    ranked = np.asarray(system("bpr_mf", factors=16, epochs=1 if quick else 30).fit(cut.train, seed=0).score(asked, every), float)
 
     def even(x: np.ndarray) -> np.ndarray:
         return np.asarray((x - x.mean(1, keepdims=True)) / (x.std(1, keepdims=True) + 1e-12))

@@ -60,38 +60,49 @@ def align(
     draw : (pasts, seed) -> lists int64[n, lists, m] that the model writes now. steps : of each round.
     pairs : ``reward`` (best against worst), or ``random``, which is the control.
     """
-    told, first = [], copy.deepcopy(model).eval()
-    for number in range(rounds):
-        rng = np.random.default_rng([seed, number])
-        chosen = np.sort(rng.choice(len(past), max(2, round(share * len(past))), replace=False))
-        asked = past[chosen]
-        written = draw(asked, int(rng.integers(2**31)))
-        value = judge.judge(asked, written, model.shape.length)[:, :, TOWERS.index(tower)]
-        ranks = rng.permuted(np.tile(np.arange(lists), (len(asked), 1)), axis=1) if pairs == "random" else value
-        here = np.arange(len(asked))
-        best, worst = written[here, ranks.argmax(1)], written[here, ranks.argmin(1)]
-        held = copy.deepcopy(model).eval()
-        with torch.no_grad():
-            before = [_each(held, codes, asked, side) for side in (best, worst)]
-        optimiser = torch.optim.Adam(model.parameters(), lr)
-        model.train()
-        total = 0.0
-        for _ in range(steps):
-            part = np.sort(rng.choice(len(asked), min(PAIRS, len(asked)), replace=False))
-            gap = [log_likelihood(model, codes, asked[part], side[part]) - b[part]
-                   for side, b in zip((best, worst), before, strict=True)]  # fmt: skip
-            loss = ntp(rng) - weight * F.logsigmoid(beta * (gap[0] - gap[1])).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            total += float(loss.detach())
-        model.eval()
-        with torch.no_grad():
-            now, then = _each(model, codes, asked, best), _each(first, codes, asked, best)
-        told.append(Round(float(value.mean()), float(value.max(1).mean()), float(value.min(1).mean()),
-                          total / max(steps, 1), float((now - then).mean())))  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # dropout draws from torch's own generator
+        told, first = [], copy.deepcopy(model).eval()
+        for number in range(rounds):
+            rng = np.random.default_rng([seed, number])
+            chosen = np.sort(rng.choice(len(past), max(2, round(share * len(past))), replace=False))
+            asked = past[chosen]
+            written = draw(asked, int(rng.integers(2**31)))
+            value = judge.judge(asked, written, model.shape.length)[:, :, TOWERS.index(tower)]
+            ranks = rng.permuted(np.tile(np.arange(lists), (len(asked), 1)), axis=1) if pairs == "random" else value
+            here = np.arange(len(asked))
+            sides = written[here, ranks.argmax(1)], written[here, ranks.argmin(1)]
+            loss = _round(model, codes, asked, sides, ntp, rng, steps=steps, weight=weight, beta=beta, lr=lr)
+            with torch.no_grad():
+                kl = float((_each(model, codes, asked, sides[0]) - _each(first, codes, asked, sides[0])).mean())
+            told.append(Round(float(value.mean()), float(value.max(1).mean()), float(value.min(1).mean()), loss, kl))
     return told
+
+
+def _round(
+    model: EncoderDecoder, codes: np.ndarray, asked: Past, sides: tuple[np.ndarray, np.ndarray],
+    ntp: Callable[[np.random.Generator], Tensor], rng: np.random.Generator, *, steps: int, weight: float, beta: float,
+    lr: float,
+) -> float:  # fmt: skip
+    """Train on the best and the worst lists; the mean loss."""
+    with torch.no_grad():  # the reference is the model as it is now
+        before = [_each(model.eval(), codes, asked, side) for side in sides]
+    optimiser, total = torch.optim.Adam(model.parameters(), lr, fused=True), 0.0
+    model.train()
+    for _ in range(steps):
+        part = np.sort(rng.choice(len(asked), min(PAIRS, len(asked)), replace=False))
+        best, worst = (
+            log_likelihood(model, codes, asked[part], side[part]) - told[part]
+            for side, told in zip(sides, before, strict=True)
+        )
+        loss = ntp(rng) - weight * F.logsigmoid(beta * (best - worst)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        total += float(loss.detach())
+    model.eval()
+    return total / max(steps, 1)
 
 
 def _each(model: EncoderDecoder, codes: np.ndarray, past: Past, lists: np.ndarray) -> Tensor:
