@@ -94,6 +94,16 @@ def test_what_falls_out_is_told(open_new: Callable[..., Store]) -> None:
     assert store.user("ann").count == 7
 
 
+def test_a_ring_that_is_cut_to_a_smaller_keep_has_moved(open_new: Callable[..., Store]) -> None:
+    large = open_new(keep=3)
+    before = large.append([event(str(n), time=10 + n) for n in range(3)]).moved["ann"].after
+    large.close()
+    small = open_new(again=large, keep=2)
+    moved = small.append([event("late", time=0)]).moved["ann"]
+    assert (ids(moved.added), ids(moved.expired)) == ([], ["0"])
+    assert moved.before == before < moved.after == small.user("ann").revision
+
+
 def test_last_n_of_a_ring(store: Store) -> None:
     store.append([event(f"{u}{n}", u, n) for n in range(9) for u in ("ann", "bob", "cem")])
     for user in ("ann", "bob", "cem"):

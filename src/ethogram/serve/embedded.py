@@ -115,7 +115,7 @@ class Embedded:
                         expired.append(unpacked(seq, cursor.value()))
                     cursor.delete()
             length = self.keep
-        after = max(added) + 1 if added else before
+        after = new[-1][0].seq + 1 if added or expired else before
         head = USER.pack(after, count, length)
         transaction.put(user, head + msgspec.msgpack.encode((new[0][0].entry.user, counters)), db=db["users"])
         if not added and not expired:

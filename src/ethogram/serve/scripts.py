@@ -77,10 +77,8 @@ for _, user in ipairs(places) do
       if new[out[j]] then new[out[j]] = nil else expired[#expired + 1] = out[j] end
     end
   end
-  for _, at in pairs(new) do
-    added[#added + 1] = at
-    if at >= after then after = at + 1 end
-  end
+  for _, at in pairs(new) do added[#added + 1] = at end
+  if #added > 0 or #expired > 0 then after = touched[user][#touched[user]][1] + 1 end
   redis.call('HSET', key, 'r', text(after), 'u', ARGV[touched[user][1][2] + 6])
   redis.call('ZADD', p .. 'people', 0, user)
   if #added > 0 or #expired > 0 then moved[#moved + 1] = {touched[user][1][1], before, after, added, expired} end
