@@ -139,7 +139,7 @@ class Service:
     async def recommend(self, body: bytes) -> wire.Answer:
         """Choose items for a request."""
         asked = decoded(_recommend, body)
-        among = [parse.text(i) or "" for i in asked.among or ()]
+        among = parse.ids(asked.among or (), "$.among")
         if asked.k > self.limits.k:
             raise Refused("invalid", f"k is {asked.k:,}.", "$.k", f"at most {self.limits.k:,}")
         if len(among) > self.limits.candidates:
