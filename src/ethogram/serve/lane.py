@@ -37,8 +37,8 @@ class Lane(Generic[_A, _R]):
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    async def ask(self, what: _A) -> _R:
-        """The answer of `work`.
+    def check(self) -> None:
+        """Refuse at once, before any work, what would be refused anyway.
 
         Raises
         ------
@@ -47,6 +47,16 @@ class Lane(Generic[_A, _R]):
         """
         if self.depth >= self.waiting:
             raise Refused("overloaded", f"{self.depth} requests wait already.", right="try again", after=1.0)
+
+    async def ask(self, what: _A) -> _R:
+        """The answer of `work`.
+
+        Raises
+        ------
+        Refused
+            Too many wait already.
+        """
+        self.check()
         if self._thread is None:
             self._start()
         loop = asyncio.get_running_loop()

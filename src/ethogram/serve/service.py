@@ -73,6 +73,7 @@ class Service:
             Something is wrong with the batch, and nothing is stored; or ids are taken by other content (conflict),
             and the outcomes say which events were stored.
         """
+        self.writing.check()
         entries = parse.events(body, self.limits)
         found = await self.writing.ask((entries, True))
         self._read_on()
@@ -121,6 +122,7 @@ class Service:
 
     async def rank(self, body: bytes) -> wire.Answer:
         """Judge the candidates of a request."""
+        self.scoring.check()
         asked = decoded(_rank, body)
         if len(asked.candidates) > self.limits.candidates:
             raise Refused(
@@ -138,6 +140,7 @@ class Service:
 
     async def recommend(self, body: bytes) -> wire.Answer:
         """Choose items for a request."""
+        self.scoring.check()
         asked = decoded(_recommend, body)
         among = parse.ids(asked.among or (), "$.among")
         if asked.k > self.limits.k:
