@@ -286,10 +286,14 @@ SOAKED = (
 )
 
 
+def flags() -> list[str]:
+    """What `python -m benchmarks` was asked with: quick, soak."""
+    return os.environ.get("ETHOGRAM_BENCH", "").split(",")
+
+
 def cases() -> Iterable[Any]:
     """The harness' form."""
-    flags = os.environ.get("ETHOGRAM_BENCH", "").split(",")
-    size = QUICK if "quick" in flags else FULL
+    size = QUICK if "quick" in flags() else FULL
     yield Race("serve_requests", "The service under load, one core, open loop", lambda: requests(size), GOALS)
-    if "soak" in flags:
+    if "soak" in flags():
         yield Race("serve_soak", "Ten minutes at half of what one core can do", lambda: soak(size), SOAKED)
