@@ -3,13 +3,15 @@
     python -m tests.serve.killed lmdb:PATH FIRST COUNT      the process: prints each id that was acknowledged
     python -m tests.serve.killed --events 50000 --kills 20  the whole trial, on both stores
 
-The writer is one process with several threads, so that kills hit shared commits, and with two writers ("replicas") on
-one store. Every event is sent until it is acknowledged, also after a kill, as a client with retries does.
+The writer is one process with several threads, so that kills hit shared commits; or two ("replicas") on one store. On
+Redis every other kill hits the server, which is started again. Every event is sent until it is acknowledged, also after
+a kill, as a client with retries does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,12 +22,16 @@ from typing import NamedTuple
 
 import numpy as np
 from tests.serve.hashing import hashing
+from tests.serve.redis_server import RedisServer
 
+from ethogram.errors import StoreError
 from ethogram.serve.derived import Derived
 from ethogram.serve.opening import open_store
 from ethogram.serve.state import Entry
 
 USERS, KEEP, BATCH, THREADS = 40, 64, 8, 3
+WRONG = 3
+"""Exit status of a writer that met what must not happen."""
 
 
 class Verdict(NamedTuple):
@@ -63,13 +69,19 @@ def write(location: str, numbers: list[int], keep: int = KEEP) -> None:
                     return
                 part = parts.pop(0)
             entries = [event(n) for n in part]
-            done = store.append(entries)
-            assert set(done.outcomes) <= {"accepted", "duplicate"}
-            with out:
-                sys.stdout.write("".join(f"{n}\n" for n in part))
-                sys.stdout.flush()
-            derived.follow(done.moved)
-            derived.read([entries[0].user])  # so that there are tables to follow
+            try:
+                done = store.append(entries)
+                if not set(done.outcomes) <= {"accepted", "duplicate"}:
+                    os._exit(WRONG)
+                with out:
+                    sys.stdout.write("".join(f"{n}\n" for n in part))
+                    sys.stdout.flush()
+                derived.follow(done.moved)
+                derived.read([entries[0].user])  # so that there are tables to follow
+            except StoreError:  # the server was killed
+                return
+            except BaseException:
+                os._exit(WRONG)
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
@@ -79,8 +91,11 @@ def write(location: str, numbers: list[int], keep: int = KEEP) -> None:
     store.close()
 
 
-def trial(location: str, events: int, kills: int, writers: int = 1, seed: int = 0, pause: float = 0.3) -> Verdict:
-    """Kill the writers at random moments until all events are acknowledged; then look into the store."""
+def trial(
+    location: str, events: int, kills: int, writers: int = 1, seed: int = 0, pause: float = 0.3,
+    server: RedisServer | None = None,
+) -> Verdict:  # fmt: skip
+    """Kill the writers, and the server in turn, at random moments until all events are acknowledged; then look."""
     rng, told, done = np.random.default_rng(seed), set[int](), 0
     while len(told) < events:
         left = [n for n in range(events) if n not in told]
@@ -98,16 +113,21 @@ def trial(location: str, events: int, kills: int, writers: int = 1, seed: int = 
             victim = lives[int(rng.integers(writers))]
             if victim.poll() is None:
                 done += 1
-            victim.kill()
+                if server is not None and done % 2 == 0:
+                    server.kill()  # writers end with an error
+                    server.start()
+                else:
+                    victim.kill()
         for life, reader in zip(lives, readers, strict=True):
             reader.join()
-            life.wait()
+            assert life.wait() != WRONG
     return _judged(location, told, done)
 
 
 def _started(location: str, numbers: list[int]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.serve.killed", location]
-    life = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    life = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
     assert life.stdin is not None
     life.stdin.write(" ".join(map(str, numbers)))
     life.stdin.close()
@@ -154,19 +174,19 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("lmdb", "redis"))
+    parser.add_argument("--writers", type=int)
     asked = parser.parse_args()
     if asked.location:
         write(asked.location, [int(n) for n in sys.stdin.read().split()])
         return
-    from tests.serve.redis_server import RedisServer
-
-    for kind in ("lmdb", "redis"):
-        for writers in (1, 2):
+    for kind in (asked.only,) if asked.only else ("lmdb", "redis"):
+        for writers in (asked.writers,) if asked.writers else (1, 2):
             with tempfile.TemporaryDirectory() as folder:
                 server = RedisServer(Path(folder)) if kind == "redis" else None
                 location = server.url if server else f"lmdb:{folder}/state"
                 begun = time.monotonic()
-                found = trial(location, asked.events, asked.kills, writers, asked.seed)
+                found = trial(location, asked.events, asked.kills, writers, asked.seed, server=server)
                 if server:
                     server.stop()
             print(f"{kind}, {writers} writers: {found}, {time.monotonic() - begun:.0f} s", flush=True)

@@ -117,6 +117,8 @@ def test_a_replica_that_was_killed_goes_on_byte_for_byte(open_new: Callable[...,
         whole.step()
         replica.step(int(rng.integers(1, 60)))
         parts.step(int(rng.integers(1, 60)))
+        if rng.random() < 0.3:
+            parts.keep()
         if rng.random() < 0.7:  # killed: what came after its last snapshot is learned again
             parts = Compensating(store, "parts", model(**options), ask, window=WINDOW, every=7)
     for loop in (parts, replica):

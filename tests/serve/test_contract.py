@@ -190,6 +190,10 @@ def test_more_users_than_a_page(store: Store) -> None:
         Entry("1", "\ud800", None, "view", 0),
         Entry("1", "ann", None, "view", "now"),  # type: ignore[arg-type]
         Entry(1, "ann", None, "view", 0),  # type: ignore[arg-type]
+        Entry("1", "ann", 5, "view", 0),  # type: ignore[arg-type]
+        Entry("1", "ann", None, "view", 1.5),  # type: ignore[arg-type]
+        Entry("1", "ann", None, "view", True, {}),
+        Entry("1", "ann", None, "view", 0, {1: 2}),  # type: ignore[dict-item]
     ],
 )
 def test_what_cannot_be_stored_stores_nothing_of_its_call(store: Store, wrong: Entry) -> None:
@@ -261,6 +265,39 @@ def test_threads_and_replicas_lose_nothing(
     assert max(seen) == 179
 
 
+def test_others_go_on_while_the_forgotten_are_removed(store: Store) -> None:
+    """Compaction replaces the file (LMDB) under readers and writers that do not stop."""
+    stop, told, wrong = threading.Event(), [0, 0, 0], []
+
+    def go_on(number: int) -> None:
+        try:
+            while not stop.is_set():
+                n = told[number]
+                store.append([event(f"{number}.{n}", f"user {number}", n), event(f"x{number}.{n}", "gone", n)])
+                told[number] += 1
+                assert ids(store.user(f"user {number}", 1).ring) == [f"{number}.{n}"]
+                assert sum(k.entry.user == f"user {number}" for k in store.entries()) == told[number]
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=go_on, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    removed = forgotten = 0
+    while removed < 30 and not wrong:
+        forgotten += store.forget("gone")
+        removed += store.compact()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    removed += store.compact()
+    assert removed == forgotten
+    assert sum(1 for _ in store.entries()) == 2 * sum(told) - removed
+    for n in range(3):
+        assert store.user(f"user {n}").count == told[n]
+
+
 # -- anything, in any order -------------------------------------------------------------------------------------------
 
 users = st.sampled_from(["ann", "bob", "🎈", "a\0b"])
@@ -296,9 +333,11 @@ def test_many_sequences_tell_what_dicts_tell(open_new: Callable[..., Store], seq
 def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
     """Do the steps on a store and on the model; all that can be read is equal after each."""
     store, plain = open_new(keep=4), Plain(keep=4)
+    turns = [store, open_new(again=store, keep=4)] if hasattr(store, "_redis") else [store]  # two replicas
     revisions: dict[str, set[int]] = {}
     tables: dict[str, tuple[int, bytes]] = {}
     for number, (what, *asked) in enumerate(sequence):
+        store = turns[number % len(turns)]
         if what == "append":
             entries, ring = asked
             done = store.append(entries, ring=ring)
@@ -324,7 +363,7 @@ def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
             assert store.compact() == plain.compact()
         else:
             store.close()
-            store = open_new(again=store, keep=4)
+            turns[number % len(turns)] = store = open_new(again=store, keep=4)
         assert list(store.entries()) == plain.entries()
         assert store.watermark() == plain.next - 1
         assert sorted(store.users()) == sorted(plain.rings)
@@ -336,4 +375,5 @@ def agree(open_new: Callable[..., Store], sequence: list[Any]) -> None:
             assert (found.revision > 0) == bool(found.ring)
             made = tables.get(user, (-1, b""))
             assert store.derived("v", [user]) == [made[1] if made[0] == found.revision else None]
-    store.close()
+    for store in turns:
+        store.close()

@@ -194,6 +194,31 @@ def test_forgotten_bytes_leave_the_file(tmp_path: Path) -> None:
     store.close()
 
 
+WAITS = """
+import sys
+from ethogram.serve.embedded import Embedded
+store = Embedded(sys.argv[1])
+print(1, flush=True)
+input()
+"""
+
+
+def test_they_leave_it_later_where_another_process_had_it_open(tmp_path: Path) -> None:
+    store = Embedded(tmp_path)
+    store.append([Entry(f"e{n}", "ann", "song", "view", n, {"secret": f"TELLTALE{n}"}) for n in range(50)])
+    store.forget("ann")
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", WAITS, str(tmp_path)], text=True, stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "1\n"
+        assert store.compact() == 50
+        assert b"TELLTALE" in (tmp_path / "ledger" / "data.mdb").read_bytes()
+        other.communicate("\n")
+    assert store.compact() == 0
+    assert b"TELLTALE" not in (tmp_path / "ledger" / "data.mdb").read_bytes()
+    store.close()
+
+
 OTHER = """
 import sys
 from ethogram.serve.embedded import Embedded

@@ -38,12 +38,13 @@ COMMANDS = {
 }
 GROUPS = {
     "log": (
-        "Import, describe, convert and append to behaviour logs.",
+        "Import, describe, convert, append to and export behaviour logs.",
         {
             "import": "Read a file or folder of events into a log directory.",
             "describe": "Say what is in a log.",
             "convert": "Write a log as Parquet or CSV.",
             "append": "Add events to a log directory.",
+            "export": "Write what a service stored as a log.",
         },
     ),
     "data": (

@@ -1,4 +1,4 @@
-"""``ethogram log``: import, describe, convert, append."""
+"""``ethogram log``: import, describe, convert, append, export."""
 
 from __future__ import annotations
 
@@ -85,3 +85,30 @@ def append_(log: Path, source: str, /, *, json: Json = None, reading: Reading | 
     if sum(after.events.quarantined.values()) > sum(before.events.quarantined.values()):
         told(after, say)
     say.result({"path": str(log), "added": added, **after.describe()})
+
+
+def export_(store: str, out: Path, /, *, attribution: str = "30m", json: Json = None) -> None:
+    """Write what a service stored as a log: events, and what was shown with the answers that came.
+
+    Parameters
+    ----------
+    store
+        The service's store: lmdb:PATH or redis://HOST:PORT/NUMBER; the service may go on running.
+    out
+        The folder to write; the next export into it goes on where this one ends.
+    attribution
+        Time within which an event answers what was shown, such as 30m or 2h.
+    """
+    from ethogram.log.condition import duration
+    from ethogram.serve.export import export
+    from ethogram.serve.opening import open_store
+
+    say = Output(json)
+    window = duration(attribution)
+    held = open_store(store)
+    try:
+        done = export(held, out, window=window)
+    finally:
+        held.close()
+    say.line(f"{done.events:,} events and {done.slates:,} answered lists written to {out}; {done.open:,} still wait")
+    say.result({"events": done.events, "slates": done.slates, "place": done.place, "open": done.open})

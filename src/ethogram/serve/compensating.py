@@ -12,21 +12,24 @@ behind which it goes on. The first one is taken where a replica first begins, so
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ethogram.errors import NotFitted, OptionError, StateError
+from ethogram.errors import NotFitted, OptionError, StateError, StoreError
 from ethogram.log.histories import Questions
+from ethogram.serve.behaviour import parted
 from ethogram.serve.joining import Joiner, Slate
 from ethogram.serve.state import Entry, Store
 
 BLOCK = 8
 """Decisions that are revealed together."""
-EVERY = 512
-"""Decisions after which a snapshot is written."""
+EVERY = 4_096
+"""Decisions after which a snapshot is written, in a thread of its own: compressing a large memory takes a while."""
 HISTORY = 1_024
 """Events of a user that the base reads at most, unless it says so."""
 
@@ -79,10 +82,11 @@ class Compensating:
         self._told = {"window": window, "kinds": None if kinds is None else sorted(kinds), "block": block}
         self._waiting: list[Slate] = []
         self._since = 0
+        self._writing: threading.Thread | None = None
         self.place = store.watermark()
         self._kept = store.fact(self._fact)
         if self._kept is None:
-            self._kept = self._snapshot()
+            self._kept = _packed(*self._now())
             if not store.settle(self._fact, self._kept, expected=None):
                 self._kept = store.fact(self._fact)
         if self._kept is not None:
@@ -98,8 +102,10 @@ class Compensating:
             while len(self._waiting) >= self.block:
                 self._reveal(self._waiting[: self.block])
                 del self._waiting[: self.block]
-            if self._since >= self.every:
-                self.keep()
+            if self._since >= self.every and not (self._writing and self._writing.is_alive()):
+                self._since = 0
+                self._writing = threading.Thread(target=self._tried, args=self._now(), daemon=True)
+                self._writing.start()
             if read == most:
                 break
         return read
@@ -124,21 +130,31 @@ class Compensating:
                 break
         # a clock that went back must not stop the loop, which takes answers in the order of time
         time = entry.time if self.loop.latest is None else max(entry.time, self.loop.latest)
+        plain, labelled = parted(events)
         decision = Entry(entry.id, entry.user, entry.item, entry.kind, time, entry.content)
-        return Asked(decision, events, slate.label)
+        return Asked(decision, plain or labelled, slate.label)
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
     def keep(self) -> bool:
-        """Write a snapshot, unless another replica's lies further ahead; whether it was written."""
-        made = self._snapshot()
+        """Write a snapshot now, unless another's lies further ahead; whether it was written."""
+        if self._writing is not None:
+            self._writing.join()
         self._since = 0
+        return self._written(*self._now())
+
+    def _tried(self, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        with suppress(StoreError):  # the next snapshot tries again; until then a restart learns more of the ledger anew
+            self._written(head, arrays)
+
+    def _written(self, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> bool:
+        made = _packed(head, arrays)
         while True:
             if self.store.settle(self._fact, made, expected=self._kept):
                 self._kept = made
                 return True
             self._kept = self.store.fact(self._fact)
-            if self._kept is not None and _head(self._kept)["place"] >= self.place:
+            if self._kept is not None and _head(self._kept)["place"] >= head["place"]:
                 return False
 
     def state(self) -> dict[str, np.ndarray]:
@@ -146,18 +162,15 @@ class Compensating:
         held = {} if self.loop.memory is None else dict(self.loop.memory.arrays())
         return {**held, "losses": self.loop.losses}
 
-    def _snapshot(self) -> bytes:
-        from safetensors.numpy import save
-
+    def _now(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """(facts, copies of all arrays)."""
         waiting = [(s.kept.seq, s.label.tolist()) for s in self._waiting]
         head = {
             "place": self.place, "revealed": self.loop.revealed, "latest": self.loop.latest, "waiting": waiting,
             **self._told,
         }  # fmt: skip
-        open_ = np.frombuffer(self._joiner.state(), np.uint8)
-        arrays = {f"memory/{n}": np.ascontiguousarray(a) for n, a in self.state().items()} | {"open": open_}
-        text = json.dumps(head).encode()
-        return len(text).to_bytes(8, "big") + text + zlib.compress(save(arrays), 1)
+        arrays = {f"memory/{n}": np.array(a, order="C") for n, a in self.state().items()}
+        return head, arrays | {"open": np.frombuffer(self._joiner.state(), np.uint8)}
 
     def _restore(self, kept: bytes) -> None:
         from safetensors.numpy import load
@@ -183,6 +196,13 @@ class Compensating:
         for seq, label in head["waiting"]:
             for found in self.store.entries(seq - 1, seq):  # none, of who was forgotten
                 self._waiting.append(Slate(found, np.array(label, np.float32)))
+
+
+def _packed(head: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    from safetensors.numpy import save
+
+    text = json.dumps(head).encode()
+    return len(text).to_bytes(8, "big") + text + zlib.compress(save(arrays), 1)
 
 
 def _head(kept: bytes) -> dict[str, Any]:

@@ -49,7 +49,10 @@ class Derived:
         self.store, self.model = store, model
 
     def follow(self, moved: Mapping[str, Moved]) -> int:
-        """Move bytes on after an append; how many users' are of now. Users without bytes are left for `read`."""
+        """Move bytes on after an append; how many users' are of now. Users without bytes are left for `read`.
+
+        The append is durable already: a StoreError here costs a build at the next read, and nothing else.
+        """
         users = list(moved)
         held = self.store.derived(self.model.version, users, [moved[u].before for u in users])
         there = [(u, h) for u, h in zip(users, held, strict=True) if h is not None]

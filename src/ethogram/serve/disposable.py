@@ -10,18 +10,21 @@ import shutil
 import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
 from typing import TypeVar
 
 import lmdb
+import numpy as np
 
 from ethogram.errors import StoreError
+from ethogram.log.journal import replace_text
 from ethogram.serve.encoding import HASH, hashed
-from ethogram.serve.mapped import Mapped, Transaction, synced
+from ethogram.serve.mapped import Mapped, Transaction
 
-HEAD = Struct(">QI")
+HEAD = Struct(">QQ")
 """Revision and checksum before the bytes of a value."""
 CLEAN = "closed"
 DAMAGE = (
@@ -41,8 +44,12 @@ class Disposable:
         if path.exists() and (not mark.exists() or mark.read_text() not in (CLEAN, _boot())):
             shutil.rmtree(path)
         self._kept = self._opened()
-        mark.write_text(_boot())
-        synced(mark)
+        self._mark(_boot())
+
+    def _mark(self, text: str) -> None:
+        mark = self.path / "boot"
+        if not mark.exists() or mark.read_text() != text:
+            replace_text(mark, text)
 
     def _opened(self) -> Mapped:
         def made() -> Mapped:
@@ -66,7 +73,7 @@ class Disposable:
 
     def write(self, version: str, made: Iterable[tuple[bytes, int, bytes]]) -> None:
         """Keep (user, revision, bytes), but never in the place of a later revision."""
-        prefix, values = hashed(version), [(u, r, HEAD.pack(r, zlib.crc32(b)) + b) for u, r, b in made]
+        prefix, values = hashed(version), [(u, r, HEAD.pack(r, _checksum(b)) + b) for u, r, b in made]
 
         def job(kept: Mapped) -> None:
             tables, versions = kept.db["tables"], kept.db["versions"]
@@ -126,12 +133,11 @@ class Disposable:
     def close(self) -> None:
         if self._kept.closed:
             return
-        try:
+        with suppress(OSError, lmdb.Error):  # on a full disk: then it is as if it had been killed
             if self._kept.sole():
-                self._kept.sync()
-                (self.path / "boot").write_text(CLEAN)
-        finally:
-            self._kept.close()
+                self._kept.flush()
+                self._mark(CLEAN)
+        self._kept.close()
 
     def _mended(self, job: Callable[[Mapped], T]) -> T:
         """The job's result; where the environment is damaged, once more with an empty one."""
@@ -141,12 +147,12 @@ class Disposable:
         except StoreError as error:
             if not isinstance(error.__cause__, DAMAGE):
                 raise
-            with self._mending:
+            with self._mending, _told(self.path):
                 if self._kept is used:
                     used.close()
                     shutil.rmtree(self.path, ignore_errors=True)
                     self._kept = self._opened()
-                    (self.path / "boot").write_text(_boot())
+                    self._mark(_boot())
             return job(self._kept)
 
 
@@ -155,7 +161,14 @@ def _value(found: memoryview | None) -> tuple[int, bytes] | None:
         return None
     revision, checksum = HEAD.unpack_from(found)
     value = bytes(found[HEAD.size :])
-    return (revision, value) if zlib.crc32(value) == checksum else None
+    return (revision, value) if _checksum(value) == checksum else None
+
+
+def _checksum(value: bytes) -> int:
+    """Sum of the words of 8 bytes: any one of them that changed is told, in a tenth of the time of a CRC."""
+    words = len(value) // 8
+    total = int(np.frombuffer(value, "<u8", words).sum(dtype=np.uint64)) + zlib.crc32(value[8 * words :])
+    return total & (2**64 - 1)
 
 
 def _deleted(transaction: Transaction, db: object, prefix: bytes, most: int) -> int:
@@ -167,6 +180,14 @@ def _deleted(transaction: Transaction, db: object, prefix: bytes, most: int) -> 
             found = cursor.delete() and bool(cursor.key())
             gone += 1
     return gone
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be made anew: {error}.") from error
 
 
 def _boot() -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import EllipsisType
@@ -29,7 +30,8 @@ from ethogram.serve.state import KEEP, Appended, Entry, Kept, Moved, User
 PAGE = 1_024
 """Lines that are read in one transaction of a scan: a long one would keep old pages from being used again."""
 NAMES = ("entries", "ids", "rings", "users", "tombs", "facts", "marks")
-NEXT = b"next"
+NEXT, WASTE = b"next", b"waste"
+"""Marks: the next place in the ledger, and that deleted bytes may still stand in free pages."""
 USER = struct.Struct(">QQQ")
 """Revision, count and length of the ring, before msgpack of (user, counters)."""
 _counters = msgspec.msgpack.Decoder(tuple[str, dict[str, int]])
@@ -181,23 +183,32 @@ class Embedded:
         """(lines of some places behind one, the last place that was looked at)."""
         found: list[tuple[int, bytes]] = []
         tombs: dict[bytes, int] = {}
-        with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["entries"]) as cursor:
-            at = last
+        with self._ledger.read() as transaction:
+            lines, at = self._lines(transaction, after, last, PAGE)
+            for seq, record in lines:
+                user = bytes(record[:HASH])
+                if user not in tombs:
+                    tomb = transaction.get(user, db=self._ledger.db["tombs"])
+                    tombs[user] = -1 if tomb is None else _number(tomb)
+                if seq > tombs[user]:
+                    found.append((seq, bytes(record[2 * HASH :])))
+        return [unpacked(seq, body) for seq, body in found], at
+
+    def _lines(
+        self, transaction: Transaction, after: int, last: int, most: int
+    ) -> tuple[list[tuple[int, memoryview]], int]:
+        """(seq and record of lines behind a place, valid within the transaction; the last place looked at)."""
+        found: list[tuple[int, memoryview]] = []
+        with transaction.cursor(db=self._ledger.db["entries"]) as cursor:
             if cursor.set_range(place(after + 1)):
-                for looked, (key, value) in enumerate(cursor.iternext()):
+                for key, record in cursor.iternext():
                     seq = _number(key)
                     if seq > last:
                         break
-                    user = bytes(value[:HASH])
-                    if user not in tombs:
-                        tomb = transaction.get(user, db=self._ledger.db["tombs"])
-                        tombs[user] = -1 if tomb is None else _number(tomb)
-                    if seq > tombs[user]:
-                        found.append((seq, bytes(value[2 * HASH :])))
-                    if looked + 1 == PAGE:
-                        at = seq
-                        break
-        return [unpacked(seq, body) for seq, body in found], at
+                    found.append((seq, record))
+                    if len(found) == most:
+                        return found, seq
+        return found, last
 
     def watermark(self) -> int:
         with self._ledger.read() as transaction:
@@ -208,7 +219,8 @@ class Embedded:
     def forget(self, user: str) -> int:
         key = hashed(user)
         count = self._ledger.write(lambda transaction: self._forget(transaction, key))
-        self._derived.forget(key)
+        with suppress(StoreError):  # no read tells bytes of another revision, and `compact` removes them
+            self._derived.forget(key)
         return count
 
     def _forget(self, transaction: Transaction, key: bytes) -> int:
@@ -227,6 +239,7 @@ class Embedded:
         return count
 
     def compact(self) -> int:
+        """As the contract says. Writers wait while the file is written anew, if no other process has it open."""
         with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["tombs"]) as cursor:
             tombs = {bytes(user): _number(seq) for user, seq in cursor.iternext()}
         removed = 0
@@ -237,33 +250,28 @@ class Embedded:
                 if doomed:
                     removed += self._ledger.write(partial(self._remove, doomed))
             self._ledger.write(lambda transaction: self._lift(transaction, tombs))
-            self._ledger.rewrite()
         with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["users"]) as cursor:
             there = {bytes(user) for user in cursor.iternext(values=False)}
+            waste = transaction.get(WASTE, db=self._ledger.db["marks"]) is not None
         self._derived.sweep(there.__contains__)
-        if tombs:
+        if waste and self._ledger.rewrite():
+            self._ledger.write(lambda transaction: transaction.delete(WASTE, db=self._ledger.db["marks"]))
             self._derived.rewrite()
         return removed
 
     def _doomed(self, after: int, last: int, tombs: dict[bytes, int]) -> tuple[list[tuple[bytes, bytes]], int]:
         """(place and id of forgotten lines behind a place, the last place that was looked at)."""
-        found = []
-        with self._ledger.read() as transaction, transaction.cursor(db=self._ledger.db["entries"]) as cursor:
-            at = last
-            if cursor.set_range(place(after + 1)):
-                for looked, (key, value) in enumerate(cursor.iternext()):
-                    seq = _number(key)
-                    if seq > last:
-                        break
-                    if seq <= tombs.get(bytes(value[:HASH]), -1):
-                        found.append((bytes(key), bytes(value[HASH : 2 * HASH])))
-                    if looked + 1 == 8 * PAGE:
-                        at = seq
-                        break
-        return found, at
+        with self._ledger.read() as transaction:
+            lines, at = self._lines(transaction, after, last, 8 * PAGE)
+            return [
+                (place(seq), bytes(record[HASH : 2 * HASH]))
+                for seq, record in lines
+                if seq <= tombs.get(bytes(record[:HASH]), -1)
+            ], at
 
     def _remove(self, doomed: Sequence[tuple[bytes, bytes]], transaction: Transaction) -> int:
         removed = 0
+        transaction.put(WASTE, b"", db=self._ledger.db["marks"])  # until the file was written anew
         for seq, id in doomed:
             removed += transaction.delete(seq, db=self._ledger.db["entries"])
             transaction.delete(id, db=self._ledger.db["ids"])

@@ -62,8 +62,9 @@ def _pack(entry: Entry) -> Packed:
         if not -MIDDLE <= entry.time < MIDDLE:
             raise ValueError(f"time {entry.time} is not within 64 bits")
         body = _encoder.encode(line)
+        _decoder.decode(body)  # what could not be read back, such as a number for an id, is refused now
         return Packed(hashed(entry.user), hashed(entry.id), hashlib.blake2b(body, digest_size=HASH).digest(), body)
-    except (TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, AttributeError, msgspec.MsgspecError) as error:
         raise StoreError(f"entry {entry.id!r:.80} cannot be stored: {error}. Ids are text, contents JSON.") from None
 
 

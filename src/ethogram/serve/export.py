@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ import pyarrow as pa
 from ethogram.errors import OptionError, StateError
 from ethogram.log import Log
 from ethogram.log.append import append
+from ethogram.log.journal import replace_text
 from ethogram.serve.joining import DECISION, Joiner, Slate
 from ethogram.serve.state import Kept, Store
 
@@ -222,9 +222,4 @@ def _went_on(path: Path, joiner: Joiner, told: dict[str, Any], watermark: int) -
 
 def _keep(path: Path, joiner: Joiner, told: dict[str, Any], place: int) -> None:
     made = {"place": place, "open": base64.b64encode(joiner.state()).decode(), **told}
-    fresh = path / f"{PLACE}.new"
-    with fresh.open("w") as file:
-        json.dump(made, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path / PLACE)
+    replace_text(path / PLACE, json.dumps(made))

@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 import lmdb
 
 from ethogram.errors import StoreError
+from ethogram.log.journal import sync
 
 T = TypeVar("T")
 Transaction = Any
@@ -66,15 +67,18 @@ class Mapped:
         self._writer, self._queue = threading.Lock(), threading.Lock()
         self._turns: deque[_Turn[Any]] = deque()
         self._led = False
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
-            new = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
             self._flag = os.open(path / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._flag, fcntl.LOCK_SH)
-            self._open()
-            if new and durable:
-                for folder in (path, *path.parents):
-                    synced(folder)
+            try:
+                fcntl.flock(self._flag, fcntl.LOCK_SH)
+                self._open()
+                if made and durable:
+                    sync(*made, made[-1].parent)
+            except BaseException:
+                os.close(self._flag)
+                raise
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"{path}: cannot be opened as a store: {error}.") from error
 
@@ -89,6 +93,7 @@ class Mapped:
             # reading behind the end of a file kills the process. (A ledger may end early: its last pages may be free.)
             self._env.close()
             raise lmdb.InvalidError(f"{self.path}: the file is shorter than it was")
+        self._env.reader_check()  # slots of killed processes would keep old pages from being used again
         self.size = max(self.size, info["map_size"])
         self.db = {name: self._env.open_db(name.encode()) for name in self.names}
 
@@ -269,11 +274,11 @@ class Mapped:
                 fresh.mkdir()
                 with self._entered():  # readers go on
                     self._env.copy(str(fresh), compact=True)
-                synced(fresh / "data.mdb")
+                sync(fresh / "data.mdb")
                 with self.alone():
                     self._env.close()
                     os.replace(fresh / "data.mdb", self.path / "data.mdb")
-                    synced(self.path)
+                    sync(self.path)
                     self._open()
             except (lmdb.Error, OSError) as error:
                 raise StoreError(f"{self.path}: cannot be rewritten: {error}; the old file is in use.") from error
@@ -291,8 +296,8 @@ class Mapped:
             return False
         return True
 
-    def sync(self) -> None:
-        """Flush what a disposable environment has not yet."""
+    def flush(self) -> None:
+        """Write what a disposable environment has not yet."""
         with self._entered():
             self._env.sync(True)
 
@@ -307,15 +312,6 @@ class Mapped:
                 self._env.close()
                 self._env = None
                 os.close(self._flag)
-
-
-def synced(path: Path) -> None:
-    """fsync of a file or a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _emptied(folder: Path) -> None:

@@ -142,7 +142,7 @@ class Service:
         """Choose items for a request."""
         self.scoring.check()
         asked = decoded(_recommend, body)
-        among = [parse.text(i) or "" for i in asked.among or ()]
+        among = parse.ids(asked.among or (), "$.among")
         if asked.k > self.limits.k:
             raise Refused("invalid", f"k is {asked.k:,}.", "$.k", f"at most {self.limits.k:,}")
         if len(among) > self.limits.candidates:

@@ -23,10 +23,9 @@ from ethogram.serve import wire
 from ethogram.serve.compensating import Compensating
 from ethogram.serve.derived import Derived
 from ethogram.serve.online import WINDOW, online
-from ethogram.serve.prepared import scorer
 from ethogram.serve.problems import Refused
 from ethogram.serve.retrieving import Finder, How
-from ethogram.serve.scoring import Scorer
+from ethogram.serve.scoring import Plain, Scorer
 from ethogram.serve.state import Store
 from ethogram.serve.versions import Choice, Versions, ready
 from ethogram.system import load
@@ -222,7 +221,7 @@ class Shelf:
         if not {"score", "recommend"} & set(verbs):
             raise OptionError(f"{path}: {system.info.key} neither scores nor recommends; it cannot be served.")
         finder = Finder(system, self.how) if "recommend" in verbs else None
-        judge = scorer(system, self.store) if "score" in verbs else None
+        judge = _scorer(system, self.store) if "score" in verbs else None
         return Served(
             name, version, system, judge, finder, online(self.store, f"{name}/{version}", system, self.window)
         )
@@ -236,6 +235,15 @@ class Shelf:
         if choice is None:
             return None
         return choice.previous if choice.version == place.active.version else None
+
+
+def _scorer(system: Any, store: Store) -> Scorer:
+    """The fastest way to score by a system; those without a network must not wait for torch."""
+    if not hasattr(system, "prepared"):
+        return Plain(system)
+    from ethogram.serve.prepared import scorer
+
+    return scorer(system, store)
 
 
 def versions(path: Path) -> dict[str, Path]:

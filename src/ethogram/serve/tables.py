@@ -6,8 +6,8 @@ Sums of float32 vectors in float64 are exact, so that a table that was moved on 
 (to 1e-5 where it fades, `memory`). Whatever rounding leaves, a bucket whose count returns to zero is zero, and after
 1,000 events a table is built anew from the ring.
 
-Where some events of a ring carry a label (they tell what was shown), the history is those without, as in
-`ethogram.log.questions`; a table notes how many there are of both, and is built anew when that rule changes sides.
+What of a ring is history depends on all of it (`ethogram.serve.behaviour`): a table notes how many events there are of
+both kinds, and is built anew when that rule changes sides.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from ethogram.errors import NotFitted, OptionError, StateError
 from ethogram.log import Histories
 from ethogram.nn.buckets import BucketTable
+from ethogram.serve.behaviour import parted
 from ethogram.serve.state import Entry
 
 UPDATES = 1_000
@@ -125,7 +126,7 @@ class BucketTables:
     # -- Deriving -----------------------------------------------------------------------------------------------------
 
     def build(self, rings: Sequence[Sequence[Entry]]) -> list[bytes]:
-        parts = [_parted(ring) for ring in rings]
+        parts = [parted(ring) for ring in rings]
         read = [plain or labelled for plain, labelled in parts]
         moves = self._encoded(read)
         tables = [self.empty.add(*move) if len(move[0]) else self.empty for move in moves]
@@ -137,7 +138,7 @@ class BucketTables:
         made: list[Held | None] = []
         read: list[list[Entry]] = []
         for kept, come, gone in zip(held, added, expired, strict=True):
-            (plain, labelled), (old, past), was = _parted(come), _parted(gone), self.load(kept)
+            (plain, labelled), (old, past), was = parted(come), parted(gone), self.load(kept)
             now = Held(
                 was.table, was.updates + len(come) + len(gone),
                 was.plain + len(plain) - len(old), was.labelled + len(labelled) - len(past),
@@ -165,13 +166,3 @@ class BucketTables:
         ends = np.cumsum([0, *map(len, lists)])
         time = np.fromiter((e.time for events in lists for e in events), np.int64, int(ends[-1]))
         return [(codes[a:b], vectors[a:b], time[a:b]) for a, b in pairwise(ends)]
-
-
-def _parted(events: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """(what was done, what was shown) of the events with an item."""
-    plain: list[Entry] = []
-    labelled: list[Entry] = []
-    for event in events:
-        if event.item is not None:
-            (labelled if "label" in event.content else plain).append(event)
-    return plain, labelled
