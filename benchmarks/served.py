@@ -138,19 +138,20 @@ def main(spec: Mapping[str, Any]) -> None:
     import torch
 
     torch.set_num_threads(1)
-    from ethogram.serve import shelf as shelves
+    from ethogram.serve import prepared
     from ethogram.serve.app import build
     from ethogram.serve.limits import Limits
     from ethogram.serve.opening import open_store
     from ethogram.serve.run import listen, run
     from ethogram.serve.scoring import Plain
     from ethogram.serve.service import Service
+    from ethogram.serve.shelf import Shelf
 
     held = open_store(spec["store"])
     try:
         if spec.get("naive"):
-            shelves.scorer = lambda system, store: Plain(system)
-        shelf = shelves.Shelf(held, {name: Path(path) for name, path in spec["models"].items()})
+            prepared.scorer = lambda system, store: Plain(system)
+        shelf = Shelf(held, {name: Path(path) for name, path in spec["models"].items()})
         limits = Limits(**{"rate": 1e9, **spec.get("limits", {})})
         at = listen("127.0.0.1", 0)
         service = Service(held, shelf, limits=limits)

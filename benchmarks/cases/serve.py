@@ -25,6 +25,7 @@ from benchmarks.race import Found, Race
 
 QUIET = 0.5
 """Other load for each core, up to which the 99th percentile says something of the service."""
+Part = slice | np.ndarray
 BATCH = 100
 """Events of a request."""
 
@@ -68,7 +69,7 @@ class Told:
     def quiet(self) -> bool:
         return self.others < QUIET * (os.cpu_count() or 1)
 
-    def row(self, part: slice = slice(None), name: str | None = None) -> dict[str, Any]:
+    def row(self, part: Part = slice(None), name: str | None = None) -> dict[str, Any]:
         """As the table has it."""
         one = cut(self.happened, part)
         return {
@@ -78,7 +79,7 @@ class Told:
             "generator late, p99 ms": float(np.quantile(one.late, 0.99) * 1e3), "other load, cores": self.others,
         }  # fmt: skip
 
-    def into(self, values: dict[str, float], key: str, part: slice = slice(None)) -> None:
+    def into(self, values: dict[str, float], key: str, part: Part = slice(None)) -> None:
         """Values that goals are about."""
         one = cut(self.happened, part)
         values[f"{key} p50"], values[f"{key} cpu"] = one.quantile(0.5), self.cpu_ms
@@ -87,7 +88,7 @@ class Told:
             values[f"{key} p99"] = one.quantile(0.99)
 
 
-def cut(found: Happened, part: slice) -> Happened:
+def cut(found: Happened, part: Part) -> Happened:
     """Some of the requests."""
     return Happened(found.latency[part], found.late[part], found.status[part])
 
@@ -169,11 +170,13 @@ def requests(size: Size) -> Found:
             told = bench.run(server, large, bench.ranks(["middle"], 500), size.slow, size.seconds)
             found.rows.append(told.row())
             told.into(values, "large")
-            # the two lengths in turn, so that both meet the same moments
-            told = bench.run(server, "lengths", bench.ranks(["short", "long"], 200), size.slow, 2 * size.seconds)
-            for key, part, length in (("short", slice(0, None, 2), short), ("long", slice(1, None, 2), long)):
-                found.rows.append(told.row(part, f"200 candidates, {length:,} past events, in turn"))
-                told.into(values, key, part)
+            # the two lengths mixed at random, so that both meet the same moments and no rhythm favours one
+            mixed = bench.rng.permutation(["short", "long"] * 200)
+            told = bench.run(server, "lengths", bench.ranks(mixed.tolist(), 200), size.slow, 2 * size.seconds)
+            who = mixed[np.arange(len(told.happened.status)) % len(mixed)]
+            for key, length in (("short", short), ("long", long)):
+                found.rows.append(told.row(who == key, f"200 candidates, {length:,} past events, mixed"))
+                told.into(values, key, who == key)
             most = 1e3 / values["usual cpu"]
             found.notes.append(f"one core answers about {most:,.0f} requests of 200 candidates a second (by its CPU)")
             much = {"connections": 1_024, "seconds": min(3.0, size.seconds)}
@@ -286,10 +289,14 @@ SOAKED = (
 )
 
 
+def flags() -> list[str]:
+    """What `python -m benchmarks` was asked with: quick, soak."""
+    return os.environ.get("ETHOGRAM_BENCH", "").split(",")
+
+
 def cases() -> Iterable[Any]:
     """The harness' form."""
-    flags = os.environ.get("ETHOGRAM_BENCH", "").split(",")
-    size = QUICK if "quick" in flags else FULL
+    size = QUICK if "quick" in flags() else FULL
     yield Race("serve_requests", "The service under load, one core, open loop", lambda: requests(size), GOALS)
-    if "soak" in flags:
+    if "soak" in flags():
         yield Race("serve_soak", "Ten minutes at half of what one core can do", lambda: soak(size), SOAKED)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from ethogram.errors import OptionError
-from ethogram.log import Candidates, Features, Histories, Log
+from ethogram.log import Candidates, Features, Histories, Log, Vocabulary
 from ethogram.log.columns import Column, hashes
 
 
@@ -186,3 +186,24 @@ def test_columns_that_only_say_when_are_left_out():
     found = {c.name for c in Log.open(pa.table(table)).features().columns}
     assert "shelf" in found
     assert "week" not in found
+
+
+def test_a_catalogue_is_read_once_however_often_a_few_ids_stand_beside_it(monkeypatch):
+    features = shop().features()
+    known = Vocabulary(pa.array([*features.items.ids.to_pylist(), *range(10_000, 20_000)]))
+    every = Candidates.every(known)
+    calls = []
+    monkeypatch.setattr(
+        Column, "rows", lambda self, *given, plain=Column.rows: calls.append(self) or plain(self, *given)
+    )
+    batches = [features.encode(Histories.of([ids, []]), every) for ids in ([3, 5], [5], [8, 3, 8])]
+    read = [c.name for c in calls if c.name == "item"]
+    assert read == ["item"], "rows of the catalogue are made once"
+    first, _, last = (b.items["item"].values[b.sequences["history"].item] for b in batches)
+    assert features.items.decode(first - 2).to_pylist() == [3, 5]
+    assert features.items.decode(last - 2).to_pylist() == [8, 3, 8]
+    strange = features.encode(Histories.of([[3, 999]]), every)
+    history = strange.items["item"].values[strange.sequences["history"].item]
+    assert history.tolist() == [first[0], 1]
+    asked, before = (b.items["item"].values[b.candidates.item] for b in (strange, batches[0]))
+    np.testing.assert_array_equal(asked, before[: len(asked)])

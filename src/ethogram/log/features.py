@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ethogram.log.log import Log
 
 
+MANY = 64
+"""Times that a catalogue has as many items as the histories that it is asked about, to be kept from call to call."""
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """Columns, the vocabularies of their embedding tables, and the side tables that training saw.
@@ -114,18 +118,23 @@ class Features:
             return replace(made, label=asked.label, weight=asked.weight)
         n = len(asked)
         items = asked.vocabularies["item"]
-        sequences = {name: self._sequence(asked, kind) for name, kind in self.sequences.items()}
         judged = None
         if candidates is not None:
             codes, offsets = candidates.flat(n)
-            if candidates.vocabulary is not items:
+            many = candidates.vocabulary
+            if many.ids.type == items.ids.type and 0 < len(items) <= len(many) // MANY:
+                # a few ids beside a catalogue that comes again with each request: what is known of it is kept
+                union = many.extend(items.ids)
+                asked, items = _recoded(asked, items.codes_in(union)), union
+            elif many is not items:
                 # both go into one code space: the histories' codes first, the candidates' behind them
-                union = items.extend(candidates.vocabulary.ids) if len(items) else candidates.vocabulary
-                moved = candidates.vocabulary.codes_in(union)
+                union = items.extend(many.ids) if len(items) else many
+                moved = many.codes_in(union)
                 codes = np.where(codes < 0, UNKNOWN, moved[np.maximum(codes, 0)]) if len(moved) else codes
                 items = union
             columns, tables = self._context(asked, context, n, np.diff(offsets))
             judged = Slices(codes + 1, offsets[:-1], offsets[1:], columns, tables)
+        sequences = {name: self._sequence(asked, kind) for name, kind in self.sequences.items()}
         users, user_tables = self._users(asked)
         known = self._items(items, asked.tables.get("items"))
         return Batch(known, sequences, judged, users, user_tables, asked.time, people=asked.users)
@@ -280,6 +289,13 @@ class Features:
             json["last"],
             dict(json["sequences"]),
         )
+
+
+def _recoded(asked: Histories, codes: np.ndarray) -> Histories:
+    """Histories whose items have other codes."""
+    to = np.append(codes, UNKNOWN).astype(np.int32)
+    item = room.mapped(np.asarray(asked.columns["item"]), np.int32, lambda part: to[part])
+    return replace(asked, columns={**asked.columns, "item": item})
 
 
 def infer(log: Log) -> Features:

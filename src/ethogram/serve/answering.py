@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from msgspec import UNSET
 
+from ethogram.errors import OptionError
 from ethogram.log import Candidates
 from ethogram.serve import wire
+from ethogram.serve.problems import Refused
 from ethogram.serve.questions import TIMELESS, Question
 from ethogram.serve.scoring import Plain
 from ethogram.serve.shelf import Served
@@ -19,7 +22,8 @@ from ethogram.serve.state import Entry, Store
 
 FOUND = 200
 """Items that a recommender hands to a ranker."""
-REASONS = 3
+REASONS, EVENTS = 3, 12
+"""Items that are named as reasons, and past events that are looked at for them: one item may stand in several."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +64,29 @@ class Answering:
                 items[i] = found
         for served, rows in _groups([_scoring(j) for j in jobs]):
             questions = [self._judged(jobs[i], read[i][0], items[i]) for i in rows]
-            for i, question, scores in zip(rows, questions, served.scorer.score(questions), strict=True):
+            for i, question, scores in zip(rows, questions, scored(served, questions), strict=True):
                 items[i] = best(question.candidates, scores, jobs[i].k)
         return [self._answer(*each) for each in zip(jobs, read, items, strict=True)]
 
-    def _read(self, job: Job) -> tuple[Question, str]:
-        """The question with the history that is read: the store's where it has any, else the one that came along."""
+    def _read(self, job: Job) -> tuple[Question, str, int]:
+        """The question, where its history comes from, and how long that is: the store's where it has any."""
         readers: list[Any] = [] if job.candidates else [job.served.finder]
         if judge := job.served if job.candidates else job.ranker:
             readers.append(judge.scorer)
-        last = None if any(r.last is None for r in readers) else max(r.last for r in readers)
+        # reasons may lie anywhere in the history, also where scores come from a table of it
+        last = None if job.explain or any(r.last is None for r in readers) else max(r.last for r in readers)
         candidates, context = job.candidates, job.context or {}
         if job.user is not None:
             held = self.store.user(job.user, last)
             if held.ring:
                 events = [k.entry for k in held.ring]
-                return Question(job.user, events, candidates, context, job.asked, held.revision), "store"
+                question = Question(job.user, events, candidates, context, job.asked, held.revision)
+                # a table stands for the whole ring, of which the last events were read
+                tabled = judge is not None and getattr(judge.scorer, "derived", None) is not None
+                return question, "store", min(held.count, self.store.keep) if tabled else len(question.done)
         if job.brought:
-            return Question(job.user, job.brought, candidates, context, job.asked), "request"
-        return Question(job.user, (), candidates, context, job.asked), "nothing"
+            return Question(job.user, job.brought, candidates, context, job.asked), "request", len(job.brought)
+        return Question(job.user, (), candidates, context, job.asked), "nothing", 0
 
     def _judged(self, job: Job, question: Question, found: list[tuple[str, float]]) -> Question:
         if job.candidates:
@@ -87,11 +95,11 @@ class Answering:
             question.user, question.events, [i for i, _ in found], question.context, question.asked, question.revision
         )
 
-    def _answer(self, job: Job, read: tuple[Question, str], items: list[tuple[str, float]]) -> wire.Answer:
+    def _answer(self, job: Job, read: tuple[Question, str, int], items: list[tuple[str, float]]) -> wire.Answer:
         answers = job.ranker or job.served
         judge: Any = answers.scorer if job.ranker or job.candidates else answers.finder
         explains = job.explain and "explain" in answers.system.info.verbs
-        why = self._why(job, read[0], [i for i, _ in items]) if explains else {}
+        why = self._why(answers.system, judge.plain, read[0], [i for i, _ in items]) if explains else {}
         told = judge.items.told
         ranked = [
             wire.Ranked(
@@ -102,23 +110,40 @@ class Answering:
             for n, (item, score) in enumerate(items)
         ]  # fmt: skip
         return wire.Answer(
-            items=ranked, model=answers.name, version=answers.version, read=read[1], events=len(read[0].done),  # type: ignore[arg-type]
+            items=ranked, model=answers.name, version=answers.version, read=read[1], events=read[2],  # type: ignore[arg-type]
             note=f"{answers.system.info.key} cannot say why" if job.explain and not explains else UNSET,
         )  # fmt: skip
 
-    def _why(self, job: Job, question: Question, items: list[str]) -> dict[str, list[wire.Reason]]:
-        system = (job.ranker or job.served).system
+    def _why(self, system: Any, plain: Plain, question: Question, items: list[str]) -> dict[str, list[wire.Reason]]:
         if not items or not question.done:
             return {}
-        plain = Plain(system)
         histories, candidates = plain.asked([Question(question.user, question.events, items, {}, question.asked)])
         shown = Candidates(candidates.items[None, :], candidates.vocabulary)
-        found: dict[str, list[wire.Reason]] = {}
-        for row in system.explain(histories, shown, k=REASONS).to_pylist():
+        shares: dict[str, dict[str, float]] = {}
+        for row in system.explain(histories, shown, k=EVENTS).to_pylist():
             if row["share"] and math.isfinite(row["share"]):
-                reason = wire.Reason(item_id=str(row["item"]), share=float(row["share"]))
-                found.setdefault(str(row["candidate"]), []).append(reason)
-        return found
+                mine = shares.setdefault(str(row["candidate"]), {})
+                mine[str(row["item"])] = mine.get(str(row["item"]), 0.0) + float(row["share"])
+        most = {c: sorted(mine.items(), key=lambda r: -abs(r[1]))[:REASONS] for c, mine in shares.items()}
+        return {c: [wire.Reason(item_id=i, share=s) for i, s in mine] for c, mine in most.items()}
+
+
+def scored(served: Served, questions: list[Question]) -> list[np.ndarray]:
+    """Scores of a model.
+
+    Raises
+    ------
+    Refused
+        The context holds what the model cannot read.
+    """
+    assert served.scorer is not None
+    try:
+        return served.scorer.score(questions)
+    except (pa.ArrowException, OptionError, TypeError, ValueError) as error:
+        if len(questions) == 1 and questions[0].context:
+            right = "columns of the kind that they were in the log it learned from"
+            raise Refused("invalid", "The model cannot read the context.", "$.context", right) from error
+        raise
 
 
 def best(candidates: Sequence[str], scores: np.ndarray, k: int | None) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ Plain ASGI, so that it costs microseconds.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -47,7 +48,7 @@ class Guard:
         direct: Mapping[tuple[str, str], Direct] = MappingProxyType({}),
     ):  # fmt: skip
         self.app, self.keys, self.limits, self.metrics, self.scope_of = app, keys, limits, metrics, scope_of
-        self.direct, self.rate = direct, Rate(limits.rate)
+        self.direct, self.rate, self.flying = direct, Rate(limits.rate), 0
 
     async def __call__(self, scope: Scope_, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,7 +63,11 @@ class Guard:
                 status, started = message["status"], True
             await send(message)
 
+        self.flying += 1
         try:
+            if self.flying > self.limits.flying:
+                said = f"{self.limits.flying:,} requests are under way."
+                raise Refused("overloaded", said, right="try again", after=1.0)
             headers = dict(scope["headers"])
             self._check(scope["path"], headers, needed, scope.get("client"))
             body = await self._body(headers, receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else b""
@@ -83,6 +88,7 @@ class Guard:
             if not started:
                 await _answer(Refused("internal", "Something failed; the server's log says more."), sending)
         finally:
+            self.flying -= 1
             self.metrics.request(name, status, time.perf_counter() - begun)
 
     def _check(self, path: str, headers: dict[bytes, bytes], needed: Scope | None, client: Any) -> None:
@@ -133,17 +139,22 @@ class Guard:
         if length is not None and (not length.isdigit() or int(length) > most):
             raise too_long
         parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refused("malformed", "The connection ended within the body.", "body")
-            part = message.get("body", b"")
-            parts.append(part)
-            size += len(part)
-            if size > most:
-                raise too_long
-            if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+        try:
+            async with asyncio.timeout(self.limits.patience):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refused("malformed", "The connection ended within the body.", "body")
+                    part = message.get("body", b"")
+                    parts.append(part)
+                    size += len(part)
+                    if size > most:
+                        raise too_long
+                    if not message.get("more_body"):
+                        return parts[0] if len(parts) == 1 else b"".join(parts)
+        except TimeoutError:
+            within = f"within {self.limits.patience:g} seconds"
+            raise Refused("slow", "The body did not come to its end.", "body", within) from None
 
 
 def _once(body: bytes, receive: Receive) -> Receive:

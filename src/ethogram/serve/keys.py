@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 import stat
@@ -21,8 +22,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from ethogram.errors import KeyMissing, OptionError, StateError
+from ethogram.errors import KeyMissing, OptionError, StateError, StoreError
 
+log = logging.getLogger("ethogram.serve")
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 FACT = "serve/keys"
@@ -50,7 +52,14 @@ class Kept(msgspec.Struct, kw_only=True):
 
 
 class Place(Protocol):
-    """Where keys are kept."""
+    """Where keys are kept.
+
+    Attributes
+    ----------
+    far : a look may take long, so nobody waits for one but the first.
+    """
+
+    far: bool
 
     def read(self) -> bytes: ...
     def write(self, text: bytes) -> None: ...
@@ -70,6 +79,7 @@ class KeyFile:
     """
 
     path: Path
+    far = False
 
     def read(self) -> bytes:
         if not self.path.exists():
@@ -102,6 +112,7 @@ class KeyFact:
 
     fact: Callable[[str], bytes | None]
     settle: Callable[[str, bytes], object]
+    far = True
 
     def read(self) -> bytes:
         return self.fact(FACT) or b""
@@ -212,11 +223,23 @@ class Keyring:
     def _look(self) -> None:
         if self.place is None or time.monotonic() - self._looked < LOOK_AGAIN:
             return
+        first, self._looked = self._looked == float("-inf"), time.monotonic()
+        if self.place.far and not first:
+            threading.Thread(target=self._refresh, name="ethogram-keys", daemon=True).start()
+        else:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        assert self.place is not None
         with self._lock:
-            self._looked = time.monotonic()
-            mark = self.place.mark()
-            if mark != self._mark:
-                self._keys, self._mark = _read(self.place), mark
+            try:
+                mark = self.place.mark()
+                if mark != self._mark:
+                    self._keys, self._mark = _read(self.place), mark
+            except StoreError as error:
+                if not self._keys:
+                    raise
+                log.warning("keys: %s; those that are known go on", error)
 
 
 def digest(key: str) -> str:

@@ -30,6 +30,10 @@ class Limits:
     "Requests a second of one key, on average; a burst may hold as many as two seconds bring."
     waiting: int = 256
     "Requests that wait for the scorer or the writer; the next one is told to come back."
+    flying: int = 1_024
+    "Requests that the server has in its hands at once, whatever they ask."
+    patience: float = 30.0
+    "Seconds that a request's body may take to arrive."
     ahead: float = 60.0
     "Seconds that an event's time may lie ahead of the server's clock."
     compact: float = 600.0

@@ -68,7 +68,7 @@ class About:
             kinds += ["no-key", "forbidden", "too-many", "unavailable"]
         kinds.append("invalid")
         if self.body is not None:
-            kinds += ["malformed", "too-large"]
+            kinds += ["malformed", "slow", "too-large"]
         for kind in dict.fromkeys(kinds):
             status, title = KINDS[kind]
             problem = {"application/problem+json": {"schema": _ref(wire.Problem)}}

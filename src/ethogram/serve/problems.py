@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -17,6 +17,7 @@ KINDS = {
     "forbidden": (403, "The key does not allow this"),
     "not-found": (404, "There is no such thing"),
     "method": (405, "This path does not know the method"),
+    "slow": (408, "The request took too long to arrive"),
     "conflict": (409, "The id is taken by other content"),
     "too-large": (413, "Too much at once"),
     "invalid": (422, "The request cannot be understood"),
@@ -117,8 +118,3 @@ def _type(name: str) -> str:
     words = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "null": "null"}
     words |= {"array": "a list", "object": "an object"}
     return " or ".join(words.get(part.strip(), part.strip()) for part in name.split("|"))
-
-
-def plain(value: Any) -> bool:
-    """Whether text holds no control character (`$` of a pattern lets a last line end pass)."""
-    return not (isinstance(value, str) and value.endswith("\n"))

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.log import Candidates, Histories, Vocabulary
-from ethogram.log.goals import FIRST
 from ethogram.log.histories import FOREVER
 from ethogram.log.vocabulary import UNKNOWN
+from ethogram.serve.behaviour import parted
 from ethogram.serve.state import Entry
 
 TIMELESS = -1
@@ -39,10 +39,9 @@ class Question:
 
     @cached_property
     def done(self) -> Sequence[Entry]:
-        """What was done: where some events carry a label (what was shown), those without; see `log.questions`."""
-        met = [e for e in self.events if e.item is not None]
-        plain = [e for e in met if FIRST not in e.content]
-        return plain if plain and len(plain) < len(met) else met
+        """What was done, not what was shown (`ethogram.serve.behaviour`)."""
+        plain, labelled = parted(self.events)
+        return plain or labelled
 
     @property
     def timed(self) -> bool:

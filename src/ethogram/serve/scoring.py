@@ -27,6 +27,11 @@ class Scorer(Protocol):
     items: Items
     last: int | None
 
+    @property
+    def plain(self) -> Plain:
+        """The system's own way of reading questions."""
+        ...
+
     def score(self, questions: Sequence[Question]) -> list[np.ndarray]:
         """Scores of each question's candidates, float64."""
         ...
@@ -41,6 +46,10 @@ class Plain:
         self.items = Items(known_items(system))
         self.last = None if found is None or found.last is None else found.last + ROOM
         self.columns = frozenset(c.name for c in found.of("event")) if found is not None else frozenset({"value"})
+
+    @property
+    def plain(self) -> Plain:
+        return self
 
     def score(self, questions: Sequence[Question]) -> list[np.ndarray]:
         answers: list[np.ndarray] = [np.empty(0)] * len(questions)

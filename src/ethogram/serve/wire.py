@@ -68,8 +68,8 @@ class Received(Struct, kw_only=True):
     outcomes: list[Outcome]
 
 
-class Past(Struct, kw_only=True):
-    """An event of a stranger's history; fields beyond these are read as columns of the event."""
+class Past(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An event of a stranger's history."""
 
     item_id: Item
     kind: Kind | None = None
@@ -120,7 +120,7 @@ class Recommend(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reason(Struct, kw_only=True):
-    """A past event that speaks for an item (share above 0) or against it."""
+    """A past item that speaks for an item (share above 0) or against it."""
 
     item_id: str
     share: float

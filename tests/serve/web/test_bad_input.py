@@ -81,6 +81,9 @@ BAD = {
     "context in layers": (
         "/v1/rank", b'{"candidates": ["1"], "context": {"hour": {"a": 1}}}', 422, "$.context.hour", "single value"
     ),
+    "a misspelt past": (
+        "/v1/rank", b'{"candidates": ["1"], "history": [{"item_id": "1", "knid": "x"}]}', 422, "$.history[0]", "knid"
+    ),
     "a user of NUL": ("/v1/recommend", b'{"user_id": "\\u0000"}', 422, "$.user_id", "control"),
     "a version that is a path": ("/v1/models/rank/activate", b'{"version": "../find"}', 422, "$.version", "names"),
     "a version that is not there": ("/v1/models/rank/activate", b'{"version": "v9"}', 404, "$.version", "no such"),
@@ -145,6 +148,18 @@ def test_a_failure_inside_shows_nothing_of_the_inside(running, monkeypatch):
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
     assert running.http.get("/healthz").status_code == 200
+
+
+def test_a_context_that_the_model_cannot_read_is_told_by_its_place(running, monkeypatch):
+    def fails(questions):
+        if any(q.context for q in questions):
+            raise ValueError("could not convert string to float: 'warm'")
+        return [[0.5] for _ in questions]
+
+    monkeypatch.setattr(running.service.shelf.place("rank").active.scorer, "score", fails)
+    answer = running.http.post("/v1/rank", json={"candidates": ["1"], "context": {"temperature": "warm"}})
+    assert (answer.status_code, answer.json()["where"]) == (422, "$.context")
+    assert "convert" not in answer.text
 
 
 def test_one_bad_question_does_not_fail_those_beside_it():

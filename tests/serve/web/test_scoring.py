@@ -110,3 +110,21 @@ def test_a_version_is_made_ready_from_stored_events(sdim, log, tmp_path):
             found = {i["item_id"]: i["score"] for i in answer["items"]}
             np.testing.assert_allclose([found[c] for c in candidates], expected, atol=1e-5)
     store.close()
+
+
+def test_reasons_lie_anywhere_in_the_history_and_its_length_is_told(sdim, tmp_path):
+    from starlette.testclient import TestClient
+
+    from ethogram.serve.app import build
+
+    sdim.save(tmp_path / "home")
+    store = open_store(f"lmdb:{tmp_path}/state")
+    store.append(entries("u", 400))
+    old = {e.item for e in entries("u", 400)[:300]}
+    with TestClient(build(Service(store, Shelf(store, {"home": tmp_path / "home"})))) as http:
+        asked = {"user_id": "u", "candidates": list(map(str, range(40)))}
+        plain = http.post("/v1/rank", json=asked).json()
+        told = http.post("/v1/rank", json={**asked, "explain": True}).json()
+        assert plain["events"] == told["events"] == 400
+        assert any(r["item_id"] in old for i in told["items"] for r in i["because"])
+    store.close()

@@ -154,6 +154,42 @@ def test_too_many_waiting_is_told(serving):
         assert refused.json()["type"].endswith("overloaded")
 
 
+def test_a_body_that_does_not_end_and_a_crowd_are_told(serving):
+    import asyncio
+
+    from ethogram.serve.app import build
+
+    with serving(limits=Limits(patience=0.05, flying=3)) as one:
+        app = build(one.service)
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/rank",
+            "headers": [],
+            "query_string": b"",
+            "client": None,
+        }
+
+        async def ask() -> int:
+            said = []
+
+            async def trickle():
+                await asyncio.sleep(0.02)
+                return {"type": "http.request", "body": b"{", "more_body": True}
+
+            async def send(message):
+                said.append(message)
+
+            await app(dict(scope), trickle, send)
+            return said[0]["status"]
+
+        async def crowd() -> list[int]:
+            return await asyncio.gather(*(ask() for _ in range(5)))
+
+        assert sorted(asyncio.run(crowd())) == [408, 408, 408, 503, 503]
+        assert asyncio.run(ask()) == 408
+
+
 def test_the_commands(tmp_path, capsys):
     file = str(tmp_path / "sub" / "keys.json")
     assert main(["keys", "make", "shop", "--scopes", "read,write", "--days", "3", "--keys", file, "--json", "-"]) == 0
