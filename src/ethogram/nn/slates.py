@@ -356,11 +356,7 @@ def learn(
     counts = occurrences(features, whole)
     network.count(counts if (ranks := distributed.group()) is None else ranks.sums(counts))
     tables, times = zip(*network.sparse, strict=True)
-    optimisers = [
-        *before,
-        RowAdam(tables, how.lr, decay=how.decay, counts=times),
-        adam(network.dense, how.lr),
-    ]
+    optimisers = [*before, RowAdam(tables, how.lr, decay=how.decay, counts=times), adam(network.dense, how.lr)]
     return train(
         network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
         valid=value, patience=how.patience,
