@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from benchmarks.cases.ctr import PAIRS, flops
 from benchmarks.peers import fuxictr
-from benchmarks.ratings import LENGTH, PARTS, ratings
+from benchmarks.ratings import KINDS, LENGTH, PARTS, ratings
 
 from ethogram.errors import MissingData
 
@@ -27,6 +27,21 @@ def test_a_row_holds_what_was_liked_before_and_each_person_ends_in_the_test(tabl
             mine.append(row["item_id"])
         last[row["user_id"]] = i
     assert sorted(last.values()) == np.flatnonzero(table.part == 2).tolist()
+
+
+def test_three_histories_hold_what_was_rated_before_by_kind():
+    made = ratings(kinds=True)
+    assert made.rows.schema.names[6:9] == list(KINDS.values())
+    rows, asked = made.of("test"), made.log.split("leave-last-out").test.questions("goals")
+    place, features = np.argsort(asked.histories.time), made.log.features()
+    assert len(rows) == len(place)
+    for kind, column in KINDS.items():
+        code = asked.histories.vocabularies["kind"].encode([kind])[0]
+        past = asked.histories.only(np.asarray(asked.histories.columns["kind"]) == code).last(LENGTH)
+        ids = past.vocabularies["item"].decode(past.item).to_numpy(zero_copy_only=False)
+        mine = [ids[past.start[i] : past.stop[i]].tolist() for i in place]
+        assert mine == rows[column].to_pylist()
+    assert "kind" not in {c.name for c in features.of("item")}
 
 
 def test_the_log_asks_the_same_questions_as_the_table(table):
@@ -58,3 +73,5 @@ def test_the_files_that_the_peer_reads_hold_the_rows(table, tmp_path):
 def test_the_work_of_an_example_is_that_of_the_layers():
     assert flops(PAIRS[1]) == 6 * (112 * 128 + 128 * 64 + 64)
     assert flops(PAIRS[0]) - flops(PAIRS[1]) == 6 * 50 * (64 * 64 + 64 + 16)
+    sdim = next(p for p in PAIRS if p.key == "sdim")
+    assert flops(sdim) == 6 * (128 * 128 + 128 * 64 + 64 + 8 * 16 * 201 + 2 * 64 * (16 + 17 * 50))

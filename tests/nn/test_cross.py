@@ -33,6 +33,10 @@ def test_field_interactions_equal_the_sums_over_pairs():
     pairs = torch.stack([(v[:, f] * v[:, g]).sum(1) for f, g in itertools.combinations(range(5), 2)], 1)
     torch.testing.assert_close(inner_products(v), pairs)
     torch.testing.assert_close(pairwise(v), pairs.sum(1))
+    mine, theirs = v.clone().requires_grad_(), v.clone().requires_grad_()
+    pairwise(mine).sin().sum().backward()
+    inner_products(theirs).sum(1).sin().sum().backward()
+    torch.testing.assert_close(mine.grad, theirs.grad)
 
 
 def test_fields_of_the_common_width_are_left_as_they_are():

@@ -115,3 +115,18 @@ def test_rows_begin_at_cache_lines_and_the_drawn_values_are_torchs():
     drawn = torch.empty(200, 16).normal_(0.0, 0.05, generator=torch.Generator().manual_seed(4))
     drawn[0] = 0
     assert torch.equal(Table(200, 16, seed=4).weight, drawn)
+
+
+@pytest.mark.parametrize("wide", [2**22, 0])
+def test_events_alike_are_told_once(monkeypatch, wide):
+    monkeypatch.setattr("ethogram.nn.embedding.WIDE", wide)
+    features = shop().features()
+    encoder = ColumnEncoder({"kind": "event.kind"}, Tables(features, 4, 4))
+    kind, rows = np.array([0, 2, 2, 3, 2, 3], np.int32), np.array([1, 2, 3, 4, 5])
+    place = torch.tensor([7, 7, 7, 0, 7])
+    first, same = encoder.alike({"kind": kind}, rows, place)
+    told = list(zip(place.tolist(), kind[rows].tolist(), strict=True))
+    assert [told[first[i]] for i in same.tolist()] == told
+    assert len(first) == len(set(told)) == 3
+    first, same = ColumnEncoder({"price": None}, encoder.tables).alike({"price": kind}, rows, place)
+    assert first.tolist() == same.tolist() == [0, 1, 2, 3, 4]

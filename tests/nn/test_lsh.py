@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from ethogram.nn.lsh import Hashed, SimHash
+from ethogram.nn.rows import Picked
 
 KEYS, QUERIES = torch.tensor([0, 40, 40, 41, 100]), torch.tensor([0, 3, 5, 6, 9])
 
@@ -104,6 +105,20 @@ def test_batched_interest_equals_the_definition_with_gradients(normalise, cells,
     for b in range(4):
         for q in range(int(QUERIES[b]), int(QUERIES[b + 1])):
             torch.testing.assert_close(weights[q] @ keys[KEYS[b] : KEYS[b + 1]], got[q])
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_picked_events_are_as_good_as_those_written_out(learn):
+    rng = np.random.default_rng(5)
+    values = torch.from_numpy(rng.standard_normal((30, 6)).astype(np.float32)).requires_grad_(learn)
+    queries = torch.from_numpy(rng.standard_normal((9, 6)).astype(np.float32))
+    rows, part = torch.from_numpy(rng.integers(0, 30, 100)), Hashed(6, hashes=12, width=2)
+    found = part(Picked(values, rows), KEYS, queries, QUERIES)
+    expected = part(values[rows], KEYS, queries, QUERIES)
+    assert torch.equal(found, expected)
+    if learn:
+        ours, theirs = (torch.autograd.grad(x.square().sum(), values)[0] for x in (found, expected))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_zero_vectors_leave_finite_gradients():

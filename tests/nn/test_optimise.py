@@ -81,6 +81,18 @@ def test_mini_batch_aware_penalty_is_the_gradient_of_its_formula():
     torch.testing.assert_close(table.weight.detach(), start - lr * free.grad)
 
 
+def test_rows_that_stand_often_and_far_apart_are_summed():
+    rng = np.random.default_rng(3)
+    ids = torch.from_numpy(rng.choice(np.r_[0, rng.integers(1, 100_000, 150)], 400))
+    values = torch.from_numpy(rng.standard_normal((400, 2)).astype(np.float32))
+    table = Table(100_000, 2)
+    expected = table.weight.detach().clone().index_add_(0, ids, values, alpha=-0.5)
+    expected[0] = 0
+    table.weight.grad = torch.sparse_coo_tensor(ids[None], values, table.weight.shape, check_invariants=False)
+    RowSGD([table.weight], 0.5).step()
+    torch.testing.assert_close(table.weight.detach(), expected)
+
+
 def test_a_dense_gradient_moves_all_rows_but_the_first():
     table = Table(6, 2)
     before = table.weight.detach().clone()

@@ -7,7 +7,8 @@ from ethogram.errors import OptionError, StepError
 from ethogram.evaluate.calibration import ece
 from ethogram.log import Log
 from ethogram.nn.interest import Pooled
-from ethogram.nn.slates import Learning, SlateNetwork, batches, fit, occurrences, score, weights
+from ethogram.nn.occurrences import occurrences
+from ethogram.nn.slates import Learning, SlateNetwork, batches, fit, score, weights
 from ethogram.nn.weighing import offsets_of
 
 

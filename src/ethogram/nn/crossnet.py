@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ethogram.nn.affine import product
 from ethogram.nn.mlp import linear
 
 
@@ -46,7 +47,7 @@ class CrossNetwork(nn.Module):
     def forward(self, start: Tensor) -> Tensor:
         x = start
         for layer in self.layers:
-            if isinstance(layer, nn.Linear) and not torch.is_autocast_enabled(x.device.type):
+            if isinstance(layer, nn.Linear) and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
                 x = _Cross.apply(x, start, layer.weight, layer.bias)
             else:
                 x = torch.addcmul(x, start, layer(x))
@@ -54,11 +55,11 @@ class CrossNetwork(nn.Module):
 
 
 class _Cross(torch.autograd.Function):
-    """``x + x_0 * (W x + b)``, whose gradients are summed inside the products that make them."""
+    """``x + x_0 * (W x + b)``, whose gradient is added to the product that makes the rest of it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, start: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        made = torch.addmm(bias, x, weight.T)
+        made = product(x, weight.T).add_(bias)
         ctx.save_for_backward(x, start, weight, made)
         return torch.addcmul(x, start, made)
 
@@ -67,7 +68,7 @@ class _Cross(torch.autograd.Function):
         x, start, weight, made = ctx.saved_tensors
         (grad,) = grads
         to_made = grad * start
-        return torch.addmm(grad, to_made, weight), grad * made, to_made.T @ x, to_made.sum(0)
+        return product(to_made, weight).add_(grad), grad * made, product(to_made.T, x), to_made.sum(0)
 
 
 class Mixture(nn.Module):

@@ -14,6 +14,9 @@ from ethogram.log.batch import UNSEEN
 from ethogram.log.kernels import ragged_rows
 from ethogram.nn.rows import Picked, distinct, fresh_rows
 
+WIDE = 2**22
+"""Codes up to which those that differ are found by an array with a place for each, and not by sorting."""
+
 
 class Table(nn.Module):
     """Rows of floats looked up by number; row 0 (missing, padding) is zero and never learns.
@@ -195,3 +198,20 @@ class ColumnEncoder(nn.Module):
             else:
                 parts.append(self.tables[table](torch.from_numpy(raw.astype(np.int64)).to(device)))
         return torch.cat(parts, 1)
+
+    def alike(self, values: Mapping[str, np.ndarray], rows: np.ndarray, place: Tensor) -> tuple[Tensor, Tensor]:
+        """(numbers of rows of which no two agree in `place` and all columns, for each row which of those it is like).
+
+        Rows with a number among their columns are all taken to differ.
+        """
+        if None in self.columns.values():
+            every = torch.arange(len(rows))
+            return every, every
+        code = place.cpu().numpy()
+        for name, table in self.columns.items():
+            code = code * len(self.tables[table].weight) + values[name][rows]  # type: ignore[index]
+        largest = int(code.max(initial=0))
+        found, inverse = distinct(torch.from_numpy(code), np.zeros(largest + 1, np.int32) if largest < WIDE else None)
+        first = np.empty(len(found), np.int64)
+        first[inverse.numpy()[::-1]] = np.arange(len(code))[::-1]
+        return torch.from_numpy(first), inverse.to(place.device)

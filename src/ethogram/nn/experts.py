@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.nn.activation import Activation, activation
+from ethogram.nn.affine import affine
 from ethogram.nn.bent import Bent
 from ethogram.nn.dropout import Dropout
 from ethogram.nn.mlp import linear
@@ -47,7 +48,7 @@ class Experts(nn.Module):
         """[Q, inputs] -> [Q, E, width]."""
         # all read the same rows, so the first layers are one wide product
         first = self.weights[0].transpose(0, 1).flatten(1)
-        out = self._bent(0, torch.addmm(self.biases[0].flatten(), rows, first))
+        out = self._bent(0, affine(rows, first.T, self.biases[0].flatten()))
         for i in range(1, len(self.weights)):
             made = torch.baddbmm(self.biases[i].unsqueeze(1), out.transpose(0, 1), self.weights[i])
             out = self._bent(i, made.transpose(0, 1).flatten(1))

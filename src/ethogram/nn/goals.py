@@ -98,9 +98,11 @@ class GoalNetwork(slates.SlateNetwork):
         *past, last = places.split([*map(len, codes), len(asked)])
         made = []
         for place, sequence, (picked, spans) in zip(past, held, rows, strict=True):
-            keys: Tensor | Picked = Picked(values, place)
+            keys = Picked(values, place)
             if self.event is not None and len(picked):
-                keys = gather_rows(values, place) + self.event(self.events(sequence.columns, picked))
+                first, same = self.events.alike(sequence.columns, picked, place)
+                moved = self.event(self.events(sequence.columns, picked[first.numpy()]))
+                keys = Picked(gather_rows(values, place[first]) + moved, same)
             made.append(Events(keys, torch.from_numpy(spans)))
         return made, gather_rows(values, last), torch.from_numpy(ends)
 

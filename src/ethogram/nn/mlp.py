@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.nn.activation import Activation, activation
+from ethogram.nn.affine import Linear
 from ethogram.nn.bent import Bent
 from ethogram.nn.dropout import Dropout
 
 
-def linear(inputs: int, outputs: int, generator: torch.Generator | None = None, *, bias: bool = True) -> nn.Linear:
+def linear(inputs: int, outputs: int, generator: torch.Generator | None = None, *, bias: bool = True) -> Linear:
     """A linear layer with weights uniform in +-sqrt(6 / (inputs + outputs)) (Glorot) and zero bias."""
     # without torch's own initialisation, which would draw from the global generator
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+    layer = nn.utils.skip_init(Linear, inputs, outputs, bias=bias)
     bound = (6 / (inputs + outputs)) ** 0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)

@@ -29,6 +29,7 @@ from ethogram.nn.crossnet import CrossNet
 from ethogram.nn.embedding import ColumnEncoder, ItemEncoder, Tables
 from ethogram.nn.losses import bce
 from ethogram.nn.mlp import Tower
+from ethogram.nn.occurrences import occurrences
 from ethogram.nn.optimise import RowAdam
 from ethogram.nn.prior import Prior
 from ethogram.nn.ragged import Ragged, bucket_batches, each
@@ -238,38 +239,6 @@ class SlateNetwork(nn.Module):
             b.fill_(float(np.log(rate / (1 - rate))))  # type: ignore[union-attr, operator]
 
 
-def occurrences(features: Features, batch: Batch) -> dict[str, np.ndarray]:
-    """Embedding table -> float32[rows]: how often each row stands in the questions of a batch.
-
-    Every event of a history counts once, however many questions share it, and so does every candidate.
-    """
-    judged, history = batch.candidates, batch.sequences["history"]
-    assert judged is not None
-    change = np.bincount(history.start, minlength=len(history.item) + 1)
-    change -= np.bincount(history.stop, minlength=len(history.item) + 1)
-    past, (asked, _) = np.flatnonzero(np.cumsum(change)[:-1] > 0), judged.flat()
-    counts = {name: np.zeros(rows, np.float32) for name, rows in features.tables.items()}
-
-    def count(table: str | None, rows: np.ndarray, times: np.ndarray | None = None) -> None:
-        if table is not None:
-            counts[table] += np.bincount(rows, times, minlength=len(counts[table])).astype(np.float32)
-
-    codes = np.concatenate([history.item[past], judged.item[asked]])
-    times = np.bincount(codes, minlength=len(batch.items["item"].values)).astype(np.float64)
-    for column in batch.items.values():
-        spans = column.offsets
-        count(column.table, column.values, times if spans is None else np.repeat(times, np.diff(spans)))
-    for held, where, rows in (
-        (history.columns, history.tables, past),
-        (judged.columns, judged.tables, asked),
-        (batch.users, batch.user_tables, np.arange(len(batch))),
-    ):
-        for name, values in held.items():
-            if (table := where.get(name)) is not None:
-                count(table, values[rows])
-    return counts
-
-
 def batches(batch: Batch, how: Learning, rng: np.random.Generator) -> Iterable[Batch]:
     """One epoch of batches of questions with histories of like length."""
     assert batch.candidates is not None
@@ -363,11 +332,7 @@ def learn(
     tables, times = zip(*network.sparse, strict=True)
     if how.penalty == "frequent":
         times = tuple(None if t is None else torch.full_like(t, float(t[t > 0].mean())) for t in times)
-    optimisers = [
-        *before,
-        RowAdam(tables, how.lr, decay=how.decay, counts=times),
-        adam(network.dense, how.lr),
-    ]
+    optimisers = [*before, RowAdam(tables, how.lr, decay=how.decay, counts=times), adam(network.dense, how.lr)]
     return train(
         network, lambda rng: batches(whole, how, rng), loss, optimisers=optimisers, epochs=how.epochs, seed=seed,
         valid=value, patience=how.patience,

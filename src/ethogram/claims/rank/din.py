@@ -247,6 +247,7 @@ def growth(bench: Any) -> Any:
     from ethogram import data
     from ethogram.nn import slates
     from ethogram.nn.losses import bce
+    from ethogram.nn.occurrences import occurrences
     from ethogram.nn.optimise import RowAdam
     from ethogram.system import system
 
@@ -257,7 +258,7 @@ def growth(bench: Any) -> Any:
         features = log.features().with_("item", of="item", buckets=rows).limit(built.last)
         network = slates.SlateNetwork(features, built._interest, dim=built.dim, act=built.activation)
         whole = features.encode(log.questions("slates"))
-        network.count(slates.occurrences(features, whole))
+        network.count(occurrences(features, whole))
         tables, counts = zip(*network.sparse, strict=True)
         optimisers = RowAdam(tables, decay=0.01, counts=counts), torch.optim.Adam(network.dense)
         batches = cycle(slates.batches(whole, slates.Learning(pairs=2_048), np.random.default_rng(0)))
