@@ -7,7 +7,9 @@ The claim was declared anew once, after its first measurement, in which the gate
 The equations were checked one by one and stand; the gate was too narrow and had too few people to learn from: its units
 are now twice as wide, and 3,000 people with 6 searches each stand for 700 with 12, whom networks knew by heart. A gate
 that begins without the part that all people share was tried and left: on validation it was better here and worse on
-Complete Journey. No threshold changed.
+Complete Journey. No threshold changed. On that validation part the blend comes as far as DIN and no further (gauc .718
+and .719, where who knows the truth has .763): DIN's attention reads products of past and judged columns as well, so
+what it sums up may say the type already, and one tower of as many parameters can go by it.
 
 The last law is new. Without the loss a part that all people share fills the gates, so the gates of a whole and of a
 halved history are alike, whoever's they are; the loss takes that part away, and the cosine itself falls. What the loss
