@@ -284,6 +284,7 @@ def test_what_speaks_against_is_told_and_deletions_have_their_table():
     assert said == "because of rum (30%), jam (20%), in spite of tea (50%)"
     found = Deletion("din", 3, 1_500, 70, 0.25, 0.0625, Difference(0.1875, 0.1, 0.3, 0.001), True, pa.table({}))
     told = sections.deletions([found])
-    for cell in ("din", "0.2500", "0.0625", "+0.1875", "+0.1000", "+0.3000", "log odds", "1,500"):
+    for cell in ("din", "0.2500", "0.0625", "+0.1875", "+0.1000", "+0.3000", "1,500"):
         assert f">{cell}<" in told
+    assert "How far the log odds moves" in told
     assert sections.deletions([]) is None

@@ -1,11 +1,14 @@
 """Logs that no ranking system may learn from: all refuse in the same words, before any work."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import ethogram
-from ethogram.errors import StepError
+from ethogram import data
+from ethogram.errors import OptionError, StepError
 from ethogram.log import Candidates, Histories, Log, Questions
 from ethogram.numeric.slates import no_leak
 
@@ -80,3 +83,52 @@ def test_a_history_that_goes_on_after_its_question():
     )  # fmt: skip
     with pytest.raises(StepError, match=r"question 0 is asked at 2023-11-14T22:13:20.000000Z, and its history holds"):
         no_leak(question)
+
+
+@cache
+def placed(key):
+    """A ranker that learned where each slate was shown."""
+    table = pa.table(
+        {
+            "user": [f"u{i % 12}" for i in range(360)],
+            "item": [f"i{i % 7}" for i in range(360)],
+            "time": [1_700_000_000 + 86_400 * (i // 12) for i in range(360)],
+            "label": [float(i % 5 == 0) for i in range(360)],
+            "place": ["top" if i % 2 else "side" for i in range(360)],
+        }
+    )
+    few = {"epochs": 1, "steps": 5}
+    built = ethogram.system(key)
+    named = {n: v for n, v in few.items() if hasattr(built, n)}
+    return ethogram.system(key, **named).fit(Log.open(table))
+
+
+READ_CONTEXT = [key for key in RANKERS if key not in ("personality_ads", "reloop2", "smoothed_rates")]
+
+
+@pytest.mark.parametrize("key", READ_CONTEXT)
+def test_a_feature_that_training_did_not_see_is_refused_and_a_new_value_is_not(key):
+    people, items = Histories.of([["i1", "i2"], []]), Candidates.of(["i1", "i3"])
+    model = placed(key)
+    with pytest.raises(OptionError, match=r"context: training saw no column 'plase'. Did you mean 'place'\?"):
+        model.score(people, items, pa.table({"plase": ["top", "side"]}))
+    with pytest.raises(OptionError, match="leave 'colour' out, or fit on a log that has it"):
+        model.score(people, items, pa.table({"place": ["top", "side"], "colour": ["red", "red"]}))
+    found = model.score(people, items, pa.table({"place": ["top", "behind the shelf"]}))
+    assert found.shape == (2, 2)
+    assert ((found > 0) & (found < 1)).all()
+
+
+def test_one_answer_in_ten_missing_is_counted_and_no_negative():
+    """Of several goals; the ranker goes on and says how many answers there were."""
+    pytest.importorskip("torch")
+    some = data.load("conflict", users=60, items=60, values=6, slates=6, candidates=5, missing=0.1)
+    model = ethogram.system("dtrn", dim=4, side=4, epochs=1).fit(some)
+    answers = some.questions("goals").labels
+    told = model.fitted.told.to_pylist()
+    assert [row["goal"] for row in told] == ["label", "label_buy"]
+    for row in told:
+        label = answers[row["goal"]]
+        assert row["missing"] == np.isnan(label).sum()
+        assert row["missing"] / len(label) == pytest.approx(0.1, abs=0.03)
+        assert row["positive_rate"] == pytest.approx(np.nanmean(label))

@@ -59,7 +59,7 @@ def explain(
             at = row["question"], row["item"]
             told = [r for r in reasons.to_pylist() if (r["question"], r["candidate"]) == at]
             title = f"{row['item']} for {_who(row)}: {row['score']:.4g}"
-            lines = [(r["rank"], str(r["item"]), r["time"] and str(r["time"]), r["share"]) for r in told]
+            lines = [(r["rank"], str(r["item"]), r["time"] and f"{r['time']:%Y-%m-%d %H:%M}", r["share"]) for r in told]
             say.table(("rank", "event", "time", "share"), lines, title=title)
             say.line()
         if out is not None:

@@ -108,6 +108,11 @@ class Features:
         candidates : what to judge, with `Histories`.
         context : columns of the asking event: a table with one row per question, or arrays beside the
             candidates.
+
+        Raises
+        ------
+        OptionError
+            A context table with a column that training did not see, where a model reads context at all.
         """
         from ethogram.log.log import Log
 
@@ -193,6 +198,14 @@ class Features:
     ) -> tuple[dict[str, np.ndarray], dict[str, str | None]]:
         columns: dict[str, np.ndarray] = {}
         tables: dict[str, str | None] = {}
+        known = [c.name for c in self.of("context")]
+        if known and isinstance(context, pa.Table):  # given with the request, so every column of it is meant
+            for name in context.column_names:
+                if name not in known:
+                    raise OptionError(
+                        f"context: training saw no column '{name}'.{nearest(name, known)} "
+                        f"Columns: {', '.join(known)}; leave '{name}' out, or fit on a log that has it."
+                    )
         for c in self.of("context"):
             if isinstance(context, pa.Table) and c.name in context.column_names:
                 raw = context.column(c.name).combine_chunks()

@@ -56,13 +56,10 @@ class Gate(nn.Module):
         self.unit = Tower(size if alone else 3 * size, hidden, experts, act="relu", seed=seed + 1)
         self.activation = None if alone else Tower(2 * size, hidden, act="relu", seed=seed + 2)
         self.default = None if alone else nn.Parameter(torch.ones(experts))
-        with torch.no_grad():
-            if self.activation is None:  # alone: begin with all experts alike, so that all of them learn
-                self.unit.layers[-1].bias.fill_(1.0)  # type: ignore[union-attr, operator]
-            else:
-                # every event counts from the start, and what it says of the experts differs between events and
-                # experts: a weight that all people share would hide the differences from the cosine of the loss below
-                self.activation.layers[-1].bias.fill_(1.0)  # type: ignore[union-attr, operator]
+        with torch.no_grad():  # begin with all experts alike, so that all of them learn
+            for unit in (self.unit, self.activation):
+                if unit is not None:
+                    unit.layers[-1].bias.fill_(1.0)  # type: ignore[union-attr, operator]
 
     def forward(self, keys: Tensor, spans: Tensor, asked: Tensor, ends: Tensor) -> Tensor:
         """[A, experts] for asked [A, ...], `ends` their offsets by question; keys [T, width] with offsets `spans`."""

@@ -3,13 +3,17 @@
 Settings were chosen on the validation part of the generator with another seed; nothing was chosen on test. DIN and the
 pooled network have as many parameters as the experts and their gate, the same features and the same budget of epochs.
 
-The claim was declared anew once, after its first measurement, in which the gates of all people were nearly one vector:
-all weights began at 1 and learned little away from it. Now the gate begins without that common part, its units are
-twice as wide, and 3,000 people with 6 searches each stand for 700 with 12, whom networks knew by heart. No
-threshold changed. The last law is new: where a common part fills the gates, as it still does without the loss, the
-gates of a whole and of a halved history are alike whoever's they are, so the cosine itself falls when the loss takes
-that part away; what the loss asks for is that the own history is nearer than another person's, and that is measured
-beside it.
+The claim was declared anew once, after its first measurement, in which the gates of all people were nearly one vector.
+The equations were checked one by one and stand; the gate was too narrow and had too few people to learn from: its units
+are now twice as wide, and 3,000 people with 6 searches each stand for 700 with 12, whom networks knew by heart. A gate
+that begins without the part that all people share was tried and left: on validation it was better here and worse on
+Complete Journey. No threshold changed. On that validation part the blend comes as far as DIN and no further (gauc .718
+and .719, where who knows the truth has .763): DIN's attention reads products of past and judged columns as well, so
+what it sums up may say the type already, and one tower of as many parameters can go by it.
+
+The last law is new. Without the loss a part that all people share fills the gates, so the gates of a whole and of a
+halved history are alike, whoever's they are; the loss takes that part away, and the cosine itself falls. What the loss
+asks for is that the own history is nearer than another person's, and that is measured beside it.
 """
 
 from __future__ import annotations

@@ -241,14 +241,15 @@ def deletions(found: Sequence[Deletion]) -> Html | None:
     """Whether the events that reasons name make the score; rows of `ethogram.evaluate.deletion`."""
     if not found:
         return None
-    head = ["System", "named events", "random events", "difference", "95% from", "to", "of", "events", "pairs"]
-    rows = [
-        [d.system, *map(number, (d.named, d.random)), *map(signed, d.difference[:3]), "log odds" if d.odds else "score",
-         d.k, f"{d.pairs:,}"]
-        for d in found
-    ]  # fmt: skip
-    told = "How far the score moves when the events that a reason names are deleted, and when random ones are"
-    return table(head, rows, numbers=(1, 2, 3, 4, 5, 7, 8), caption=told)
+    head = ["System", "named", "random", "difference", "95% from", "to", "events", "pairs"]
+    rows = []
+    for d in found:
+        figures = *map(number, (d.named, d.random)), *map(signed, d.difference[:3])
+        rows.append([d.system, *figures, d.k, f"{d.pairs:,}"])
+    kinds = {d.odds for d in found}
+    what = " and ".join(name for name, odds in (("log odds", True), ("score", False)) if odds in kinds)
+    told = f"How far the {what} moves when the events that a reason names are deleted, and when random ones are"
+    return table(head, rows, numbers=tuple(range(1, 8)), caption=told)
 
 
 def limits(sentences: Sequence[str]) -> Html | None:
