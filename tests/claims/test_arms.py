@@ -34,3 +34,21 @@ def test_each_data_set_has_its_table_and_costs_no_column():
     lines = tables(told, [])
     assert "films:" in lines
     assert "fit_seconds" not in "\n".join(lines)
+
+
+def test_who_does_not_beat_the_kernel_is_said_in_words():
+    from ethogram.claims.arms import against_the_kernel
+
+    def outcome(text, verdict, measured=-0.02):
+        return {"text": text, "verdict": verdict, "measured": measured, "interval": [-0.03, -0.01]}
+
+    told = [
+        outcome("ndcg@10 on ml_100k, 1 seed: pld − transition kernel ≥ 0", "fails"),
+        outcome("ndcg@10 on games: pld − transition kernel ≥ 0", "holds"),
+        outcome("ndcg@10 on games: pld − plain ≥ 0", "fails"),
+        outcome("ndcg@10 on beauty: pld − transition kernel ≥ 0", "fails", None),
+    ]
+    assert against_the_kernel({"claims": [{"text": "x", "outcomes": told}]}) == [
+        "pld does not beat the decayed-transition kernel, which is not trained "
+        "(ndcg@10, ml_100k, 1 seed: -0.02 [-0.03, -0.01])."
+    ]

@@ -71,7 +71,7 @@ class DESMIL(NextItemSystem):
     "Learn weights of the examples; without them it is ComiRec-SA."
     features: int = 20
     "Random Fourier functions Q of each coordinate."
-    dims: int = 4
+    dims: int = 2
     "Coordinates of the interests whose dependence is measured, drawn for each batch."
     inner: int = 10
     "Steps on a batch's weights."
