@@ -53,3 +53,21 @@ def test_floors_above_the_system_are_named_behind_the_table():
     lost = [line for line in tables(result(cells, "ece"), ["floor"]) if line.startswith("On shop")]
     assert lost == ["On shop, by ece, net (0.4) is below counts (0.2), rates (0.3)."]
     assert not any(line.startswith("On ") for line in tables(result(cells[:2]), ["floor"]))
+
+
+def test_who_does_not_beat_the_kernel_is_said_in_words():
+    from ethogram.claims.arms import against_the_kernel
+
+    def outcome(text, verdict, measured=-0.02):
+        return {"text": text, "verdict": verdict, "measured": measured, "interval": [-0.03, -0.01]}
+
+    told = [
+        outcome("ndcg@10 on ml_100k, 1 seed: pld − transition kernel ≥ 0", "fails"),
+        outcome("ndcg@10 on games: pld − transition kernel ≥ 0", "holds"),
+        outcome("ndcg@10 on games: pld − plain ≥ 0", "fails"),
+        outcome("ndcg@10 on beauty: pld − transition kernel ≥ 0", "fails", None),
+    ]
+    assert against_the_kernel({"claims": [{"text": "x", "outcomes": told}]}) == [
+        "pld does not beat the decayed-transition kernel, which is not trained "
+        "(ndcg@10, ml_100k, 1 seed: -0.02 [-0.03, -0.01])."
+    ]

@@ -57,6 +57,24 @@ def _systems(runs: Iterable[Mapping[str, Any]]) -> set[str]:
     return {str(run["options"].get("system", run["system"])) for run in runs}
 
 
+KERNEL = "transition kernel"
+"""Label of the floor that a recommender must beat to have shown anything."""
+
+
+def against_the_kernel(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each condition by which a recommender did not beat the decayed-transition kernel."""
+    said = []
+    for outcome in (o for claim in result["claims"] for o in claim["outcomes"]):
+        told, _, asked = outcome["text"].rpartition(": ")
+        if f"− {KERNEL}" not in asked or outcome["verdict"] != "fails" or outcome["measured"] is None:
+            continue
+        system, ends = asked.split(" − ")[0], outcome["interval"]
+        much = f"{short(outcome['measured'])}" + (f" [{short(ends[0])}, {short(ends[1])}]" if ends else "")
+        place = told.replace(" on ", ", ", 1)
+        said.append(f"{system} does not beat the decayed-transition kernel, which is not trained ({place}: {much}).")
+    return said
+
+
 def _asked(result: Mapping[str, Any], data: str) -> list[str]:
     """The metrics that conditions on this data set compare, or on any where none is about this; those of arms only."""
     every = [o for claim in result["claims"] for o in claim["outcomes"]]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ethogram import catalogue
-from ethogram.claims.arms import tables
+from ethogram.claims.arms import against_the_kernel, tables
 from ethogram.claims.running import Result
 from ethogram.errors import OptionError, StateError
 from ethogram.evaluate.verdict import FAILS, HOLDS, NOT_MEASURABLE, bound, short
@@ -101,6 +101,8 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         for claim in result["claims"]:
             lines += ["", f"**{_cell(claim['text'])}**", "", "| measured | value | asked | verdict | why |"]
             lines += ["|---|---|---|---|---|", *(_row(outcome) for outcome in claim["outcomes"])]
+        if words := against_the_kernel(result):
+            lines += ["", *(f"- {line}" for line in words)]
         if result["cells"]:
             lines += ["", "**What each arm reached**", *tables(result, floors)]
     return "\n".join([*lines, ""])

@@ -131,10 +131,11 @@ Build = Callable[[int, bool, int], NextItemNetwork]
 
 @dataclass(frozen=True)
 class NextItemFit:
-    """What a next-item system keeps: the model, and how its training went."""
+    """What a next-item system keeps: the model, how its training went, and `more`, which the system saves itself."""
 
     model: NextItem
     trained: Trained
+    more: Any = None
 
     @classmethod
     def fit(

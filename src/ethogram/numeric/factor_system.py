@@ -5,12 +5,13 @@ A system keeps its `Factors` as ``self.fitted.model`` and adds how they are lear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ethogram.errors import OptionError
 from ethogram.numeric.factors import Factors, FoldIn
 from ethogram.numeric.similar import cosines, similar
 from ethogram.numeric.vectors import Judge
@@ -42,6 +43,20 @@ class FactorSystem:
     def _model(self) -> Factors:
         model: Factors = self.fitted.model  # type: ignore[attr-defined]
         return model
+
+
+def check(options: Any, *, above: Iterable[str] = (), least: Iterable[str] = ()) -> None:
+    """Refuse options that must be `above` 0, or 0 at `least`.
+
+    Raises
+    ------
+    OptionError
+        One of them, by name.
+    """
+    for names, wrong, asked in ((above, lambda x: x <= 0, "a number above 0"), (least, lambda x: x < 0, "0 or more")):
+        for name in names:
+            if wrong(value := getattr(options, name)):
+                raise OptionError(f"{options.info.key}: {name} = {value}; give {asked}.")
 
 
 def judge(model: Factors, valid: Log | None, most: int | None, seed: int) -> Judge | None:

@@ -21,9 +21,8 @@ from typing import Literal, Self
 
 import numpy as np
 
-from ethogram.errors import OptionError
 from ethogram.numeric import course, folding
-from ethogram.numeric.factor_system import FactorSystem, judge
+from ethogram.numeric.factor_system import FactorSystem, check, judge
 from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
@@ -77,7 +76,7 @@ class BPRMF(FactorSystem):
         StateError
             The loss is not finite.
         """
-        self._check()
+        check(self, above=("factors", "lr", "batch", "fold_steps"), least=("regularisation",))
         known = Known.of(train)
         pairs = matrix(train.histories(), known)
         rng = np.random.default_rng(seed)
@@ -90,13 +89,6 @@ class BPRMF(FactorSystem):
         done = course.run(epoch, (users, items), valid=judged, watch=watch, **how)  # type: ignore[arg-type]
         self.fitted = _Fitted(self._factors(known, users, items, self.fold_in == "always"), done)
         return self
-
-    def _check(self) -> None:
-        for name in ("factors", "lr", "batch", "fold_steps"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"bpr_mf: {name} = {getattr(self, name)}; give a number above 0.")
-        if self.regularisation < 0:
-            raise OptionError(f"bpr_mf: regularisation = {self.regularisation}; give 0 or more.")
 
     def _plain(self, draws: Draws, users: np.ndarray, items: np.ndarray) -> course.Epoch:
         return lambda: draws.descend(users, items, len(draws.pairs.items), self.lr, self.regularisation)

@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
-from ethogram.numeric.factor_system import FactorSystem, judge
+from ethogram.numeric.factor_system import FactorSystem, check, judge
 from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
@@ -139,12 +139,8 @@ class DCCF(FactorSystem):
         return self
 
     def _check(self) -> None:
-        for name in ("factors", "layers", "prototypes", "temperature", "contrast", "lr", "batch"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"dccf: {name} = {getattr(self, name)}; give a number above 0.")
-        for name in ("weight", "regularisation", "spread"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"dccf: {name} = {getattr(self, name)}; give 0 or more.")
+        above = ("factors", "layers", "prototypes", "temperature", "contrast", "lr", "batch")
+        check(self, above=above, least=("weight", "regularisation", "spread"))
         if not 0 <= self.dropped < 1:
             raise OptionError(f"dccf: dropped = {self.dropped} is not a share below 1.")
 

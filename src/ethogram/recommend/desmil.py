@@ -27,7 +27,7 @@ References: Z. Liu, J. Wang, J. Shao, Y. Chang, et al.: Improving Multi-Interest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -41,7 +41,7 @@ from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
-    from ethogram.nn.nextfit import NextItemFit, NextItemNetwork, Objective, Training
+    from ethogram.nn.nextfit import NextItemNetwork, Objective, Training
     from ethogram.nn.stable import Stable
 
 
@@ -71,7 +71,7 @@ class DESMIL(NextItemSystem):
     "Learn weights of the examples; without them it is ComiRec-SA."
     features: int = 20
     "Random Fourier functions Q of each coordinate."
-    dims: int = 4
+    dims: int = 2
     "Coordinates of the interests whose dependence is measured, drawn for each batch."
     inner: int = 10
     "Steps on a batch's weights."
@@ -105,7 +105,7 @@ class DESMIL(NextItemSystem):
 
         trained = NextItemFit.fit(self, self._network, train, valid, seed=seed, watch=watch, objective=objective)
         made[0].close()
-        self.fitted = _Fitted(trained, made[0].course)
+        self.fitted = replace(trained, more=made[0].course)
         return self
 
     def _network(self, items: int, sparse: bool, seed: int) -> NextItemNetwork:
@@ -142,21 +142,21 @@ class DESMIL(NextItemSystem):
     def dependence(self) -> Table:
         """By epoch: `epoch`, `dependence` of the interests, `weighted` under the learned weights, `effective` share of
         the examples, `usage` of each interest, and the value on validation (null without)."""
-        rows = self.fitted.course
-        curve = self.fitted.trained.trained.curve
+        rows = self.fitted.more
+        curve = self.fitted.trained.curve
         columns: dict[str, Any] = {"epoch": list(range(1, len(rows) + 1))}
         columns |= {n: [r[n] for r in rows] for n in ("dependence", "weighted", "effective", "usage")}
         columns["valid"] = pa.array([c["valid"] for c in curve[: len(rows)]], pa.float64())
         return pa.table(columns)
 
     def state(self) -> State:
-        return State(json={"course": self.fitted.course}, parts={"network": self.fitted.trained.state()})
+        return State(json={"course": self.fitted.more}, parts={"network": self.fitted.state()})
 
     def restore(self, state: State) -> Self:
         from ethogram.nn.nextfit import NextItemFit
 
         trained = NextItemFit.restore(self, self._network, state.parts["network"])
-        self.fitted = _Fitted(trained, list(state.json["course"]))
+        self.fitted = replace(trained, more=list(state.json["course"]))
         return self
 
 
@@ -177,21 +177,3 @@ def _attention(model: Any, history: Histories) -> tuple[np.ndarray, np.ndarray, 
         offsets, number = torch.tensor([0, len(row)]), torch.from_numpy(group - group[0])
         weight = network.encoder.attention(vectors, offsets, number)
     return at, row, weight.double().numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    trained: NextItemFit
-    course: list[dict[str, Any]]
-
-    @property
-    def model(self) -> Any:
-        return self.trained.model
-
-    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
-        return self.trained.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int, *, exclude_seen: bool | None, among: Candidates | None
-    ) -> Table:  # fmt: skip
-        return self.trained.recommend(histories, k, exclude_seen=exclude_seen, among=among)

@@ -22,7 +22,7 @@ Subsequences for Sequential Recommendation. WSDM 2024.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -36,7 +36,7 @@ from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
-    from ethogram.nn.nextfit import NextItemFit, NextItemNetwork, Objective, Training
+    from ethogram.nn.nextfit import NextItemNetwork, Objective, Training
 
 
 @system(
@@ -92,10 +92,11 @@ class ICSRec(SASRec):
         contrast = objective if self.coarse or self.fine else None
         trained = NextItemFit.fit(self, self._network, train, valid, seed=seed, watch=watch, objective=contrast)
         rng = np.random.default_rng(seed)
+        # of the weights that were kept; without contrast there are no intents
         centres = np.zeros((0, self.dim), np.float32)
-        if made:  # of the weights that were kept
+        if made:
             centres = centres_of(made[0].states(rng, 24 * self.intents), self.intents, rng).numpy()
-        self.fitted = _Fitted(trained, centres)
+        self.fitted = replace(trained, more=centres)
         return self
 
     def _network(self, items: int, sparse: bool, seed: int) -> NextItemNetwork:
@@ -117,9 +118,9 @@ class ICSRec(SASRec):
 
     def _intents(self, histories: Histories) -> pa.Array:
         states, known = self.fitted.model.states(histories)
-        if not len(self.fitted.centres):
+        if not len(self.fitted.more):
             return pa.nulls(len(histories), pa.int64())
-        return pa.array((states @ self.fitted.centres.T).argmax(1).astype(np.int64), mask=~known)
+        return pa.array((states @ self.fitted.more.T).argmax(1).astype(np.int64), mask=~known)
 
     def assign(self, histories: Histories) -> Table:
         """Columns `question`, `intent`: the cluster of each history; null where nothing of it is known."""
@@ -127,7 +128,7 @@ class ICSRec(SASRec):
 
     def describe_intents(self, k: int = 5) -> Table:
         """The k items that each intent asks for: columns `intent`, `item`, `score`, `rank`."""
-        model, centres = self.fitted.model, self.fitted.centres
+        model, centres = self.fitted.model, self.fitted.more
         scores = centres @ model.vectors.T
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         n, width = best.shape
@@ -142,31 +143,11 @@ class ICSRec(SASRec):
         )
 
     def state(self) -> State:
-        return State({"centres": self.fitted.centres}, parts={"network": self.fitted.trained.state()})
+        return State({"centres": self.fitted.more}, parts={"network": self.fitted.state()})
 
     def restore(self, state: State) -> Self:
         from ethogram.nn.nextfit import NextItemFit
 
         trained = NextItemFit.restore(self, self._network, state.parts["network"])
-        self.fitted = _Fitted(trained, np.asarray(state.arrays["centres"]))
+        self.fitted = replace(trained, more=np.asarray(state.arrays["centres"]))
         return self
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """`centres` float32[K, d] of the intents, of length 1; none where training had no contrast."""
-
-    trained: NextItemFit
-    centres: np.ndarray
-
-    @property
-    def model(self) -> object:
-        return self.trained.model
-
-    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
-        return self.trained.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int, *, exclude_seen: bool | None, among: Candidates | None
-    ) -> Table:  # fmt: skip
-        return self.trained.recommend(histories, k, exclude_seen=exclude_seen, among=among)

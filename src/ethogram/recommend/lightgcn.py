@@ -24,9 +24,8 @@ from typing import Self
 
 import numpy as np
 
-from ethogram.errors import OptionError
 from ethogram.numeric import course
-from ethogram.numeric.factor_system import FactorSystem, judge
+from ethogram.numeric.factor_system import FactorSystem, check, judge
 from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
@@ -76,7 +75,7 @@ class LightGCN(FactorSystem):
         StateError
             The loss is not finite.
         """
-        self._check()
+        check(self, above=("factors", "layers", "lr", "batch"), least=("regularisation",))
         known = Known.of(train)
         pairs = matrix(train.histories(), known)
         rng = np.random.default_rng(seed)
@@ -106,13 +105,6 @@ class LightGCN(FactorSystem):
     def model(self, known: Known, arrays: Mapping[str, np.ndarray], *, penalty: float, always: bool) -> Factors:
         """What scores, from a network's arrays; the vector of a stranger needs no penalty."""
         return self._factors(known, arrays["users"], arrays["items"], arrays["carried"], always)
-
-    def _check(self) -> None:
-        for name in ("factors", "layers", "lr", "batch"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"lightgcn: {name} = {getattr(self, name)}; give a number above 0.")
-        if self.regularisation < 0:
-            raise OptionError(f"lightgcn: regularisation = {self.regularisation}; give 0 or more.")
 
     def _learner(self, graph: Graph, draws: Draws, start: Pair) -> course.Epoch:
         learner = Learner(Convolved(graph, start, self.layers), lr=self.lr, penalty=self.regularisation)

@@ -39,7 +39,7 @@ import pyarrow as pa
 
 from ethogram.errors import OptionError
 from ethogram.numeric import course
-from ethogram.numeric.factor_system import FactorSystem, judge
+from ethogram.numeric.factor_system import FactorSystem, check, judge
 from ethogram.numeric.factors import Factors, matrix
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
@@ -129,12 +129,7 @@ class PLD(FactorSystem):
         return self
 
     def _check(self) -> None:
-        for name in ("pool", "tau", "lr", "batch", "gradual"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"pld: {name} = {getattr(self, name)}; give a number above 0.")
-        for name in ("regularisation", "warm", "beta"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"pld: {name} = {getattr(self, name)}; give 0 or more.")
+        check(self, above=("pool", "tau", "lr", "batch", "gradual"), least=("regularisation", "warm", "beta"))
         if not 0 <= self.drop < 1:
             raise OptionError(f"pld: drop = {self.drop} is not a share below 1.")
 

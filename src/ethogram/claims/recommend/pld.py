@@ -75,8 +75,10 @@ def accidents(bench: Any) -> list[Grid]:
 @claim("pld", "Does the same for a graph model, and a sharp tau harms where the noise is of people's own making")
 def elsewhere(bench: Any) -> list[Grid]:
     how = {"metric": "recall@20", "protocol": "leave-last-out", "exclude_seen": True, "quick": QUICK, "seeds": 1}
-    few = {"pld, LightGCN": gcn(**SHARP), "plain, LightGCN": gcn(how="plain", regularisation=OWN["plain"])}
-    few |= {"plain, LightGCN, penalty of pld": gcn(how="plain", regularisation=SHARP["regularisation"])}
+    few = {"pld, LightGCN": gcn(tau=0.1, regularisation=1e-4)}
+    few |= {"pld, LightGCN, tau 0.5": gcn(tau=0.5, regularisation=1e-4)}
+    few |= {"plain, LightGCN": gcn(how="plain", regularisation=0.01)}
+    few |= {"plain, LightGCN, penalty of pld": gcn(how="plain", regularisation=1e-4)}
     natural = {n: arms(mf)[n] for n in ("pld", "pld, tau 0.5", "plain")}
     natural |= {"pld, tau 1": mf(tau=1.0, regularisation=OWN["personal"])}
     graph = [Gap("pld, LightGCN", "plain, LightGCN, penalty of pld") > 0, Gap("pld, LightGCN", "plain, LightGCN") >= 0]
