@@ -134,7 +134,9 @@ def cascade(quick: bool) -> np.ndarray:
     made, cut, asked, _ = world(quick)
     every = Candidates.of(np.arange(made.items).tolist())
     retrieved = np.asarray(sasrec(quick).score(asked, every), float)
-    ranked = np.asarray(system("bpr_mf", factors=16, epochs=1 if quick else 30).fit(cut.train, seed=0).score(asked, every), float)
+    ranked = np.asarray(
+        system("bpr_mf", factors=16, epochs=1 if quick else 30).fit(cut.train, seed=0).score(asked, every), float
+    )
 
     def even(x: np.ndarray) -> np.ndarray:
         return np.asarray((x - x.mean(1, keepdims=True)) / (x.std(1, keepdims=True) + 1e-12))
