@@ -20,7 +20,7 @@ from ethogram.audit.model_extraction.service import Defence, Service, marked, ra
 from ethogram.nn.imitate import list_loss, repair_loss  # noqa: E402
 
 ITEMS = Vocabulary(list(range(100, 130)))
-QUICK = {"owner": "the tests", "data": "drift", "sequences": 60, "steps": 6, "epochs": 4, "tests": 60, "listed": 20}
+QUICK = {"owner": "the tests", "data": "drift", "sequences": 60, "growth": 6, "passes": 4, "tests": 60, "listed": 20}
 
 
 class Following:
@@ -152,7 +152,7 @@ def test_nothing_is_asked_without_an_owner_and_the_owner_is_logged(caplog):
 
 
 def test_planted_behaviour_is_recovered():
-    more = {"attacks": ("full",), "defences": (), "sequences": 150, "epochs": 25, "few": 0.03}
+    more = {"attacks": ("full",), "defences": (), "sequences": 150, "passes": 25, "few": 0.03}
     built = system("model_extraction", **{**QUICK, **more})
     for one in built.planted():
         found = run(audit(built, one.lm)).metrics
@@ -161,7 +161,7 @@ def test_planted_behaviour_is_recovered():
 
 
 def test_bad_options():
-    for wrong in ({"attacks": ("magic",)}, {"defences": ("prayer",)}, {"few": 0.0}, {"steps": 0}):
+    for wrong in ({"attacks": ("magic",)}, {"defences": ("prayer",)}, {"few": 0.0}, {"growth": 0}):
         with pytest.raises(OptionError, match="model_extraction"):
             system("model_extraction", **{**QUICK, **wrong}).subject("local")
     with pytest.raises(OptionError, match="saved"):

@@ -26,7 +26,7 @@ import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.system import system
-from ethogram.verbs import Item, Planted, Report, Scores, State, Table, Transcript
+from ethogram.verbs import Item, Planted, Report, State, Table, Transcript
 
 if TYPE_CHECKING:
     from ethogram.audit.model_extraction.target import Target
@@ -44,7 +44,6 @@ GRADES = ("agreement@10", "agreement@1", "hit@10", "victim hit@10", "queries", "
     area="audit",
     verbs=("audit",),
     needs=("torch",),
-    uses=("sasrec",),
 )
 @dataclass(kw_only=True)
 class ModelExtraction:
@@ -54,7 +53,7 @@ class ModelExtraction:
     "Who owns the service that is queried and consents to it; without a name nothing is asked."
     data: str = "ml_100k"
     "Sequences of the service's people: the name of a data set, or a log."
-    victim: Scores = "sasrec"  # type: ignore[assignment]  # a key until it is settled
+    victim: str = "sasrec"
     "System that is trained and attacked where the subject is no saved one: sasrec, gru4rec, or any that scores."
     copy: Literal["sasrec", "gru"] = "sasrec"
     "Network of the attacker."
@@ -66,8 +65,8 @@ class ModelExtraction:
     "Share of the people whose sequences the attacker holds."
     sequences: int = 1_000
     "Sequences that are grown."
-    steps: int = 20
-    "Items of each; every one is a query."
+    growth: int = 20
+    "Items that each grows to; every one is a query."
     listed: int = 100
     "Items of the service's lists."
     shown: int = 10
@@ -76,7 +75,7 @@ class ModelExtraction:
     "Places by which the defence `shuffle` moves items (standard deviation)."
     allowed: float = 0.1
     "Share of the attack's queries that the defence `budget` allows."
-    epochs: int = 12
+    passes: int = 20
     "Passes of the copy over what it learned."
     repair: float = 0.5
     "Weight beta of the repair loss."
@@ -108,7 +107,7 @@ class ModelExtraction:
         for name, known in (("attacks", ATTACKS), ("defences", DEFENCES)):
             if wrong := [x for x in getattr(self, name) if x not in known]:
                 raise OptionError(f"model_extraction: no {name[:-1]} '{wrong[0]}'; there are {', '.join(known)}.")
-        for name in ("sequences", "steps", "listed", "shown", "epochs", "tests", "seeds"):
+        for name in ("sequences", "growth", "listed", "shown", "passes", "tests", "seeds"):
             if getattr(self, name) < 1:
                 raise OptionError(f"model_extraction: {name} = {getattr(self, name)}; give 1 or more.")
         for name in ("few", "allowed"):
@@ -173,7 +172,7 @@ class ModelExtraction:
                     contrasts[f"{name} − none"] = (value - full[0], low - full[2], high - full[1])
         notes = (
             f"queried with the consent of its owner: {self.owner}",
-            f"the attacker held {self.few:.0%} of the people's sequences and asked {self.sequences * self.steps:,} "
+            f"the attacker held {self.few:.0%} of the people's sequences and asked {self.sequences * self.growth:,} "
             "queries; every query counts, also a repeated one",
         )
         if "full" not in metrics:

@@ -27,7 +27,7 @@ def attack(o: Any, target: Target, *, attack: str, defence: str, seed: int) -> d
     tested = np.array([i for i in others if len(target.prefixes[i])], int)[: o.tests]
     if not len(tested) or not any(len(s) > 1 for s in real):
         raise OptionError("model_extraction: too few people; the few need two events, the others a test event.")
-    settings = Defence(defence, o.shown, o.noise, max(1, round(o.allowed * o.sequences * o.steps)))
+    settings = Defence(defence, o.shown, o.noise, max(1, round(o.allowed * o.sequences * o.growth)))
     service = Service(target.score, target.items, o.listed, settings, seed)
     copy, taught = steal(o, service, real, attack, seed)
     prefixes = [target.prefixes[i] for i in tested]
@@ -52,11 +52,11 @@ def steal(o: Any, service: Service, real: list[np.ndarray], attack: str, seed: i
     """(the copy, what was grown) of an attack; a data-free one does not read the real sequences."""
     copy = Copy(service.items, o.copy, seed=seed)
     if attack == "few-shot only":
-        return copy.learn(real, None, epochs=max(o.epochs, 20)), None
+        return copy.learn(real, None, epochs=max(o.passes, 20)), None
     free = attack in ("data-free", "random")
     kind = {"no repair": "full"}.get(attack, attack)
     own = None if free else Copy(service.items, "sasrec", seed=seed + 10_000).learn(real, None, epochs=20)
     mine = [] if free else real
-    taught = grow(service, kind, mine, sequences=o.sequences, steps=o.steps, own=own, seed=seed)
+    taught = grow(service, kind, mine, sequences=o.sequences, steps=o.growth, own=own, seed=seed)
     repair = 0.0 if free or attack == "no repair" else o.repair
-    return copy.learn(mine, taught, epochs=o.epochs, repair=repair), taught
+    return copy.learn(mine, taught, epochs=o.passes, repair=repair), taught

@@ -40,7 +40,7 @@ def tried(attack: str, quick: bool, *, data: str = "ml_100k", victim: str = "sas
     from ethogram.audit.model_extraction.attack import attack as run
     from ethogram.system import system
 
-    size = {"sequences": 6, "steps": 3, "listed": 10, "epochs": 1, "tests": 20} if quick else {"sequences": sequences}
+    size = {"sequences": 6, "growth": 3, "listed": 10, "passes": 1, "tests": 20} if quick else {"sequences": sequences}
     built = system("model_extraction", owner="this package, which trained the service", few=few, **size)
     return run(built, subject(data, victim, quick), attack=attack, defence=defence, seed=seed)
 
@@ -101,9 +101,9 @@ def nearer(bench: Any) -> float:
 
     target = subject("ml_100k", "sasrec", bench.quick)
     real, found = target.few(0.1, 0)[0], []
-    how = {"sequences": 8, "steps": 3} if bench.quick else {"sequences": 200}
+    how = {"sequences": 8, "growth": 3} if bench.quick else {"sequences": 200}
     for attack in ("full", "data-free"):
-        built = system("model_extraction", owner="this package, which trained the service", epochs=1, **how)
+        built = system("model_extraction", owner="this package, which trained the service", passes=1, **how)
         made = steal(built, Service(target.score, target.items), real, attack, 0)[1]
         assert made is not None
         found.append(closeness(made.sequences, real, len(target.items))["items"])
@@ -141,7 +141,7 @@ def falsely(bench: Any) -> float:
 
     target = subject("ml_100k", "sasrec", bench.quick)
     real, others = target.few(0.1, 0)
-    how = {"epochs": 1, "sequences": 8, "steps": 3} if bench.quick else {"epochs": 10, "sequences": 200}
+    how = {"passes": 1, "sequences": 8, "growth": 3} if bench.quick else {"passes": 10, "sequences": 200}
     built = system("model_extraction", owner="this package, which trained the service", **how)
     copy = steal(built, Service(target.score, target.items), real, "full", 0)[0]
     prefixes = [target.prefixes[i] for i in others if len(target.prefixes[i])][:200]
