@@ -166,6 +166,23 @@ def test_forgotten_users_teach_nothing_more(store: Store) -> None:
     assert system.fitted.revealed == before
 
 
+def test_a_decision_that_is_no_question_stops_nobody(store: Store) -> None:
+    system, some = model(), entries()[:60]
+    first = next(e.id for e in some if e.kind == "decision")
+
+    def strict(asked: Sequence[Asked]) -> Questions:
+        if any(a.decision.id == first for a in asked):
+            raise OptionError("no question")
+        return ask(asked)
+
+    loop = Compensating(store, "m", system, strict, window=WINDOW, block=1)
+    before = system.fitted.revealed
+    store.append(some, ring=False)
+    loop.step()
+    assert loop.refused == 1
+    assert system.fitted.revealed > before + 20
+
+
 def test_what_cannot_be_served_so_is_refused(store: Store) -> None:
     with pytest.raises(OptionError, match="no error memory"):
         Compensating(store, "m", model().base, ask, window=WINDOW)

@@ -22,7 +22,8 @@ from ethogram.serve.state import Entry, Store
 
 FOUND = 200
 """Items that a recommender hands to a ranker."""
-REASONS = 3
+REASONS, EVENTS = 3, 12
+"""Items that are named as reasons, and past events that are looked at for them: one item may stand in several."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,13 @@ class Answering:
             return {}
         histories, candidates = plain.asked([Question(question.user, question.events, items, {}, question.asked)])
         shown = Candidates(candidates.items[None, :], candidates.vocabulary)
-        found: dict[str, list[wire.Reason]] = {}
-        for row in system.explain(histories, shown, k=REASONS).to_pylist():
+        shares: dict[str, dict[str, float]] = {}
+        for row in system.explain(histories, shown, k=EVENTS).to_pylist():
             if row["share"] and math.isfinite(row["share"]):
-                reason = wire.Reason(item_id=str(row["item"]), share=float(row["share"]))
-                found.setdefault(str(row["candidate"]), []).append(reason)
-        return found
+                mine = shares.setdefault(str(row["candidate"]), {})
+                mine[str(row["item"])] = mine.get(str(row["item"]), 0.0) + float(row["share"])
+        most = {c: sorted(mine.items(), key=lambda r: -abs(r[1]))[:REASONS] for c, mine in shares.items()}
+        return {c: [wire.Reason(item_id=i, share=s) for i, s in mine] for c, mine in most.items()}
 
 
 def scored(served: Served, questions: list[Question]) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ behind which it goes on. The first one is taken where a replica first begins, so
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import zlib
 from collections.abc import Callable, Collection, Sequence
@@ -20,12 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ethogram.errors import NotFitted, OptionError, StateError, StoreError
+from ethogram.errors import EthogramError, NotFitted, OptionError, StateError, StoreError
 from ethogram.log.histories import Questions
 from ethogram.serve.behaviour import parted
 from ethogram.serve.joining import Joiner, Slate
 from ethogram.serve.state import Entry, Store
 
+log = logging.getLogger("ethogram.serve")
 BLOCK = 8
 """Decisions that are revealed together."""
 EVERY = 4_096
@@ -56,6 +58,10 @@ class Compensating:
     block, every : decisions per reveal (the same for all replicas), and per snapshot.
     last : events of the history that the base reads.
 
+    Attributes
+    ----------
+    place : in the ledger, behind which it goes on. refused : decisions since the start that could not be questions.
+
     Raises
     ------
     NotFitted, OptionError
@@ -81,7 +87,7 @@ class Compensating:
         self._joiner = Joiner(window, kinds=kinds)
         self._told = {"window": window, "kinds": None if kinds is None else sorted(kinds), "block": block}
         self._waiting: list[Slate] = []
-        self._since = 0
+        self._since = self.refused = 0
         self._writing: threading.Thread | None = None
         self.place = store.watermark()
         self._kept = store.fact(self._fact)
@@ -113,8 +119,14 @@ class Compensating:
     def _reveal(self, slates: Sequence[Slate]) -> None:
         asked = [found for slate in slates if (found := self._asked(slate)) is not None]
         self._since += len(slates)
-        if asked:
-            self.loop.reveal(self.ask(asked))
+        try:
+            if asked:
+                self.loop.reveal(self.ask(asked))
+        except StoreError:
+            raise
+        except EthogramError as error:  # what cannot be a question today cannot be one tomorrow, nor elsewhere
+            self.refused += len(asked)
+            log.warning("%s: %d decisions taught nothing: %s", self._fact, len(asked), error)
 
     def _asked(self, slate: Slate) -> Asked | None:
         """None for who was forgotten meanwhile."""

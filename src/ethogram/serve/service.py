@@ -29,6 +29,8 @@ from ethogram.serve.state import Appended, Entry, Store
 log = logging.getLogger("ethogram.serve")
 TICK = 0.25
 """Seconds between two looks at what goes on behind: new versions, answers to decisions, forgotten users."""
+AFTER_START = 10.0
+"""Seconds behind its start after which a server removes what was forgotten before."""
 STEP = 512
 """Entries of the ledger that an error memory reads at once, so that requests do not wait for it."""
 _rank = msgspec.json.Decoder(wire.Rank)
@@ -258,6 +260,8 @@ class Service:
     async def running(self, _: object = None) -> AsyncIterator[None]:
         """Keep house while the service runs; what waits is finished before it ends."""
         self._keep.clear()
+        # somebody may have been forgotten just before a stop
+        self._compact_at = time.monotonic() + min(AFTER_START, self.limits.compact / 2)
         self._keeper = threading.Thread(target=self._house, name="ethogram-keeper", daemon=True)
         self._keeper.start()
         try:
@@ -289,14 +293,22 @@ class Service:
         if self._learning.is_set():
             self.scoring.soon(self._learn)
 
+    def _compact(self) -> None:
+        # who is forgotten from here on is not in this pass, and asks for another
+        self._compact_at = None
+        try:
+            log.info("%d entries of forgotten users removed", self.store.compact())
+        except StoreError:
+            self._compact_at = time.monotonic() + AFTER_START
+            raise
+
     def _house(self) -> None:
         while not self._keep.wait(TICK):
             try:
                 self.shelf.follow()
                 self._read_on()
                 if self._compact_at is not None and time.monotonic() >= self._compact_at:
-                    self._compact_at = None
-                    log.info("%d entries of forgotten users removed", self.store.compact())
+                    self._compact()
             except (StoreError, Refused) as error:
                 log.warning("housekeeping: %s", error)
             except Exception:

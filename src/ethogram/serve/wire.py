@@ -120,7 +120,7 @@ class Recommend(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reason(Struct, kw_only=True):
-    """A past event that speaks for an item (share above 0) or against it."""
+    """A past item that speaks for an item (share above 0) or against it."""
 
     item_id: str
     share: float

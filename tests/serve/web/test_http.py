@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from tests.serve.web.conftest import event
 
 from ethogram.serve.experiments import Experiment
+from ethogram.serve.limits import Limits
+from ethogram.serve.shelf import Shelf
 from ethogram.system import load
 from ethogram.verbs import Candidates, Histories
 
@@ -152,6 +156,29 @@ def test_a_version_that_does_not_load_is_told_and_the_old_one_goes_on(running, f
     finally:
         (broken / "state.json").unlink()
         broken.rmdir()
+
+
+def test_the_bytes_of_a_forgotten_user_go_within_the_stated_time(serving):
+    with serving(limits=Limits(compact=0.5)) as one:
+        one.events(event(1), event(2, user_id="other"))
+        assert one.http.delete("/v1/users/u1").json()["bytes_gone_within_seconds"] == 0.5
+        time.sleep(0.25 + 0.5 + 1.0)  # half of it, a look of the keeper, and a busy machine
+        assert one.service.store.compact() == 0  # nothing is left to remove
+        assert one.http.get("/v1/users/other").json()["count"] == 1
+
+
+def test_a_replica_follows_what_another_one_activated(serving, fitted):
+    with serving() as one:
+        other = Shelf(one.service.store, {"rank": fitted / "rank"})
+        assert other.place("rank").active.version == "v2"
+        one.http.post("/v1/models/rank/activate", json={"version": "v1"})
+        other.follow()
+        until = time.monotonic() + 30
+        while other.place("rank").active.version != "v1" and time.monotonic() < until:
+            time.sleep(0.01)
+        assert other.place("rank").active.version == "v1"
+        other.follow()  # changes nothing
+        assert other.place("rank").preparing is None
 
 
 def test_experiments_assign_by_user_and_record_what_was_shown(serving):
