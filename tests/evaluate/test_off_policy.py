@@ -195,8 +195,12 @@ def test_what_a_log_cannot_tell(tmp_path):
         rows.evaluate(np.full((2, 2), 0.5))
     shown = rows.item != 0
     part = Decisions(
-        *(x[shown] for x in (rows.item, rows.position, rows.reward, rows.propensity, rows.decision)), rows.items
-    )
+        *(x[shown] for x in (rows.item, rows.position, rows.reward, rows.propensity, rows.decision)), rows.items,
+        rows.positions,
+    )  # fmt: skip
+    placed = Decisions.of(logged(world, position=np.arange(500) % 2))
+    with pytest.raises(OptionError, match=r"positions \[0.0, 1.0\] in the target's log, \[0.0\] here"):
+        rows.frequencies(placed)
     with pytest.raises(NoSupport, match="never shown"):
         part.evaluate(part.uniform())
     assert part.evaluate(part.uniform(), unseen=0.5).overlap.unseen == pytest.approx(1 / ITEMS)

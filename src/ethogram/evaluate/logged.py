@@ -36,7 +36,7 @@ class Decisions:
 
     Attributes
     ----------
-    item : int[N], codes of `items`. position : int[N], codes 0 ... P - 1 of the positions in ascending order.
+    item : int[N], codes of `items`. position : int[N], codes of `positions`, which are P values in ascending order.
     reward, propensity : float[N]. decision : int[N].
     """
 
@@ -46,6 +46,7 @@ class Decisions:
     propensity: np.ndarray
     decision: np.ndarray
     items: Vocabulary
+    positions: np.ndarray
 
     @classmethod
     def of(cls, log: Log, reward: str | None = None) -> Decisions:
@@ -76,9 +77,8 @@ class Decisions:
         there = np.flatnonzero(~np.isnan(value) & (np.asarray(columns["item"]) >= 0))
         if not len(there):
             raise OptionError(f"off-policy: no row has a reward in '{name}'.")
-        position = np.zeros(len(there), np.int64)
-        if "position" in columns:
-            position = np.unique(np.asarray(columns["position"])[there], return_inverse=True)[1]
+        given = np.asarray(columns["position"])[there] if "position" in columns else np.zeros(len(there))
+        positions, position = np.unique(given, return_inverse=True)
         decision = np.arange(len(there))
         if "slate" in columns:
             asked = np.stack([rows.user[there], np.asarray(columns["slate"])[there]], 1)
@@ -86,12 +86,13 @@ class Decisions:
         return cls(
             np.asarray(columns["item"])[there].astype(np.int64), position, value[there],
             np.asarray(columns["propensity"], np.float64)[there], decision, rows.vocabularies["item"],
+            positions,
         )  # fmt: skip
 
     @property
     def shape(self) -> tuple[int, int]:
         """(positions, items)."""
-        return int(self.position.max()) + 1, len(self.items)
+        return len(self.positions), len(self.items)
 
     def uniform(self) -> np.ndarray:
         """The policy that shows every item alike: [P, V]."""
@@ -107,8 +108,9 @@ class Decisions:
         NoSupport
             It shows items that this one does not know.
         """
-        if other.shape[0] != self.shape[0]:
-            raise OptionError(f"off-policy: {other.shape[0]} positions in the target's log, {self.shape[0]} here.")
+        if not np.array_equal(other.positions, self.positions):
+            here, there = self.positions.tolist(), other.positions.tolist()
+            raise OptionError(f"off-policy: positions {there} in the target's log, {here} here.")
         place = other.items.codes_in(self.items)[other.item]
         if (place < 0).any():
             raise NoSupport(f"off-policy: {(place < 0).mean():.1%} of the target's choices are items not in this log.")
@@ -152,7 +154,7 @@ class Decisions:
             raise OptionError("off-policy: the policy's probabilities are not above 0 and do not sum to 1 over items.")
         shown = np.zeros(self.shape, bool)
         shown[self.position, self.item] = True
-        share = np.bincount(self.position) / len(rows)
+        share = np.bincount(self.position, minlength=self.shape[0]) / len(rows)
         if policy.shape == self.shape:
             lost = float(share @ (policy * ~shown).sum(1))
         else:

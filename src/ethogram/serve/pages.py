@@ -100,14 +100,7 @@ def described(openapi: Mapping[str, Any], limits: Limits, keyed: bool) -> dict[s
     parts["schemas"] = {**parts.get("schemas", {}), **schemas}
     if keyed:
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "An API key"}}
-    for operations in found["paths"].values():
-        for operation in operations.values():
-            operation["responses"].pop("422", None) if not _refuses(operation, "422") else None
     return found
-
-
-def _refuses(operation: Mapping[str, Any], status: str) -> bool:
-    return "application/problem+json" in operation["responses"].get(status, {}).get("content", {})
 
 
 def page(described: Mapping[str, Any]) -> str:
