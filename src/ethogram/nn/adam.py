@@ -11,13 +11,15 @@ Reference: D. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 20
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor, nn
+
+from ethogram.nn.stepper import Stepper
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -31,18 +33,14 @@ def _move(w, grad, first, second, lr, b1, b2, eps, fix1, fix2):  # type: ignore[
         w[i] -= lr * (m * fix1) / (np.sqrt(v * fix2) + eps)
 
 
-class DenseAdam:
+class DenseAdam(Stepper):
     """Moves float32 parameters on the CPU; see `adam`."""
 
     betas, eps = (0.9, 0.999), 1e-8
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        self.parameters, self.lr, self.steps = list(parameters), lr, 0
+        super().__init__(parameters, lr)
         self.held = {name: [torch.zeros(p.numel()) for p in self.parameters] for name in ("first", "second")}
-
-    def zero_grad(self) -> None:
-        for p in self.parameters:
-            p.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
@@ -53,15 +51,6 @@ class DenseAdam:
             if p.grad is not None:
                 w, grad = p.detach().view(-1).numpy(), p.grad.reshape(-1).numpy()
                 _move(w, grad, first.numpy(), second.numpy(), *numbers)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, **self.held}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.steps = int(state["steps"])
-        for name, mine in self.held.items():
-            for tensor, saved in zip(mine, state[name], strict=True):
-                tensor.copy_(saved)
 
 
 def adam(parameters: Iterable[Tensor], lr: float) -> DenseAdam | torch.optim.Adam:

@@ -36,10 +36,10 @@ def _blas() -> str:
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """``a @ b`` of float32 matrices on the CPU, outside of gradients."""
-    if not wider():
+    """``a @ b`` of matrices on the CPU, outside of gradients."""
+    if not wider() or a.dtype not in (torch.float32, torch.float64):
         return a @ b
-    out = torch.empty(a.shape[0], b.shape[1])
+    out = a.new_empty(a.shape[0], b.shape[1])
     np.matmul(a.detach().numpy(), b.detach().numpy(), out=out.numpy())
     return out
 

@@ -12,8 +12,7 @@ a penalty on all rows would. It costs one multiplication inside the same pass.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -23,9 +22,10 @@ from torch import Tensor, nn
 from ethogram.errors import OptionError
 from ethogram.nn.prefetch import AHEAD, fetch
 from ethogram.nn.rows import add_rows, distinct, fresh_rows
+from ethogram.nn.stepper import Stepper
 
 
-class RowOptimiser(ABC):
+class RowOptimiser(Stepper, ABC):
     """What the optimisers below share: a rule is its compiled pass and the same with torch operations.
 
     Parameters
@@ -47,18 +47,13 @@ class RowOptimiser(ABC):
     ) -> None:
         if not lr > 0 or decay < 0:
             raise OptionError(f"row-wise optimiser: lr = {lr}, decay = {decay}; lr is above 0, decay not below.")
-        self.parameters, self.lr, self.steps = list(parameters), lr, 0
+        super().__init__(parameters, lr)
         given = list(counts) if counts is not None else [None] * len(self.parameters)
         # per row the factor of w, made once: in the loop a division would cost as much as the rest
         self._shrink = [
             None if c is None or not decay else (decay / c.clamp_min(1)).float().to(p.device)
             for p, c in zip(self.parameters, given, strict=True)
         ]
-        self.held: dict[str, list[Tensor]] = {}
-
-    def zero_grad(self) -> None:
-        for p in self.parameters:
-            p.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
@@ -110,15 +105,6 @@ class RowOptimiser(ABC):
     @abstractmethod
     def _change(self, i: int, rows: Tensor, grad: Tensor) -> Tensor:
         """What is taken off the touched rows: the same rule with torch operations."""
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, **self.held}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.steps = int(state["steps"])
-        for name, mine in self.held.items():
-            for tensor, saved in zip(mine, state[name], strict=True):
-                tensor.copy_(saved)
 
 
 class RowAdam(RowOptimiser):
