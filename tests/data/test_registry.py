@@ -14,10 +14,12 @@ NAMES = [
     "adverts",
     "amazon_beauty",
     "amazon_games",
+    "companions",
     "complete_journey",
     "conflict",
     "drift",
     "drifting_clicks",
+    "intents",
     "interests",
     "ml_100k",
     "shoppers",
@@ -48,7 +50,8 @@ def test_unknown_names_and_options_name_the_nearest():
 
 def test_real_data_has_no_truth():
     with pytest.raises(
-        OptionError, match="generators have: adverts, conflict, drift, drifting_clicks, interests, shoppers"
+        OptionError,
+        match="generators have: adverts, companions, conflict, drift, drifting_clicks, intents, interests, shoppers",
     ):
         data.truth("ml_100k")
 

@@ -112,9 +112,15 @@ class Disentangled(nn.Module):
 
     @torch.no_grad()
     def views(self) -> dict[str, np.ndarray]:
-        """`trust` float32[pairs], and `user_intents`, `item_intents` where there are intents, a mean over layers."""
+        """`trust` float32[pairs], and `user_intents`, `item_intents` where there are intents.
+
+        Trust is the mean over layers of the masks of the view of intents. Those of the graph's view know less of an
+        edge: the view of either end holds the other's vector by that very edge. They stand in where there are no
+        intents, and the final vectors' likeness where there are no masks.
+        """
         total, views = self()
-        held = [v[name] for v in views for name in ("local trust", "global trust") if name in v]
+        held = [v["global trust"] for v in views if "global trust" in v]
+        held = held or [v["local trust"] for v in views if "local trust" in v]
         found = {"trust": (torch.stack(held).mean(0) if held else self.graph.likeness(total)).numpy()}
         if self.intent:
             users, items = self.mixtures(total / (self.layers + 1))

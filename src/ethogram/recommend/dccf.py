@@ -168,8 +168,8 @@ class DCCF(FactorSystem):
         return found.append_column("intent", pa.array(kind, mask=rows < 0))
 
     def trust(self) -> Table:
-        """How much each training pair is trusted: `user`, `item`, and `trust` in [0, 1], the learned mask a, a mean
-        over layers and views; the lower, the more it looks like an accident. Without masks it is of the vectors."""
+        """How much each training pair is trusted: `user`, `item`, and `trust` in [0, 1], its learned mask; the lower,
+        the more it looks like an accident. Which mask stands in `nn.disentangled.Disentangled.views`."""
         known, pairs = self.fitted.model.known, self.fitted.pairs
         return pa.table(
             {
