@@ -89,3 +89,13 @@ def test_fields_are_weighed_by_each_other(bitwise):
         share = 2 / (1 + np.exp(-(w["up.weight"] @ hidden + w["up.bias"])))
         expected = e * (share if bitwise else np.repeat(share, widths))
         np.testing.assert_allclose(got[row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_block_begins_as_an_average_of_the_events():
+    """With equal scores it is their mean, each brought to mean 0 and variance 1, at the candidate's places."""
+    block, keys = AttentionBlock(6, 2), torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        block.query.weight.zero_()
+        found = block(keys, torch.tensor([0, 5]), torch.randn(3, 6), torch.tensor([0, 3]), plain(6, 1))
+    even = (keys - keys.mean(1, keepdim=True)) / keys.std(1, keepdim=True, unbiased=False)
+    torch.testing.assert_close(found[:, 0], even.mean(0).expand(3, 6))

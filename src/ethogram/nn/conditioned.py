@@ -5,9 +5,10 @@
     u_r = a_r + W_2 relu(W_1 norm_2r(a_r)),   0 without events
     norm_ir(x) = gamma_ir * (x - mean(x)) / sd(x) + beta_ir
 
-Where nothing is learned yet, W_v = W_o = I and W_2 = 0: training starts from mean pooling, whose numbers stand at the
-candidate's places, and learns to deviate. A condition r is the pair of a goal and a kind of behaviour. `Hypernetwork`
-makes its gamma and beta out of two small vectors; its last layer begins at zero, so that all conditions begin as one.
+Where nothing is learned yet, W_v = W_o = I and W_2 = 0: training starts from an average of the events, whose numbers
+stand at the candidate's places, and learns to deviate. A condition r is the pair of a goal and a kind of behaviour.
+`Hypernetwork` makes its gamma and beta out of two small vectors; its last layer begins at zero, so that all conditions
+begin as one.
 
 Layer norms conditioned so: H. de Vries et al.: Modulating early visual processing by language. NeurIPS 2017; made by a
 network: D. Ha, A. Dai, Q. Le: HyperNetworks. ICLR 2017.
@@ -44,7 +45,7 @@ class AttentionBlock(nn.Module):
         self.sizes = [width // heads + (i < width % heads) for i in range(heads)]
         self.query, self.key, self.value, self.out = (linear(width, width, generator, bias=False) for _ in range(4))
         self.up, self.down = linear(width, 2 * width, generator), linear(2 * width, width, generator)
-        with torch.no_grad():  # begins as the mean of the events, number for number comparable with a candidate
+        with torch.no_grad():  # begins as an average of the events, number for number comparable with a candidate
             nn.init.eye_(self.value.weight)
             nn.init.eye_(self.out.weight)
             self.down.weight.zero_()

@@ -5,7 +5,7 @@ have the same features, widths, learning rate and budget of epochs. ``auc/mean``
 
 The claim was declared anew once, after its first measurement: in a world of 600 people with 12 slates each, of whom 240
 taught, every network fell below every floor, because a network could know each person by heart. Now there are 1,500
-people with 6 slates, 60% of them teach, decay and dropout are stronger, and attention begins as mean pooling. No
+people with 6 slates, 60% of them teach, decay and dropout are stronger, and attention begins as an average. No
 threshold changed.
 """
 

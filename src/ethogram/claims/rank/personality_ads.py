@@ -6,7 +6,9 @@ decided in each of three. Options are the defaults. World 1 at strength 0 had be
 grid of penalties) before the thresholds were written; no other world of the claims had, and no threshold was changed
 after its measurement. At strength 0 the model with traits is held against itself without them, by a margin: against the
 category mean it gains there, too, by what it knows of single adverts and formats. The reference of the specification
-for strength 0.5, the category mean, and the harder one, the same model without traits, both stand.
+for strength 0.5, the category mean, and the harder one, the same model without traits, both stand. The other learners
+have the options of their defaults, too, and no validation part to stop by: the folds hold none. (On a world of another
+seed DeepFM stayed at an AUC of .51 to .53 with 1, 2 and 8 epochs.)
 """
 
 from __future__ import annotations
