@@ -50,7 +50,8 @@ def test_unknown_names_and_options_name_the_nearest():
 
 def test_real_data_has_no_truth():
     with pytest.raises(
-        OptionError, match="generators have: adverts, conflict, drift, drifting_clicks, feeds, interests, listeners, shoppers"
+        OptionError,
+        match="generators have: adverts, conflict, drift, drifting_clicks, feeds, interests, listeners, shoppers",
     ):
         data.truth("ml_100k")
 
