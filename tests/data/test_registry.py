@@ -19,8 +19,10 @@ NAMES = [
     "conflict",
     "drift",
     "drifting_clicks",
+    "feeds",
     "intents",
     "interests",
+    "listeners",
     "ml_100k",
     "shoppers",
 ]
@@ -51,7 +53,8 @@ def test_unknown_names_and_options_name_the_nearest():
 def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
-        match="generators have: adverts, companions, conflict, drift, drifting_clicks, intents, interests, shoppers",
+        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
+        "listeners, shoppers",
     ):
         data.truth("ml_100k")
 

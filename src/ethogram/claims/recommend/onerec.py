@@ -17,7 +17,7 @@ from ethogram.claims import Estimate, Law, Laws, claim
 WORLD = {"users": 400, "items": 300, "topics": 16, "feeds": 20}
 SMALL = {"users": 30, "items": 48, "topics": 6, "feeds": 5}
 SETTINGS = {"letters": 16, "good": 0.3, "epochs": 8, "rounds": 0}
-ALIGN = {"rounds": 3, "share": 0.05, "steps": 40, "dpo_weight": 2.0, "lists": 32, "beta": 0.2}
+ALIGN = {"rounds": 3, "share": 0.05, "steps": 20, "dpo_weight": 2.0, "lists": 32, "beta": 0.2}
 TINY = {"letters": 4, "dim": 16, "epochs": 1, "steps": 2, "lists": 4, "judge_epochs": 1, "beams": 2}
 SIZE = 5
 

@@ -2,6 +2,8 @@
 
 The verdict is taken on real baskets; the generated listeners only check the mechanism. A question is a person's next
 session, all its items are targets, the whole catalogue is ranked and nothing is taken out; ties get mid-ranks.
+Measured so, it beats the
+transition kernel, and neither personal frequency nor the base level alone.
 """
 
 from __future__ import annotations

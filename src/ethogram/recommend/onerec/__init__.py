@@ -87,9 +87,9 @@ class OneRec:
     "Epochs without a larger ln P of the validation's next items before training stops."
     questions: int = 2_048
     "Validation questions that decide when to stop."
-    judge_epochs: int = 10
+    judge_epochs: int = 20
     "Passes of the judge over all lists."
-    judge_lr: float = 1e-3
+    judge_lr: float = 3e-3
     "Step size of the judge."
     rounds: int = 3
     "Rounds of alignment; 0 leaves it out."
@@ -99,13 +99,13 @@ class OneRec:
     "Lists written for each."
     heat: float = 1.0
     "Temperature of the letters where lists are drawn."
-    steps: int = 40
+    steps: int = 20
     "Steps of each round."
     dpo_weight: float = 1.0
     "Weight lambda of the preference loss beside the next-letter loss."
     beta: float = 0.1
     "How much a difference of log likelihoods counts."
-    align_lr: float = 5e-4
+    align_lr: float = 2e-4
     "Step size of alignment."
     reward: Literal["swt", "vtr"] = "swt"
     "The judge's tower that lists are ranked by."

@@ -21,7 +21,7 @@ from ethogram.recommend.onerec.past import Past, Shown
 from ethogram.verbs import Watch
 
 TOWERS = ("swt", "vtr")
-BATCH = 256
+BATCH = 64
 
 
 class Reward(nn.Module):
