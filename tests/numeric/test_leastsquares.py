@@ -1,5 +1,7 @@
 """Least squares against dense normal equations, written out in float64."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -67,7 +69,7 @@ def test_pieces_change_no_byte(monkeypatch):
     extra, fixed = 3 * pairs.counts, leastsquares.gram(vectors, 0.5)
     whole = [leastsquares.solve(pairs, extra, vectors, fixed, solver=s) for s in ("cholesky", "cg")]
     monkeypatch.setattr(leastsquares, "WORTH", 1)
-    monkeypatch.setattr(leastsquares.numba, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(leastsquares.numba.config, "NUMBA_NUM_THREADS", 3)
     assert len(leastsquares._pieces(pairs.offsets, 17)) == 4
     cut = [leastsquares.solve(pairs, extra, vectors, fixed, solver=s) for s in ("cholesky", "cg")]
     assert all(np.array_equal(a, b) for a, b in zip(whole, cut, strict=True))
@@ -82,3 +84,15 @@ def test_the_loss_is_the_sum_over_every_pair():
     x, y = rows.astype(float), vectors.astype(float)
     expected = (weight * (took - x @ y.T) ** 2).sum() + 0.3 * ((x**2).sum() + (y**2).sum())
     assert leastsquares.loss(pairs, extra, rows, vectors, 0.3) == pytest.approx(expected, rel=1e-9)
+
+
+def test_torch_keeps_its_threads():
+    """In a process of its own, since numba's threads start once."""
+    code = """
+import ethogram, torch
+torch.set_num_threads(1)
+ethogram.system("als", factors=2, iterations=1).fit(ethogram.Log.open([["a", "b"], ["b", "c"], ["a", "c"]]))
+print(torch.get_num_threads())
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split()[-1] == "1"

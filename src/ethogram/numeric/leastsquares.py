@@ -91,7 +91,8 @@ def _pieces(offsets: np.ndarray, d: int) -> np.ndarray:
     """Ends of pieces of about equal work, as many as threads are worth it."""
     n = len(offsets) - 1
     work = offsets * float(d) ** 2 + np.arange(n + 1) * float(d) ** 3 / 3
-    wanted = int(min(numba.get_num_threads(), max(1, work[-1] // WORTH), max(n, 1)))
+    # not `numba.get_num_threads()`: it starts numba's own threads, which also sets how many torch uses
+    wanted = int(min(numba.config.NUMBA_NUM_THREADS, max(1, work[-1] // WORTH), max(n, 1)))
     cuts = np.searchsorted(work, work[-1] * np.arange(1, wanted) / wanted)
     return np.concatenate([[0], cuts, [n]])
 
