@@ -91,7 +91,8 @@ def test_torch_keeps_its_threads():
     code = """
 import ethogram, torch
 torch.set_num_threads(1)
-ethogram.system("als", factors=2, iterations=1).fit(ethogram.Log.open([["a", "b"], ["b", "c"], ["a", "c"]]))
+log = ethogram.Log.open({"user": [1, 1, 2, 2], "item": [1, 2, 2, 3], "time": [1, 2, 1, 2]})
+ethogram.system("als", factors=2, iterations=1).fit(log)
 print(torch.get_num_threads())
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
