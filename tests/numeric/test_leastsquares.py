@@ -1,5 +1,6 @@
 """Least squares against dense normal equations, written out in float64."""
 
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -90,10 +91,10 @@ def test_torch_keeps_its_threads():
     """In a process of its own, since numba's threads start once."""
     code = """
 import ethogram, torch
-torch.set_num_threads(1)
 log = ethogram.Log.open({"user": [1, 1, 2, 2], "item": [1, 2, 2, 3], "time": [1, 2, 1, 2]})
 ethogram.system("als", factors=2, iterations=1).fit(log)
 print(torch.get_num_threads())
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert said.stdout.split()[-1] == "1"
