@@ -216,7 +216,7 @@ def cosine(bench: Any, options: Mapping[str, Any]) -> float:
         sides = []
         for share in ([1.0, 0.0], [0.0, 1.0]):
             network.zero_grad()
-            masked(logits, mine, torch.ones_like(mine, dtype=torch.bool), share).backward(retain_graph=True)
+            masked(logits, mine, torch.ones_like(mine), torch.tensor(share)).backward(retain_graph=True)
             sides.append(torch.cat([p.grad.to_dense().flatten() for p, _ in network.sparse if p.grad is not None]))
         found.append(float(torch.nn.functional.cosine_similarity(*sides, 0)))
     return float(np.mean(found))
