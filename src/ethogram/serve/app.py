@@ -95,13 +95,13 @@ def build(service: Service, keys: Keyring | None = None) -> Guard:
         limit = request.query_params.get("limit", str(RECENT))
         if not limit.isascii() or not limit.isdigit():
             raise Refused("invalid", "limit is no whole number.", "query limit", f"1 to {service.limits.recent:,}")
-        return _json(await service.user(request.path_params["user_id"], int(limit[:9])))
+        return _json(await service.user(_named(request), int(limit[:9])))
 
     @route("DELETE", "/v1/users/{user_id:path}", "admin", pages.FORGET)
     async def forget_user(request: Request) -> Response:
         """Forgets somebody. Every read obeys at once; the bytes leave the disk within the time that the answer names.
         Models that were trained before are not changed; they are listed."""
-        return _json(await service.forget(request.path_params["user_id"]))
+        return _json(await service.forget(_named(request)))
 
     @route("GET", "/v1/models", "read", pages.MODELS)
     async def list_models(request: Request) -> Response:
@@ -167,6 +167,11 @@ def _directly(answer: Callable[[bytes], Awaitable[Any]]) -> Direct:
         return _encode(await answer(body))
 
     return encoded
+
+
+def _named(request: Request) -> str:
+    """The user in a path, whole: what a path is matched by leaves a last line end out."""
+    return str(request.scope["path"]).removeprefix("/v1/users/")
 
 
 def _json(value: Any, status: int = 200) -> Response:

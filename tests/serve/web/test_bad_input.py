@@ -183,3 +183,12 @@ def test_one_bad_question_does_not_fail_those_beside_it():
     a, bad, b = asyncio.run(ask())
     assert (a, b) == ("A", "B")
     assert isinstance(bad, ValueError)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_line_end_behind_a_user_in_a_path_is_no_other_user(service, method):
+    http, store = service
+    http.post("/v1/events", content=posted(event("end", user_id="kept")))
+    answer = http.request(method, "/v1/users/kept%0A")
+    assert (answer.status_code, answer.json()["where"]) == (422, "path")
+    assert store.user("kept").count == 1
