@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -103,6 +104,11 @@ def described(openapi: Mapping[str, Any], limits: Limits, keyed: bool) -> dict[s
     return found
 
 
+def _marked(text: str) -> str:
+    """Text as HTML, what stands in backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
 def page(described: Mapping[str, Any]) -> str:
     """The description as one page of HTML."""
     parts = []
@@ -110,7 +116,7 @@ def page(described: Mapping[str, Any]) -> str:
         for method, operation in operations.items():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             shown = [
-                f"<p>{html.escape(operation.get('description', ''))}</p>",
+                f"<p>{_marked(operation.get('description', ''))}</p>",
                 f"<pre>{html.escape(_curl(path, method, operation, body))}</pre>",
             ]
             answer = operation["responses"]["200"].get("content", {}).get("application/json", {})
@@ -125,7 +131,7 @@ def page(described: Mapping[str, Any]) -> str:
             parts.append(f"<details><summary>{head}</summary>{''.join(shown)}</details>")
     fields = [_fields(name, schema) for name, schema in sorted(described["components"]["schemas"].items())]
     title = f"{html.escape(described['info']['title'])} {html.escape(described['info']['version'])}"
-    intro = html.escape(described["info"]["description"])
+    intro = _marked(described["info"]["description"])
     return PAGE.format(title=title, intro=intro, operations="\n".join(parts), fields="\n".join(fields))
 
 
@@ -150,8 +156,8 @@ def _fields(name: str, schema: Mapping[str, Any]) -> str:
         )  # fmt: skip
         needed = "required" if field_ in schema.get("required", ()) else ""
         cells = (field_, str(kind), needed, told.get("description", ""))
-        rows.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    about = html.escape(schema.get("description", ""))
+        rows.append("<tr>" + "".join(f"<td>{_marked(c)}</td>" for c in cells) + "</tr>")
+    about = _marked(schema.get("description", ""))
     return f'<h3 id="{name}">{name}</h3><p>{about}</p><table>{"".join(rows)}</table>'
 
 
