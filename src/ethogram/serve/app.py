@@ -187,7 +187,9 @@ def _check_query(request: Request, known: set[str]) -> None:
 
 async def _nowhere(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    if status == 405:
+    if status == 404 and request.scope["path"].startswith("/v1/users/"):  # a line end within: no pattern matches it
+        refused = Refused("invalid", "This is no id of a user.", "path", wire.TEXT)
+    elif status == 405:
         refused = Refused("method", f"{request.method} is not answered here.", "path", "the methods that /docs lists")
     else:
         refused = Refused("not-found", "Nothing lies at this path.", "path", "the paths that /docs lists")

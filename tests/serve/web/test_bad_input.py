@@ -191,4 +191,5 @@ def test_a_line_end_behind_a_user_in_a_path_is_no_other_user(service, method):
     http.post("/v1/events", content=posted(event("end", user_id="kept")))
     answer = http.request(method, "/v1/users/kept%0A")
     assert (answer.status_code, answer.json()["where"]) == (422, "path")
+    assert http.request(method, "/v1/users/ke%0Apt").status_code == 422
     assert store.user("kept").count == 1

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ethogram.nn.mixture import mixed
+from ethogram.nn.mixed import mixed
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
