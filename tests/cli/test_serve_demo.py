@@ -39,7 +39,7 @@ def test_models_are_fitted_once_and_households_answer(small, tmp_path, monkeypat
     seq = store.watermark()
     assert demo_served.seed(store, 25, say) == who
     assert store.watermark() == seq
-    with TestClient(build(Service(store, Shelf(store, found)))) as http:
+    with TestClient(build(Service(store, Shelf(store, found))), "http://127.0.0.1") as http:
         assert http.get(f"/v1/users/{who}").json()["count"] > 0
         answer = http.post("/v1/recommend", json={"user_id": who, "k": 3, "ranker": "sdim"}).json()
         assert (answer["read"], len(answer["items"])) == ("store", 3)

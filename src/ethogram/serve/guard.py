@@ -27,7 +27,7 @@ Direct = Callable[[bytes], Awaitable[bytes]]
 App = Callable[[Scope_, Receive, Send], Awaitable[None]]
 JSON = ((b"content-type", b"application/json"),)
 OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs", "/")
-LOOPBACK = ("localhost", "127.0.0.1", "::1", "testserver")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Guard:

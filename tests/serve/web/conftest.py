@@ -75,7 +75,7 @@ def serving(fitted, tmp_path) -> Callable[..., Any]:
         sources = {"rank": fitted / "rank", "find": fitted / "find", "vectors": fitted / "vectors"}
         service = Service(store, Shelf(store, sources), limits=limits, experiments=experiments)
         try:
-            with TestClient(build(service, keys), raise_server_exceptions=False) as client:  # type: ignore[arg-type]
+            with TestClient(build(service, keys), "http://127.0.0.1", raise_server_exceptions=False) as client:  # type: ignore[arg-type]
                 yield Running(client, service)
         finally:
             store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 from tests.serve.web.conftest import event
@@ -102,7 +103,8 @@ def service(fitted, tmp_path_factory):
 
     store = open_store(f"lmdb:{tmp_path_factory.mktemp('bad')}/state")
     shelf = Shelf(store, {"rank": fitted / "rank", "find": fitted / "find"})
-    with TestClient(build(Service(store, shelf, limits=Limits())), raise_server_exceptions=False) as http:  # type: ignore[arg-type]
+    made: Any = build(Service(store, shelf, limits=Limits()))
+    with TestClient(made, "http://127.0.0.1", raise_server_exceptions=False) as http:
         yield http, store
     store.close()
 

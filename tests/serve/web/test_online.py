@@ -61,7 +61,7 @@ def test_after_a_shift_the_service_is_right_again(world, tmp_path):
     shelf = Shelf(store, {"loop": folder / "loop", "frozen": folder / "frozen"}, window=3_600)
     found: dict[str, list[float]] = {"loop": [], "frozen": []}
     labels = np.array([label for _, _, label in stream])
-    with TestClient(build(Service(store, shelf, limits=Limits(rate=1e9)))) as http:
+    with TestClient(build(Service(store, shelf, limits=Limits(rate=1e9))), "http://127.0.0.1") as http:
         frozen = shelf.place("frozen").active.scorer
         for at in range(0, len(stream), SHOWN):
             events = []

@@ -90,7 +90,7 @@ def test_a_version_is_made_ready_from_stored_events(sdim, log, tmp_path):
         store.append(entries(f"u{n}", 50, seed=n))
     service = Service(store, Shelf(store, {"home": tmp_path / "home"}))
     candidates = list(map(str, range(20)))
-    with TestClient(build(service)) as http:
+    with TestClient(build(service), "http://127.0.0.1") as http:
         assert http.post("/v1/models/home/activate", json={"version": "one"}).json()["version"] == "one"
         derived = service.shelf.place("home").active.derived
         assert None not in store.derived(derived.model.version, [f"u{n}" for n in range(5)])
@@ -121,7 +121,7 @@ def test_reasons_lie_anywhere_in_the_history_and_its_length_is_told(sdim, tmp_pa
     store = open_store(f"lmdb:{tmp_path}/state")
     store.append(entries("u", 400))
     old = {e.item for e in entries("u", 400)[:300]}
-    with TestClient(build(Service(store, Shelf(store, {"home": tmp_path / "home"})))) as http:
+    with TestClient(build(Service(store, Shelf(store, {"home": tmp_path / "home"}))), "http://127.0.0.1") as http:
         asked = {"user_id": "u", "candidates": list(map(str, range(40)))}
         plain = http.post("/v1/rank", json=asked).json()
         told = http.post("/v1/rank", json={**asked, "explain": True}).json()
