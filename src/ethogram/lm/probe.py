@@ -100,6 +100,12 @@ async def _asked(at: Endpoint) -> Capabilities:
     word = await _or_none(text(grammar='root ::= "zebra" | "quark"'))
     scores = await _or_none(chat(1, logprobs=True, top_logprobs=20))
     called = await _or_none(chat(32, tools=[_TOOL], tool_choice="required"))
+    prompted, streams = await _scoring(at, name, llama), await _streams(at, name)
+    embedded = {"model": name, "input": ["a"]}
+    try:
+        vectors = await _or_none(at.post("/embeddings", embedded))
+    except EndpointDown:  # a server may still be closing the connection of the stream before
+        vectors = await _or_none(at.post("/embeddings", embedded))
     return Capabilities(
         server="llama.cpp" if llama else "openai",
         context=await _context(at, props),
@@ -107,10 +113,10 @@ async def _asked(at: Endpoint) -> Capabilities:
         json_object=(loose or "").lstrip().startswith("{"),
         grammar=word in ("zebra", "quark"),
         top_logprobs=_top(scores),
-        prompt_logprobs=await _scoring(at, name, llama),
+        prompt_logprobs=prompted,
         tools=bool((called or {}).get("message", {}).get("tool_calls")),
-        stream=await _streams(at, name),
-        embeddings=bool(((await _or_none(at.post("/embeddings", {"model": name, "input": ["a"]}))) or {}).get("data")),
+        stream=streams,
+        embeddings=bool((vectors or {}).get("data")),
         seed=await _seeded(text),
     )
 

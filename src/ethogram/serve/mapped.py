@@ -95,7 +95,11 @@ class Mapped:
             raise lmdb.InvalidError(f"{self.path}: the file is shorter than it was")
         self._env.reader_check()  # slots of killed processes would keep old pages from being used again
         self.size = max(self.size, info["map_size"])
-        self.db = {name: self._env.open_db(name.encode()) for name in self.names}
+        try:
+            self.db = {name: self._env.open_db(name.encode()) for name in self.names}
+        except lmdb.MapResizedError:  # another process let the map grow meanwhile; opened again, it has its size
+            self._env.close()
+            self._open()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
