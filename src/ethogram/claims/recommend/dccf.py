@@ -106,7 +106,7 @@ def _noisy(quick: bool) -> tuple[Any, Any, np.ndarray, np.ndarray]:
     """(the split with 15% random edges, dccf fitted on it, trust of each pair, which are random)."""
     from ethogram.system import system
 
-    made = noisy(0.15, small=quick)
+    made = noisy(0.15, small=quick, seed=1)  # accidents of seed 0 were looked at while trust was built
     cut = made.log.split("leave-last-out")
     built = system("dccf", **{**SETTINGS, **({"epochs": 1} if quick else {})}).fit(cut.train, cut.valid, seed=0)
     strays = set(zip(*(made.accidents[n].to_pylist() for n in ("user", "item")), strict=True))
