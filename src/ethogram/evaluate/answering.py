@@ -1,4 +1,4 @@
-"""How fast does a recommender answer? One person after another, as a service asks it; and many at once, as a nightly job.
+"""How fast does a recommender answer? One person after another, as a service asks, and many at once, as a nightly job.
 
 A request is the whole of `recommend`: scores of the catalogue, what is left out, the k best, in the caller's ids.
 Before the first that counts, two warm caches and compilers. Requests end after `SECONDS` where a system is slow; the
@@ -21,7 +21,7 @@ REQUESTS, BATCH, ROUNDS, LEAST, SECONDS = 100, 1024, 3, 20, 5.0
 
 
 class Answering(NamedTuple):
-    """Milliseconds of a request for one person (median, 95th percentile, mean of the CPU), and people a second in batch.
+    """Milliseconds of a request for one person (median, 95th percentile, mean of the CPU); people a second in batch.
 
     `load` are the runnable processes on the machine meanwhile: on a busy one the clock says more of them.
     """

@@ -52,7 +52,8 @@ class Lineup:
         parts = []
         for name in ("users", "events", "items"):
             some, whole = self.share[name], self.share[f"all {name}"]
-            parts.append(f"{some:,} of {whole:,} {name} ({some / whole:.1%})" if some < whole else f"all {whole:,} {name}")
+            of = f"{some:,} of {whole:,} {name} ({some / whole:.1%})"
+            parts.append(of if some < whole else f"all {whole:,} {name}")
         return ", ".join(parts)
 
 
@@ -110,7 +111,8 @@ def lineup(
     left += ended
     names = [metric, *(m for m in METRICS[task] if m != metric)] if metric else METRICS[task]
     if not records:
-        raise OptionError(f"lineup: no system of area {area} could take {data}: " + "; ".join(f"{x.key}: {x.why}" for x in left))
+        why = "; ".join(f"{x.key}: {x.why}" for x in left)
+        raise OptionError(f"lineup: no system of area {area} could be measured on {data}: {why}")
     floors = {s.key for s in catalogue.systems() if s.baseline}
     found = standing(records, names, floors, reference)
     return Lineup(area, data, cut.protocol, quick, share, tuple(records), found, tuple(left), measured)

@@ -11,7 +11,7 @@ each metric by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,8 @@ class Standing:
             LEVEL: f"`{row['arm']}` does not beat the best floor, the two are not told apart",
         }[row["verdict"]]
         value, low, high = (signed(row[f"{metric} {n}"]) for n in ("gap", "gap low", "gap high"))
-        return f"{told}: {metric_title(metric)} {value} [{low}, {high}], corrected p = {row[f'{metric} p corrected']:.2g}."
+        p = row[f"{metric} p corrected"]
+        return f"{told}: {metric_title(metric)} {value} [{low}, {high}], corrected p = {p:.2g}."
 
 
 def standing(
@@ -78,7 +79,7 @@ def standing(
     OptionError
         No floor among the records, and no reference. UnknownName : no such arm or metric.
     """
-    arms = {labelled(name): runs for name, runs in arms_of(records).items()}
+    arms = arms_in(records)
     there = next(iter(arms.values()))[0].metrics
     for metric in metrics:
         if metric not in there:
@@ -105,6 +106,11 @@ def standing(
 
 
 _GAP = {"gap": "value", "gap low": "low", "gap high": "high", "p": "p"}
+
+
+def arms_in(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Runs by arm, as people call it."""
+    return {labelled(name): runs for name, runs in arms_of(records).items()}
 
 
 def labelled(name: str) -> str:
