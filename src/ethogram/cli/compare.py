@@ -34,13 +34,6 @@ def compare(
 ) -> None:
     """Compare systems on the same questions; differences are paired over users.
 
-    With --area, every system of the area that can take the log, each in a process of its own, against the best floor:
-    quality with intervals, corrected tests, time, memory, a page with a picture of quality against cost. For example:
-
-    ethogram compare --area recommend --data amazon_beauty --users 3000 --budget 5m --out beauty
-
-    What is measured already is not measured again.
-
     Parameters
     ----------
     arms

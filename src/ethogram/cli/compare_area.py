@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ class Area:
     """Options of a comparison of an area's systems."""
 
     area: str | None = None
-    "Measure every system of this area (recommend, rank) that can take the log, each in a process of its own."
-    systems: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = ()
+    (
+        "Measure every system of this area (recommend, rank) that can take the log, each in a process of its own, against"
+        " the best floor. For example: ethogram compare --area recommend --data amazon_beauty --users 3000 --out beauty"
+    )
+    systems: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=(), show_default=False)] = ()
     "Only these, with options after a colon where wanted: als:factors=32."
     users: int | None = None
     "At most so many people, drawn at random; all if not given."
@@ -36,7 +40,7 @@ class Area:
     "So many seeds, from --seed on; 1 if not given."
     out: Path | None = None
     "Folder of the page, the picture, the numbers and the records; compare-AREA-DATA if not given."
-    quick: Annotated[bool, Parameter(negative=())] = False
+    quick: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     "Few people, one epoch: only shows that every part runs."
 
     def given(self) -> str | None:
@@ -102,8 +106,8 @@ def _tell(found: Any, out: Output) -> None:
         rows = [[c if i in decides else c.partition(" [")[0] for i, c in enumerate(row)] for row in sheet.rows]
         out.table(sheet.head, rows)
     out.line()
-    for words in found.standing.words():
-        out.line(words)
+    for words in found.words():
+        out.line(words.replace("`", ""))
     if found.quick:
         out.line("A quick run: it only shows that every part runs, nothing is decided by it.")
 
@@ -121,10 +125,7 @@ def _system(text: str) -> tuple[str, Mapping[str, Any]]:
 def _seconds(text: str) -> float:
     from ethogram.log.condition import duration
 
-    try:
-        made = duration(text) / 1e6
-    except StepError as error:
-        raise OptionError(f"--budget {text}: {error}") from None
-    if made <= 0:
-        raise OptionError(f"--budget {text}: give more than none, for example 90s or 10m.")
-    return made
+    with contextlib.suppress(StepError):
+        if (made := duration(text) / 1e6) > 0:
+            return made
+    raise OptionError(f"--budget {text} is no length of time; write for example 90s or 10m.")

@@ -1,8 +1,8 @@
 """How fast does a recommender answer? One person after another, as a service asks, and many at once, as a nightly job.
 
 A request is the whole of `recommend`: scores of the catalogue, what is left out, the k best, in the caller's ids.
-Before the first that counts, two warm caches and compilers. Requests end after `SECONDS` where a system is slow; the
-number that was made is told.
+Before the first that counts, two warm caches and compilers. Where a system is slow, requests end after
+`SECONDS` and the batch is smaller; both numbers are told.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ethogram.evaluate.latency import WARM
 from ethogram.evaluate.machine import load
 from ethogram.log.histories import Questions
 
-REQUESTS, BATCH, ROUNDS, LEAST, SECONDS = 100, 1024, 3, 20, 5.0
+REQUESTS, BATCH, SMALL, ROUNDS, LEAST, SECONDS = 100, 1024, 32, 3, 20, 5.0
 
 
 class Answering(NamedTuple):
@@ -44,7 +44,7 @@ def answering(
     Parameters
     ----------
     questions : whose histories are asked with, at random and in another order than they lie.
-    requests : at most so many, one person each. batch : people asked at once; the median of three rounds counts.
+    requests : at most so many, one person each. batch : people asked at once, at most; the median of the rounds counts.
 
     Raises
     ------
@@ -65,13 +65,16 @@ def answering(
             cpu.append(time.process_time() - spent)
         if len(wall) >= min(LEAST, requests) and time.perf_counter() - began > SECONDS:
             break
-    first = int(rng.integers(max(1, len(questions) - batch + 1)))
-    many = questions.histories[first : first + batch]
+    median, late = np.quantile(wall, [0.5, 0.95])
+    size = min(batch, max(SMALL, int(SECONDS / median)))
+    first = int(rng.integers(max(1, len(questions) - size + 1)))
+    many = questions.histories[first : first + size]
     rounds: list[float] = []
     while len(rounds) < ROUNDS and sum(rounds) < SECONDS:
         clock = time.perf_counter()
         system.recommend(many, k=k)
         rounds.append(time.perf_counter() - clock)
-    median, late = np.quantile(wall, [0.5, 0.95]) * 1e3
     speed = len(many) / float(np.median(rounds))
-    return Answering(k, len(wall), float(median), float(late), float(np.mean(cpu) * 1e3), len(many), speed, busy)
+    return Answering(
+        k, len(wall), float(median * 1e3), float(late * 1e3), float(np.mean(cpu) * 1e3), len(many), speed, busy
+    )

@@ -83,7 +83,7 @@ def limit(seconds: float) -> None:
 
 def _died(code: int | None, seconds: float) -> Ended:
     if code == -getattr(signal, "SIGXCPU", 0):
-        return Ended(STOPPED, None, f"it had not ended after {seconds:,.0f} CPU s")
+        return Ended(STOPPED, None, f"it had not ended after {seconds:,g} CPU s")
     if code == -getattr(signal, "SIGKILL", 0):
         return Ended(FAILED, None, "it was killed from outside, as a system does that runs out of memory")
     name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"

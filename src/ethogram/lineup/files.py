@@ -9,38 +9,40 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ethogram.evaluate import plots
 from ethogram.evaluate.report import LIMITS, sections
-from ethogram.evaluate.report.html import Html, prose, table, tag
+from ethogram.evaluate.report.html import Html, figure, prose, table, tag
 from ethogram.evaluate.report.page import Page
 from ethogram.evaluate.report.rows import is_better_low, metric_title
 from ethogram.evaluate.subject import plain
+from ethogram.lineup.picture import quality_cost
 from ethogram.lineup.running import Lineup
 from ethogram.lineup.sheets import Sheet, circumstances, sheets
 from ethogram.lineup.spending import spending
 from ethogram.lineup.standing import arms_in
 
+PICTURE = "picture.svg"
 READ = (
     "Up is better, left is cheaper; the lower axis is logarithmic, bars are 95% intervals. What lies on the dashed line"
-    " is beaten by nothing that costs as much or less. Hollow diamonds are floors and other baselines."
+    " is beaten by nothing that costs as much or less; the dotted line is the best floor. Hollow diamonds are floors"
+    " and other baselines."
 )
 
 
 def write(found: Lineup, folder: str | Path) -> dict[str, Path]:
-    """Write ``report.html``, ``picture.svg`` (where Altair is installed), ``report.md``, ``lineup.json`` and
+    """Write ``report.html``, ``picture.svg``, ``report.md``, ``lineup.json`` and
     ``lineup.parquet`` (a row per arm) into a folder; returns where each is.
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     made, told = sheets(found), as_json(found)
-    page, drawn = _page(found, made), svg(found)
-    files = {"page": "report.html", "markdown": "report.md", "json": "lineup.json", "parquet": "lineup.parquet"}
+    files = {
+        "page": "report.html", "picture": PICTURE, "markdown": "report.md", "json": "lineup.json",
+        "parquet": "lineup.parquet",
+    }  # fmt: skip
     paths = {name: place / file for name, file in files.items()}
-    paths["page"].write_text(page, "utf-8")
-    if drawn is not None:
-        paths["picture"] = place / "picture.svg"
-        paths["picture"].write_text(drawn, "utf-8")
-    paths["markdown"].write_text(markdown(found, made, drawn is not None), "utf-8")
+    paths["page"].write_text(_page(found, made), "utf-8")
+    paths["picture"].write_text(picture(found), "utf-8")
+    paths["markdown"].write_text(markdown(found, made), "utf-8")
     paths["json"].write_text(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
     pq.write_table(pa.Table.from_pylist(told["arms"]), paths["parquet"], compression="zstd")
     return paths
@@ -72,33 +74,20 @@ def heading(found: Lineup) -> str:
     return f"Systems of area {found.area} on {found.data}"
 
 
-def markdown(found: Lineup, made: list[Sheet], pictured: bool) -> str:
+def markdown(found: Lineup, made: list[Sheet]) -> str:
     """The tables as a page of Markdown."""
     lines = [f"# {heading(found)}", "", found.standing.chosen, ""]
     lines += [f"- {words}" for words in circumstances(found)]
     for sheet in made:
         lines += ["", *sheet.markdown()]
-        if sheet.identity == "quality" and pictured:
-            lines += ["", "![Quality against the seconds of fitting](picture.svg)", "", READ]
+        if sheet.identity == "quality":
+            lines += ["", f"![Quality against the seconds of fitting]({PICTURE})", "", READ]
     lines += ["", "## In words", "", *(f"- {words}" for words in found.standing.words()[1:])]
     return "\n".join([*lines, ""])
 
 
-def svg(found: Lineup) -> str | None:
-    """Quality against the cost of fitting, as a picture that stands alone in light and dark; None without Altair."""
-    page = Page("")
-    if not page.charts:
-        return None
-    import vl_convert
-
-    drawn: str = vl_convert.vegalite_to_svg({k: v for k, v in _chart(found).to_dict().items() if k != "$schema"})
-    light, dark = ("".join(f"--{n}:{pair[i]};" for n, pair in plots.PALETTE.items()) for i in (0, 1))
-    style = f"<style>svg{{{light}background:var(--paper)}}@media (prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
-    end = drawn.index(">", drawn.index("<svg")) + 1
-    return drawn[:end] + style + drawn[end:] + "\n"
-
-
-def _chart(found: Lineup) -> Any:
+def picture(found: Lineup, *, alone: bool = True) -> str:
+    """Quality against the cost of fitting as SVG; `alone` with its own colours."""
     first = found.standing.metrics[0]
     spent = spending(arms_in(found.records), first)
     points = [
@@ -106,16 +95,20 @@ def _chart(found: Lineup) -> Any:
          "floor": row["floor"], "cost": spent[row["arm"]]["fit_cpu_seconds"]}
         for row in found.standing.rows
     ]  # fmt: skip
-    return plots.quality_cost(points, metric_title(first), cost="CPU seconds to fit", low=is_better_low(first))
+    less = is_better_low(first)
+    best = found.standing.reference
+    return quality_cost(points, metric_title(first), "CPU seconds to fit", low=less, best=best, alone=alone)
 
 
 def _page(found: Lineup, made: list[Sheet]) -> str:
     words = found.standing.words()
     page = Page(heading(found), f"{found.data}: {found.shared()}; {found.protocol}")
-    page.lead(words[0], *(found.standing.word(r) for r in found.standing.rows if r["verdict"] and not r["floor"]))
-    picture = page.chart("cost", lambda: _chart(found), "Quality against the seconds of fitting.", READ)
+    page.charts = True  # its one picture needs no Altair, so no note says that pictures are left out
+    page.lead(*found.words())
+    drawn = tag("div", Html(picture(found, alone=False)), class_="chart")
+    shown = figure(drawn, "Quality against the seconds of fitting.", READ)
     for sheet in made:
-        page.section(sheet.identity, sheet.title, picture if sheet.identity == "quality" else None, _table(sheet))
+        page.section(sheet.identity, sheet.title, shown if sheet.identity == "quality" else None, _table(sheet))
     page.section("words", "In words", sections.limits(words[1:]))
     page.section("data", "What was measured", sections.limits(circumstances(found)))
     page.section("limits", "Honest limits", sections.limits(LIMITS))

@@ -6,6 +6,7 @@ was no smaller; what failed is tried again.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Lineup:
     standing: Standing
     left: tuple[LeftOut, ...]
     measured: int
+
+    def words(self) -> list[str]:
+        """The finding in few sentences, with those who could not be measured."""
+        said = [f"`{x.key}` was not measured ({x.how}): {x.why}." for x in self.left if x.how != children.REFUSED]
+        return [*self.standing.short(), *said]
 
     def shared(self) -> str:
         """The share of the log that was used, in words."""
@@ -109,12 +115,12 @@ def lineup(
         records, ended, measured = _measured(cells, cut, RecordStore(place), watch, say)
         share = _share(written, log)
     left += ended
-    names = [metric, *(m for m in METRICS[task] if m != metric)] if metric else METRICS[task]
     if not records:
         why = "; ".join(f"{x.key}: {x.why}" for x in left)
         raise OptionError(f"lineup: no system of area {area} could be measured on {data}: {why}")
     floors = {s.key for s in catalogue.systems() if s.baseline}
-    found = standing(records, names, floors, reference)
+    names = [m for m in METRICS[task] if all(_has(r, m) for r in records)]
+    found = standing(records, [metric, *(m for m in names if m != metric)] if metric else names, floors, reference)
     return Lineup(area, data, cut.protocol, quick, share, tuple(records), found, tuple(left), measured)
 
 
@@ -152,6 +158,11 @@ def _stands(old: Record, budget: float) -> bool:
     """Whether what ended a system before would end it again."""
     how = old.facts.get("how")
     return how == children.REFUSED or (how == children.STOPPED and old.facts.get("budget", 0.0) >= budget)
+
+
+def _has(record: Record, metric: str) -> bool:
+    """Whether a metric has a value on both parts; the AUC inside slates has none where each holds one item."""
+    return all(math.isfinite(part.get(metric) or math.nan) for part in (record.metrics, record.facts["valid"]))
 
 
 def _told(record: Record | None) -> str:

@@ -51,6 +51,15 @@ class Standing:
         """The finding in sentences: about the floor, then about each system that is no floor, then about floors."""
         return [self.chosen, *(self.word(row) for row in self.rows if row["verdict"])]
 
+    def short(self) -> list[str]:
+        """The finding where there is little room: each system in a sentence, the floors of one verdict in one."""
+        said = [self.chosen, *(self.word(row) for row in self.rows if row["verdict"] and not row["floor"])]
+        told = {BEATS: "beat it", BELOW: "are below it", LEVEL: "are not told apart from it"}
+        for verdict, words in told.items():
+            arms = [f"`{row['arm']}`" for row in self.rows if row["floor"] and row["verdict"] == verdict]
+            said += [f"Of the other floors and baselines, these {words}: {'; '.join(arms)}."] if arms else []
+        return said
+
     def word(self, row: Mapping[str, Any]) -> str:
         """Whether an arm beats the best floor, with the numbers that say so."""
         metric = self.metrics[0]
