@@ -27,8 +27,9 @@ class Area:
 
     area: str | None = None
     (
-        "Measure every system of this area (recommend, rank) that can take the log, each in a process of its own, against"
-        " the best floor. For example: ethogram compare --area recommend --data amazon_beauty --users 3000 --out beauty"
+        "Measure every system of this area (recommend, rank) that can take the log, each in a process of its own,"
+        " against the best floor. For example: ethogram compare --area recommend --data amazon_beauty --users 3000"
+        " --out beauty"
     )
     systems: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=(), show_default=False)] = ()
     "Only these, with options after a colon where wanted: als:factors=32."
