@@ -2,10 +2,12 @@
 
 import os
 import signal
+import time
 
 import pytest
 
 from ethogram.errors import RolesError
+from ethogram.lineup import children
 from ethogram.lineup.children import child, limit
 
 
@@ -32,6 +34,10 @@ def lasts(tell):
         pass
 
 
+def waits(tell):
+    time.sleep(60)
+
+
 def test_a_job_tells_and_returns_from_its_own_process():
     told = []
     ended = child(counts, seconds=30, watch=told.append)
@@ -44,13 +50,19 @@ def test_a_job_tells_and_returns_from_its_own_process():
     ("job", "how", "why"),
     [
         (refuses, "left out", "RolesError: no role 'item'; name its column."),
-        (breaks, "failed", "KeyError at test_children.py:22: 'nothing'"),
+        (breaks, "failed", "KeyError at test_children.py:24: 'nothing'"),
         (crashes, "failed", "its process ended by SIGABRT"),
     ],
 )
 def test_its_end_is_told_and_ends_nothing_else(job, how, why):
     ended = child(job, seconds=30)
     assert (ended.how, ended.why) == (how, why)
+
+
+def test_who_waits_for_ever_is_ended_by_the_clock(monkeypatch):
+    monkeypatch.setattr(children, "GRACE", 0.5)
+    ended = child(waits, seconds=0.01)
+    assert (ended.how, ended.why) == ("timed out", "it had not ended 1 s after its start")
 
 
 def test_cpu_time_is_bounded():

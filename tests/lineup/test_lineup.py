@@ -108,6 +108,12 @@ def test_who_ends_early_stops_nobody_and_is_told(log, tmp_path, here):
         measured(log, tmp_path / "other")
 
 
+def test_an_unknown_metric_is_told_before_all_is_measured(log, tmp_path, here):
+    with pytest.raises(UnknownName, match="ndcg@10"):
+        measured(log, tmp_path, metric="ndcg@11")
+    assert len(here.asked) == 1
+
+
 def test_ranking_too(tmp_path, here):
     clicks = data.load("adverts", users=60, seed=1)
     few = [("smoothed_rates", {})]
@@ -149,6 +155,8 @@ def test_who_cannot_take_part(log):
         check("recommend", bare, "x")
     with pytest.raises(RolesError, match="--label COLUMN"):
         check("rank", Log.open({"user": [1, 1], "item": [1, 2], "time": [1, 2]}), "x")
+    with pytest.raises(UnknownName, match="als"):
+        lineup("recommend", log, data="x", folder="unused", systems=FEW, reference="asl")
     with pytest.raises(OptionError, match=r"none of the systems is a floor.*transition_kernel"):
         lineup("recommend", log, data="x", folder="unused", systems=[("pisa", {})])
 

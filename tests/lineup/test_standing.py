@@ -37,7 +37,7 @@ FLOORS = {"high_on_test", "kernel"}
 def test_the_test_part_has_no_say_in_the_choice():
     found = standing(FIELD, ["ndcg@10"], FLOORS)
     assert found.reference == "kernel"
-    assert "chosen on the validation part among 2" in found.chosen
+    assert "chosen on the validation part among 2 floors and baselines" in found.chosen
     assert [r["arm"] for r in found.rows] == ["high_on_test", "better", "same", "kernel", "worse"]
     verdicts = {r["arm"]: r["verdict"] for r in found.rows}
     assert verdicts == {

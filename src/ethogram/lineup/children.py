@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from ethogram.errors import EthogramError
 
-DONE, REFUSED, STOPPED, FAILED = "done", "left out", "stopped", "failed"
-CLOCKS, GRACE = 4.0, 60.0
+DONE, REFUSED, STOPPED, LATE, FAILED = "done", "left out", "stopped", "timed out", "failed"
+CLOCKS, GRACE = 10.0, 120.0
 """The clock's bound: so many times the budget, and so many seconds for the start."""
 _EVERY = 0.5
 
@@ -27,7 +27,9 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Ended(NamedTuple):
-    """How a child ended: done (with the job's value), left out (a typed error), stopped (its budget), failed."""
+    """How a child ended: done (with the job's value), left out (a typed error), stopped (its budget of CPU time), timed
+    out (the clock), failed.
+    """
 
     how: str
     value: Any = None
@@ -60,7 +62,7 @@ def child(job: Callable[[Tell], Any], *, seconds: float, watch: Tell | None = No
             if watch is not None:
                 watch(value)
         else:
-            return Ended(STOPPED, None, f"it had not ended {CLOCKS * seconds + GRACE:,.0f} s after its start")
+            return Ended(LATE, None, f"it had not ended {CLOCKS * seconds + GRACE:,.0f} s after its start")
         process.join(GRACE)
         return _died(process.exitcode, seconds)
     finally:

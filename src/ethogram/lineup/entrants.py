@@ -37,7 +37,7 @@ class Entrant:
 
 
 class LeftOut(NamedTuple):
-    """A system that did not take part to the end. how: left out, stopped, failed."""
+    """A system that did not take part to the end. how: left out, stopped, timed out, failed."""
 
     key: str
     how: str

@@ -1,7 +1,7 @@
 """The whole of a line-up: who takes part, one child after another, and what came of it.
 
 What is in the store is not measured again, whether it was measured, refused the log, or was stopped by a budget that
-was no smaller; what failed is tried again.
+was no smaller; what failed or ran out of the clock's time is tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ethogram import catalogue
-from ethogram.errors import OptionError
+from ethogram.errors import OptionError, UnknownName, unknown
 from ethogram.evaluate.record import DONE, Record, RecordStore
 from ethogram.lineup import children
 from ethogram.lineup.cell import Cell, Setting
@@ -91,6 +91,8 @@ def lineup(
     check(area, log, data)
     if budget <= 0 or not seeds:
         raise OptionError(f"lineup: a budget of {budget} CPU s and {len(seeds)} seeds; give more than 0 of both.")
+    if reference is not None and reference.split(",")[0].split(" (")[0] not in {one.key for one in able}:
+        raise UnknownName(unknown("system to be the reference", reference, [one.key for one in able]))
     if reference is None and not any(one.floor for one in able):
         raise OptionError(
             "lineup: none of the systems is a floor, so nothing says what they have to beat; add one"
@@ -112,7 +114,7 @@ def lineup(
         if not all(asked):
             raise OptionError(f"lineup: {asked[1]} questions on validation, {asked[0]} on test; both must be asked.")
         cells = [Cell(one, seed, setting) for seed in seeds for one in able]
-        records, ended, measured = _measured(cells, cut, RecordStore(place), watch, say)
+        records, ended, measured = _measured(cells, cut, RecordStore(place), metric, watch, say)
         share = _share(written, log)
     left += ended
     if not records:
@@ -125,7 +127,7 @@ def lineup(
 
 
 def _measured(
-    cells: Sequence[Cell], cut: Any, store: RecordStore, watch: Any, say: Callable[[str], None]
+    cells: Sequence[Cell], cut: Any, store: RecordStore, metric: str | None, watch: Any, say: Callable[[str], None]
 ) -> tuple[list[Record], list[LeftOut], int]:
     """Records of the cells that could be measured, who could not, and how many were run now."""
     records, left, run = [], [], 0
@@ -148,6 +150,8 @@ def _measured(
         for record in kept:
             if record is not None and record.status == DONE:
                 records.append(record)
+                if metric is not None and metric not in record.metrics:  # told now, not when all are measured
+                    raise UnknownName(unknown("metric", metric, record.metrics))
         first = kept[0]
         if first is not None and first.status != DONE:
             left.append(LeftOut(key, str(first.facts["how"]), str(first.error)))

@@ -147,7 +147,10 @@ def _reference(
         raise OptionError("no floor was measured, so nothing says what a system has to beat; add one, or --reference.")
     best = max(able, key=lambda n: sign * valid[n])
     value = f"{metric_title(metric)} {number(valid[best])} there"
-    return best, f"The best floor is `{best}`, chosen on the validation part among {len(able)} ({value})."
+    return (
+        best,
+        f"The best floor is `{best}`, chosen on the validation part among {len(able)} floors and baselines ({value}).",
+    )
 
 
 def _verdict(row: Mapping[str, Any], metric: str, sign: int) -> str:
