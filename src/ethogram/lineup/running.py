@@ -23,7 +23,7 @@ from ethogram.lineup.sampling import some_users
 from ethogram.lineup.standing import Standing, standing
 
 METRICS = {"next": ("ndcg@10", "hr@10", "mrr"), "slates": ("gauc", "auc", "logloss")}
-QUICK_USERS, QUICK_RESAMPLES, QUICK_REQUESTS = 300, 200, 10
+QUICK_USERS, QUICK_RESAMPLES, QUICK_REQUESTS = 300, 1000, 10
 
 Given = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -174,7 +174,7 @@ def _told(record: Record | None) -> str:
         return "nothing was recorded"
     if record.status != DONE:
         return f"{record.facts['how']}: {record.error}"
-    metric = next(m for names in METRICS.values() for m in names if m in record.metrics)
+    metric = next(m for names in METRICS.values() for m in names if math.isfinite(record.metrics.get(m, math.nan)))
     peaks = [c.peak_mb for c in record.costs.values() if c.peak_mb is not None]
     memory = f", peak {max(peaks):,.0f} MB" if peaks else ""
     return f"{metric} {record.metrics[metric]:.4f}, fitted in {record.costs['fit'].cpu_seconds:.3g} CPU s{memory}"
