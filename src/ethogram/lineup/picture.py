@@ -44,9 +44,13 @@ def quality_cost(
     at = np.array([(x(r["cost"]), y(r["value"])) for r in rows]).reshape(-1, 2)
     bars = np.array([(y(r["high"]), y(r["low"])) for r in rows]).reshape(-1, 2)
     room = (_LEFT + 4.0, _TOP - 4.0, WIDTH - 4.0, HEIGHT - _BOTTOM - 2.0)
-    flat = [(_LEFT, y(r["value"]) - 1, WIDTH - _RIGHT, y(r["value"]) + 1) for r in rows if r["label"] == best]
-    labels = place(at, [r["label"] for r in rows], bars, room, np.array(flat, np.float64).reshape(-1, 4))
-    parts = [*_axes(x, y, metric, cost), *_lines(rows, x, y, low, best)]
+    edge, right = frontier(rows, low=low), WIDTH - _RIGHT
+    flat = [(float(_LEFT), y(r["value"]), right) for r in rows if r["label"] == best]
+    ends = [x(r["cost"]) for r in edge[1:]] + [float(right)]
+    flat += [(x(r["cost"]), y(r["value"]), end) for r, end in zip(edge, ends, strict=bool(edge))]
+    crossed = np.array([(start, down - 1, end, down + 1) for start, down, end in flat], np.float64).reshape(-1, 4)
+    labels = place(at, [r["label"] for r in rows], bars, room, crossed)
+    parts = [*_axes(x, y, metric, cost), *_lines(rows, edge, x, y, best)]
     for r, (across, _), (top, bottom) in zip(rows, at, bars, strict=True):
         kind = "f" if r["floor"] else "s"
         parts.append(f'<line class="b b{kind}" x1="{across:.1f}" x2="{across:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>')
@@ -129,14 +133,16 @@ def _key() -> list[str]:
     ]
 
 
-def _lines(rows: Sequence[Mapping[str, Any]], x: _Log, y: _Linear, low: bool, best: str) -> list[str]:
+def _lines(
+    rows: Sequence[Mapping[str, Any]], edge: Sequence[Mapping[str, Any]], x: _Log, y: _Linear, best: str
+) -> list[str]:
     made, path, right = [], "", WIDTH - _RIGHT
     for r in rows:
         if r["label"] == best:
             made.append(
                 f'<line class="h" x1="{_LEFT}" x2="{right}" y1="{y(r["value"]):.1f}" y2="{y(r["value"]):.1f}"/>'
             )
-    for r in frontier(list(rows), low=low):
+    for r in edge:
         across, down = x(r["cost"]), y(r["value"])
         path += f"H{across:.1f}V{down:.1f}" if path else f"M{across:.1f} {down:.1f}"
     return [*made, f'<path class="p" d="{path}H{right}"/>'] if path else made

@@ -60,7 +60,7 @@ def _quality(found: Lineup) -> Sheet:
     note = (
         "Brackets hold 95% intervals, from resampling people. The difference is paired over the same people; p is"
         f" corrected for {len(rows) - 1} tests (Holm). ◇ marks floors and other baselines; the best of them was chosen"
-        " on the validation part. Where the last column does not say *beats*, the system does not beat it."
+        " on the validation part. Where the last column does not say `beats`, the system does not beat it."
     )
     marks = tuple(bool(row["floor"]) for row in standing.rows)
     return Sheet("quality", "Quality", (*head, "p", "verdict"), tuple(rows), (0, len(head) + 1), note, marks)
