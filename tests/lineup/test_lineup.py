@@ -108,6 +108,14 @@ def test_who_ends_early_stops_nobody_and_is_told(log, tmp_path, here):
         measured(log, tmp_path / "other")
 
 
+def test_what_a_system_does_wrong_after_fitting_is_a_fault_of_its(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(cell, "limit", lambda seconds: None)
+    monkeypatch.setattr(cell, "evaluate", lambda *a, **k: ethogram.system("als", factor=0))
+    setting = cell.Setting(str(log.write(tmp_path / "log").source.path), str(tmp_path), "x", "next", warm=False)
+    with pytest.raises(RuntimeError, match="fitted, but not judged: OptionError"):
+        cell.Cell(entrants("recommend", FEW[:1])[0][0], 0, setting)(lambda facts: None)
+
+
 def test_an_unknown_metric_is_told_before_all_is_measured(log, tmp_path, here):
     with pytest.raises(UnknownName, match="ndcg@10"):
         measured(log, tmp_path, metric="ndcg@11")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ethogram.errors import EthogramError
 from ethogram.evaluate import Record, RecordStore, evaluate, evaluate_slates, measure
 from ethogram.evaluate.answering import BATCH, REQUESTS, answering
 from ethogram.evaluate.latency import latency
@@ -87,7 +88,10 @@ class Cell:
             if way is not built:
                 way.restore(state)
             record = replace(known(way, cut, self.seed, setting), costs={"fit": fit})
-            record = _judged(record, way, cut, setting, bottom, tell)
+            try:
+                record = _judged(record, way, cut, setting, bottom, tell)
+            except EthogramError as error:  # it took the log, so this is a fault of its, not of the data
+                raise RuntimeError(f"fitted, but not judged: {type(error).__name__}: {error}") from error
             store.put(record)
             keys.append(record.key)
             del built, way  # the memory of one way is not that of the other

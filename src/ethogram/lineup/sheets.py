@@ -84,7 +84,8 @@ def _cost(found: Lineup) -> Sheet:
     busy = f" Up to {max(loads):.1f} processes were runnable on the machine meanwhile: CPU seconds say more than s."
     head = ("system", metric_title(first), *there, "frontier")
     note = (
-        "Each system ran in a process of its own. Memory is anonymous memory above the imports, the log included."
+        "Each system ran in a process of its own. A first fit on few people, which does not count, loads and"
+        " compiles. Memory is the peak of fitting, judging and answering: anonymous, above the imports, with the log."
         " p50 and p95 are of requests for one person, one after the other; people/s is in batch. Novelty is the mean"
         " self-information of a list's items, in bits. Frontier: nothing is better for as many CPU seconds of fitting"
         f" or fewer.{'' if math.isnan(max(loads)) else busy}"
