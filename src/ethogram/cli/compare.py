@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ethogram.cli.compare_area import Area, compare_area
 from ethogram.cli.evaluate import Store, judge, name_of, scorer, tell_ties
 from ethogram.cli.opening import LogName, Reading, describes, open_log, options_in
 from ethogram.cli.output import Json, Output
@@ -28,6 +29,7 @@ def compare(
     report: Path | None = None,
     store: Store = None,
     json: Json = None,
+    area: Area | None = None,
     reading: Reading | None = None,
 ) -> None:
     """Compare systems on the same questions; differences are paired over users.
@@ -60,8 +62,18 @@ def compare(
     from ethogram.evaluate import compare as side_by_side
 
     out = Output(json)
+    if area is not None and area.area is not None:
+        if arms or log is None:
+            raise OptionError("compare --area: give --log LOG, and systems of the area by --systems.")
+        compare_area(
+            area, log, out, reading, protocol=protocol, ties=ties, reference=reference, metric=metric, seed=seed,
+            report=report, store=store,
+        )  # fmt: skip
+        return
+    if area is not None and (flag := area.given()):
+        raise OptionError(f"compare: --{flag} is for --area AREA.")
     if not arms:
-        raise OptionError("compare: give records, or --log LOG and systems.")
+        raise OptionError("compare: give records, or --log LOG and systems, or --log LOG and --area AREA.")
     if log is None:
         records = [r for arm in arms for r in load(Path(arm))]
     else:
