@@ -77,7 +77,7 @@ def table(
         {
             "question": question,
             "user": histories.vocabularies["user"].decode(histories.users).take(pa.array(question)),
-            "item": item,
+            "item": item if len(item) else known.items.decode(np.empty(0, np.int32)),  # no ids have no type
             "score": score,
             "rank": rank,
             "status": known.status(histories).take(pa.array(question)),
