@@ -223,7 +223,8 @@ def _learn(
     windows = Windows.of(done[slice(*distributed.bounds(done.lengths))])
     if not distributed.mean(np.array([float(windows.events)])):
         raise OptionError(
-            f"{options.info.key}: nobody in the training log has two groups of events; it learns from what comes next."
+            f"{options.info.key}: the training log holds nothing to learn from: nobody has two groups of events, and "
+            "it learns from what comes next."
         )
     chances = proposal(model.known.counts[model.known.counts > 0], getattr(options, "proposal", "popularity"))
     log_q = torch.from_numpy(np.log(chances).astype(np.float32))
