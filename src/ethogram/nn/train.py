@@ -72,7 +72,7 @@ def train(
     checkpoint : folder that holds the last epoch; an existing one of the same `identity` is resumed.
     weigh : rows that a batch's mean loss is over; with it several processes can train (`ethogram.nn.distributed`),
         each on its own batches, and `valid` is the value of all of them.
-    watch : told {"epoch", "epochs", "step", "loss", "valid"}, epochs from 1, behind one with step None; may raise `Enough`.
+    watch : told {"epoch" (from 1), "epochs", "step", "loss", "valid"}, behind one with step None; may raise `Enough`.
 
     Raises
     ------
