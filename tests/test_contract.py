@@ -247,6 +247,23 @@ class NothingForNobody(Counter):
         return found.filter(pa.array(histories.lengths[found.column("question").to_numpy()] > 0))
 
 
+@system("wrong_long", **WRONG)
+@dataclass(kw_only=True)
+class SkipsLongSessions(Counter):
+    def recommend(self, histories, k=10, *, exclude_seen=None, among=None):
+        found = super().recommend(histories, k, exclude_seen=exclude_seen, among=among)
+        return found.filter(pa.array(histories.lengths[found.column("question").to_numpy()] < 512))
+
+
+@system("wrong_poor", **WRONG)
+@dataclass(kw_only=True)
+class NeedsManyEvents(Counter):
+    def fit(self, train, valid=None, *, seed=0, watch=None):
+        if len(train.sequences()) < 10:
+            raise IndexError("index 9 is out of range")
+        return super().fit(train)
+
+
 @system("wrong_exposures", **WRONG)
 @dataclass(kw_only=True)
 class CountsExposures(Counter):
@@ -302,6 +319,8 @@ class ExplainsByStrangers(Counter):
         (ExcludesByDefault, "recommend exclude_seen"),
         (IgnoresAmong, "recommend among"),
         (NothingForNobody, "recommend nobody"),
+        (SkipsLongSessions, "recommend odd_questions"),
+        (NeedsManyEvents, "recommend poor_logs"),
         (CountsExposures, "recommend exposures"),
         (ForgetsToUpdate, "update updates"),
         (ExplainsByStrangers, "explain reasons"),

@@ -25,6 +25,9 @@ from ethogram.errors import OptionError
 from ethogram.system import system
 from ethogram.verbs import Candidates, Histories, Log, Recommends, Scores, State, Table, Vocabulary, Watch
 
+OWN = ("question", "user", "item", "score", "rank")
+"""Columns of an answer that are made anew from the ranker's scores."""
+
 
 @system(
     "pipeline",
@@ -64,7 +67,10 @@ class Pipeline:
     def recommend(
         self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
     ) -> Table:
-        """Best k of the retriever's candidates by the ranker's score; see `ethogram.verbs.Recommends`."""
+        """Best k of the retriever's candidates by the ranker's score; see `ethogram.verbs.Recommends`.
+
+        What else the retriever says of an answer (`status`) is passed on.
+        """
         found: Any = self.retriever.recommend(
             histories, max(k, self.candidates), exclude_seen=exclude_seen, among=among
         )
@@ -88,6 +94,7 @@ class Pipeline:
                 "item": answer.column("item"),
                 "score": scores[best[kept]],
                 "rank": rank[kept],
+                **{n: answer.column(n) for n in found.column_names if n not in OWN},
             }
         )
 

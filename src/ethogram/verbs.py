@@ -125,7 +125,7 @@ class Recommends(Protocol):
         """Best k items per question.
 
         Columns `question` (int64), `user` (null for strangers), `item`, `score`, `rank` (from 1), then whatever the
-        system adds (the floors add `status`: known, stranger, nothing known).
+        system adds (`status` of the user: hot, warm or cold; `met`: whether training met the item).
         `exclude_seen=None` resolves by the training log's repeat ratio (below 1% exclude).
         """
         ...

@@ -115,7 +115,7 @@ def test_unknown_option(refused):
     said = refused("fit", "popularity", "events.csv", "--half-lif", "3d")
     assert said == "Unknown option: --half-lif. Did you mean --half-life?"
     said = refused("evaluate", "popularity", "--log", "events.csv", "--set", "half_lif=3d", "--json", "out.json")
-    assert said == "popularity has no option 'half_lif'. Did you mean 'half_life'? Options: half_life, remember."
+    assert said == "popularity has no option 'half_lif'. Did you mean 'half_life'? Options: remember, half_life."
     assert "write name=value" in refused("fit", "popularity", "events.csv", "--set", "half_life")
     assert "memory = '2.5' is not a whole number" in refused("fit", "item_knn", "events.csv", "--memory", "2.5")
 

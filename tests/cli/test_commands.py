@@ -303,6 +303,34 @@ def test_explain_names_events_and_tests_them(call, slates):
     assert (alone["deletion"]["k"], alone["deletion"]["pairs"]) == (2, 20)
 
 
+def test_answers_say_who_is_not_known_and_what_an_event_speaks_through(call, slates):
+    pytest.importorskip("torch")
+    assert call("fit", "popularity", "slates.csv").code == 0
+    said = call("recommend", "popularity.model", "--history", "100", "--history", "", "--among", "100,110,999",
+                "--no-exclude-seen").out  # fmt: skip
+    assert "a stranger who did 100, whom training did not meet" in said
+    assert "a stranger who did nothing, of whom nothing is known" in said
+    assert said.count("999 (training never met it)") == 2
+    assert call("fit", "pisa", "slates.csv", "--set", "epochs=1", "--set", "dim=8").code == 0
+    why = call("explain", "pisa.model", "--history", "100,110", "--items", "100", "-k", "9").out
+    assert "component" in why
+    assert "long term" in why
+    assert "no past event speaks" in call("explain", "pisa.model", "--history", "", "--items", "100").out
+
+
+def test_progress_counts_epochs_from_one(capsys, monkeypatch):
+    from ethogram.cli import output
+
+    monkeypatch.setattr(output.time, "monotonic", iter([0.0, 11.0, 12.0, 23.0, 24.0]).__next__)
+    with output.Output(None).progress("fit") as watch:
+        watch({"epoch": 1, "epochs": 5, "step": 3, "loss": 0.25, "valid": None})
+        watch({"epoch": 2, "epochs": 5, "step": 4, "steps": 8})
+    assert capsys.readouterr().err.splitlines() == [
+        "fit: epoch 1 of 5, step 3, loss 0.25",
+        "fit: epoch 2 of 5, step 4 of 8",
+    ]
+
+
 def test_a_report_holds_reasons_and_their_test(call, slates):
     call("fit", "item_knn", "slates.csv")
     call("evaluate", "item_knn", "--log", "slates.csv", "--task", "next", "--store", "kept")

@@ -58,7 +58,7 @@ def test_interruption_leaves_the_best_weights():
     model = torch.nn.Linear(1, 1, bias=False)
 
     def watch(fact):
-        if fact["epoch"] == 1 and fact["step"] == 2:
+        if fact["epoch"] == 2 and fact["step"] == 2:
             raise KeyboardInterrupt
 
     seen = []

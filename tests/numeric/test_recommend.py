@@ -32,7 +32,7 @@ def rows(table, *columns):
 def test_whole_catalogue(log):
     known = Known.of(log)
     table = recommend(by_id, known, log.histories(), 2, exclude_seen=True)
-    assert table.column_names == ["question", "user", "item", "score", "rank", "status"]
+    assert table.column_names == ["question", "user", "item", "score", "rank", "status", "met"]
     assert rows(table, "question", "user", "item", "rank") == [
         (0, "ann", 20, 1),
         (1, "bob", 30, 1), (1, "bob", 10, 2),
@@ -82,6 +82,16 @@ def test_hot_warm_cold(log):
     assert rows(table, "user", "status") == [("cy", "hot"), ("dora", "warm"), ("bob", "hot"), ("eve", "cold")]
     nameless = recommend(by_id, Known.of(log), Histories.of([[10], []]), 1)
     assert rows(nameless, "user", "status") == [(None, "warm"), (None, "cold")]
+
+
+def test_what_training_never_met_is_told(log):
+    table = recommend(lambda h, c: np.zeros((len(h), len(c.items))), Known.of(log), Histories.of([[10]]), 3,
+                      exclude_seen=False, among=Candidates.of([10, 77, 20]))  # fmt: skip
+    assert dict(zip(table["item"].to_pylist(), table["met"].to_pylist(), strict=True)) == {
+        10: True,
+        77: False,
+        20: True,
+    }
 
 
 def test_a_user_of_another_part_is_a_stranger():

@@ -119,6 +119,25 @@ def test_reasons(world):
     assert np.sign(whole - without) in {np.sign(s) for s in signed}
 
 
+def test_items_are_alike_by_the_letters_of_their_words(world):
+    _, _, built = world
+    words, known = built.fitted.words, built.fitted.known
+    made = sum(words.centres[level][words.codes[:, level]] for level in range(2)).astype(np.float64)
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    ids, counts = known.items.decode(np.flatnonzero(known.counts)).to_pylist(), known.counts[known.counts > 0]
+    for row in (0, 7):
+        got = built.similar_items([ids[row]], len(ids)).to_pylist()
+        place = [ids.index(r["item"]) for r in got]
+        np.testing.assert_allclose([r["similarity"] for r in got], made[place] @ made[row], atol=2e-5)
+        twins = [p for p in place if (words.codes[p] == words.codes[row]).all()]
+        assert place[: len(twins)] == twins, "things of the same word come first"
+        assert (np.diff(counts[twins]) <= 0).all(), "the commonest before the rare"
+    codes = words.codes[:, 0]
+    same = [made[a] @ made[b] for a in range(20) for b in range(a) if codes[a] == codes[b]]
+    other = [made[a] @ made[b] for a in range(20) for b in range(a) if codes[a] != codes[b]]
+    assert np.mean(same) > np.mean(other) + 0.2
+
+
 def test_bad_input(world):
     _, _, built = world
     for wrong in ({"levels": 1}, {"share": 2.0}, {"session": 0}, {"heads": 3}):

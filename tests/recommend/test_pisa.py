@@ -136,6 +136,17 @@ def test_bad_input(fitted):
     assert np.isfinite(fitted.score(Histories.of([[999, 100]]), Candidates.of([100, 998]))).all()
 
 
+def test_songs_are_alike_by_the_cosine_of_their_vectors(fitted):
+    v = fitted.state().arrays["model.items.weight"][1:].astype(np.float64)
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    cosine = v @ v[3]
+    cosine[3] = -np.inf
+    best = np.argsort(-cosine)[:4]
+    got = fitted.similar_items([103], 4).to_pylist()
+    assert [r["item"] for r in got] == (100 + best).tolist()
+    np.testing.assert_allclose([r["similarity"] for r in got], cosine[best], rtol=1e-5)
+
+
 def test_base_level_alone():
     built = system("base_level", decay=0.5).fit(baskets())
     hour = 3_600

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ethogram.evaluate import Deletion
     from ethogram.verbs import Table
 
+SHOWN = ("question", "candidate", "item", "time", "share", "rank")
+"""Columns that every system explains with; others (`component`, `intent`) are its own."""
 Items = Annotated[str | None, Parameter(help="The items to judge: ids separated by commas.")]
 
 
@@ -59,9 +61,23 @@ def explain(
             at = row["question"], row["item"]
             told = [r for r in reasons.to_pylist() if (r["question"], r["candidate"]) == at]
             title = f"{row['item']} for {_who(row)}: {row['score']:.4g}"
-            lines = [(r["rank"], str(r["item"]), r["time"] and f"{r['time']:%Y-%m-%d %H:%M}", r["share"]) for r in told]
-            say.table(("rank", "event", "time", "share"), lines, title=title)
+            more = [n for n in reasons.column_names if n not in SHOWN and any(r[n] is not None for r in told)]
+            timed = any(r["time"] is not None for r in told)
+            lines = [
+                (r["rank"], str(r["item"]), *((f"{r['time']:%Y-%m-%d %H:%M}",) if timed else ()), r["share"],
+                 *(r[n] for n in more)) for r in told
+            ]  # fmt: skip
+            if told:
+                say.table(("rank", "event", *(("time",) if timed else ()), "share", *more), lines, title=title)
+            else:
+                say.line(f"{title}; no past event speaks for or against it")
             say.line()
+        if "intent" in reasons.column_names and hasattr(built, "describe_intents"):
+            met = set(reasons.column("intent").to_pylist())
+            stands = [r for r in built.describe_intents(3).to_pylist() if r["intent"] in met]
+            for intent in sorted({r["intent"] for r in stands}):
+                asks = ", ".join(str(r["item"]) for r in stands if r["intent"] == intent)
+                say.line(f"intent {intent} asks for: {asks}")
         if out is not None:
             write(reasons, out)
         result = {"scores": scores.to_pylist(), "reasons": reasons.to_pylist()}

@@ -114,10 +114,19 @@ class Output:
             nonlocal last
             if time.monotonic() - last > 10:
                 last = time.monotonic()
-                said = ", ".join(f"{k} {shown(v)}" for k, v in facts.items() if v is not None)
+                said = ", ".join(f"{k} {v}" for k, v in _counted(facts))
                 print(f"{what}: {said}", file=sys.stderr)
 
         yield watch
+
+
+def _counted(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What progress says: names and values, a number beside its total ("epoch", "2 of 30")."""
+    totals = {"epoch": "epochs", "step": "steps"}
+    for name, value in facts.items():
+        beside = facts.get(totals.get(name, ""))
+        if value is not None and not (name in totals.values() and facts.get(name[:-1]) is not None):
+            yield name, shown(value) if beside is None else f"{shown(value)} of {shown(beside)}"
 
 
 @contextlib.contextmanager
@@ -132,7 +141,7 @@ def _bar(what: str) -> Iterator[Watch]:
         def watch(facts: Mapping[str, Any]) -> None:
             done = facts.get("step", facts.get("done"))
             total = facts.get("steps", facts.get("questions"))
-            said = "  ".join(f"{k} {shown(facts[k])}" for k in _TOLD if facts.get(k) is not None)
+            said = "  ".join(f"{k} {v}" for k, v in _counted(facts) if k in _TOLD)
             bars.update(task, completed=done, total=total, said=said)
 
         yield watch

@@ -11,6 +11,15 @@ from ethogram.cli.asking import Lists, Source, Users, check_ending, fitted, hist
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
 
+SHOWN = ("question", "user", "item", "score", "rank", "status", "met")
+"""Columns that every system answers with; others (`listed`) are its own."""
+STATUS = {
+    "hot": "",
+    "warm": ", whom training did not meet: by what they did",
+    "cold": ", of whom nothing is known: by what everybody does",
+}
+NEW = " (training never met it)"
+
 
 def recommend(
     model: Path,
@@ -62,8 +71,14 @@ def recommend(
     for question in range(len(asked)):
         who = users[question] if users else f"a stranger who did {lists[question] or 'nothing'}"
         mine = [r for r in rows if r["question"] == question]
-        told = [(r["rank"], str(r["item"]), r["score"], reasons.get((question, r["item"]), "")) for r in mine]
-        say.table(("rank", "item", "score", "because of" if reasons else ""), told, title=f"for {who}")
+        who += STATUS.get(mine[0].get("status", ""), "") if mine else ": nothing is left to recommend"
+        more = [n for n in found.column_names if n not in SHOWN]
+        because = ["because of"] if reasons else []
+        told = [
+            (r["rank"], f"{r['item']}{'' if r.get('met', True) else NEW}", r["score"], *(r[n] for n in more),
+             *(reasons.get((question, r["item"]), "") for _ in because)) for r in mine
+        ]  # fmt: skip
+        say.table(("rank", "item", "score", *more, *because), told, title=f"for {who}")
     if out is not None:
         write(found, out)
     say.result([{**r, **({"why": reasons.get((r["question"], r["item"]))} if why else {})} for r in rows])

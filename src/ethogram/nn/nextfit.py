@@ -221,6 +221,11 @@ def _learn(
     if item.min(initial=0) < 0:
         done, item = done.only(item >= 0), item[item >= 0]
     windows = Windows.of(done[slice(*distributed.bounds(done.lengths))])
+    if not distributed.mean(np.array([float(windows.events)])):
+        raise OptionError(
+            f"{options.info.key}: the training log holds nothing to learn from: nobody has two groups of events, and "
+            "it learns from what comes next."
+        )
     chances = proposal(model.known.counts[model.known.counts > 0], getattr(options, "proposal", "popularity"))
     log_q = torch.from_numpy(np.log(chances).astype(np.float32))
     ladder = np.cumsum(chances)

@@ -34,7 +34,8 @@ class _Interests(torch.autograd.Function):
         asked = (given[0], rows, first, spans, *given[1:])
         dice, pairs_in_all = isinstance(act, Dice), int(spans[-1])
         learn = dice and act.training and pairs_in_all > 0
-        mean, scale = np.zeros_like(given[2][0]), np.zeros_like(given[2][0])
+        width, kind = given[2].shape[1], given[2].dtype
+        mean, scale = np.zeros(width, kind), np.zeros(width, kind)
         if learn:
             mean, variance = _moments(asked, _array(act.mean), pairs_in_all)
             act.move(torch.tensor(float(pairs_in_all)), torch.from_numpy(mean), torch.from_numpy(variance))

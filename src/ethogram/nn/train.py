@@ -72,7 +72,7 @@ def train(
     checkpoint : folder that holds the last epoch; an existing one of the same `identity` is resumed.
     weigh : rows that a batch's mean loss is over; with it several processes can train (`ethogram.nn.distributed`),
         each on its own batches, and `valid` is the value of all of them.
-    watch : told {"epoch", "epochs", "step", "loss", "valid"}, behind an epoch with step None; may raise `Enough` there.
+    watch : told {"epoch" (from 1), "epochs", "step", "loss", "valid"}, behind one with step None; may raise `Enough`.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _epoch(
             )
         total, steps = total + now, steps + 1
         if watch is not None:
-            watch({"epoch": epoch, "epochs": epochs, "step": steps, "loss": now, "valid": None})
+            watch({"epoch": epoch + 1, "epochs": epochs, "step": steps, "loss": now, "valid": None})
     if not steps:
         raise OptionError("train: an epoch has no batches; the training log holds nothing to learn from.")
     return total / steps
@@ -186,7 +186,7 @@ def _epoch_of_ranks(
             optimiser.step()
         steps += 1
         if watch is not None and batch is not None:
-            watch({"epoch": epoch, "epochs": epochs, "step": steps, "loss": now, "valid": None})
+            watch({"epoch": epoch + 1, "epochs": epochs, "step": steps, "loss": now, "valid": None})
     if not steps:
         raise OptionError("train: an epoch has no batches; the training log holds nothing to learn from.")
     over, under = ranks.total([over, under])

@@ -82,7 +82,8 @@ class Factors(ByVectors):
                 codes = np.flatnonzero(self.known.counts > 0)[found.reshape(-1)]
                 question, rank = np.repeat(np.arange(len(histories)), k), np.tile(np.arange(1, k + 1), len(histories))
                 value = scores.reshape(-1).astype(np.float64)
-                return table(self.known, histories, question, self.known.items.decode(codes), value, rank)
+                items, met = self.known.items.decode(codes), np.ones(len(codes), bool)
+                return table(self.known, histories, question, items, value, rank, met)
         return super().recommend(histories, k, exclude_seen=exclude_seen, among=among)
 
     @cached_property

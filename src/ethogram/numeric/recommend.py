@@ -36,8 +36,8 @@ def recommend(
     Returns
     -------
     pa.Table : `question` (int64), `user` (null for strangers), `item`, `score` (float64), `rank` (int64, from 1) and
-        `status` of the user: `hot`, `warm` or `cold` (see `Known.status`). A question has fewer than k rows where
-        fewer items are left.
+        `status` of the user: `hot`, `warm` or `cold` (see `Known.status`), and `met` (bool), whether training met the
+        item: what `among` offers need not be known. A question has fewer than k rows where fewer items are left.
 
     Raises
     ------
@@ -64,23 +64,26 @@ def recommend(
         scores.append(given[chosen].astype(np.float64))
         ranks.append(rank + 1)
     question = np.concatenate([np.empty(0, np.int64), *questions])
-    item = candidates.vocabulary.decode(np.concatenate([np.empty(0, np.int32), *items]))
+    code = np.concatenate([np.empty(0, np.int32), *items])
+    item, met = candidates.vocabulary.decode(code), known.rows_in(candidates.vocabulary)[code] >= 0
     value, rank = np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *ranks])
-    return table(known, histories, question, item, value, rank)
+    return table(known, histories, question, item, value, rank, met)
 
 
 def table(
-    known: Known, histories: Histories, question: np.ndarray, item: pa.Array, score: np.ndarray, rank: np.ndarray
-) -> pa.Table:
+    known: Known, histories: Histories, question: np.ndarray, item: pa.Array, score: np.ndarray, rank: np.ndarray,
+    met: np.ndarray,
+) -> pa.Table:  # fmt: skip
     """The columns that every `recommend` answers with, one row per question and rank."""
     return pa.table(
         {
             "question": question,
             "user": histories.vocabularies["user"].decode(histories.users).take(pa.array(question)),
-            "item": item,
+            "item": item if len(item) else known.items.decode(np.empty(0, np.int32)),  # no ids have no type
             "score": score,
             "rank": rank,
             "status": known.status(histories).take(pa.array(question)),
+            "met": met,
         }
     )
 

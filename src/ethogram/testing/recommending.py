@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import OptionError, UnknownName
+from ethogram.errors import EthogramError, OptionError, UnknownName
 from ethogram.log import Candidates, Histories, Log
 from ethogram.system import options
 from ethogram.testing.case import Case, answers, close, log, parts
 from ethogram.verbs import State
 
+POOR = {
+    "one item": {"user": [1, 1, 2, 2], "item": [5] * 4, "time": ["2024-01-01", "2024-01-02"] * 2},
+    "one time": {"user": [1, 1, 1, 2, 2, 2], "item": [5, 6, 7, 5, 6, 8], "time": ["2024-01-01"] * 6},
+    "one event each": {"user": [1, 2, 3], "item": [5, 6, 5], "time": ["2024-01-01", "2024-01-02", "2024-01-03"]},
+}
+"""Logs from which there is next to nothing to learn."""
 COLUMNS = ["question", "user", "item", "score", "rank"]
 """What every answer begins with; systems may say more in further columns."""
 
@@ -103,6 +109,49 @@ def nobody(case: Case) -> None:
     assert none.column_names == found.column_names, "no question, other columns"
 
 
+def odd_questions(case: Case) -> None:
+    """A session longer than any model reads, an item that training never met and an empty `among` are answered."""
+    catalogue = case.log.vocabulary("item").ids.to_pylist()
+    asked = Histories.of([[catalogue[i % len(catalogue)] for i in range(700)], [10**12], catalogue[:1], []])
+    found = case.fitted.recommend(asked, 3, exclude_seen=False)
+    assert [len(rows) for rows in _by_question(found, 4)] == [3] * 4, "fewer than k"
+    assert np.isfinite(found.column("score").to_numpy()).all(), "a score that is no number"
+    if "status" in found.column_names:
+        said = [rows[0]["status"] for rows in _by_question(found, 4)]
+        assert said == ["warm"] * 3 + ["cold"], f"status {said} of three strangers with a history and one without"
+    none = case.fitted.recommend(asked, 3, among=Candidates.of([]))
+    assert none.num_rows == 0, "recommended where nothing was offered"
+    assert none.schema.equals(found.schema), "nothing offered, other columns"
+    if case.has("similar_items"):
+        for few in (case.fitted.similar_items(catalogue[:1], 3, among=Candidates.of([])),
+                    case.fitted.similar_items([], 3)):  # fmt: skip
+            assert few.num_rows == 0, "items like nothing, or among nothing"
+
+
+def poor_logs(case: Case) -> None:
+    """A log of one item, of one time only, or of one event each is learned from, or refused by an error that says why.
+
+    Where it is learned from, everybody gets as many items as there are.
+    """
+    for name, rows in POOR.items():
+        try:
+            built = case.make().fit(Log.open(pa.table(rows)), seed=1)
+        except EthogramError as error:
+            if len(str(error).split()) < 5:
+                raise AssertionError(f"{name}: '{error}' does not say what is wrong") from error
+            continue
+        except Exception as error:
+            raise AssertionError(f"{name}: fit raises {type(error).__name__}: {error}") from error
+        found = built.recommend(Histories.of([[5], []]), 10, exclude_seen=False)
+        sizes = [len(said) for said in _by_question(found, 2)]
+        assert sizes == [len(set(rows["item"]))] * 2, f"{name}: {sizes} items"
+        assert np.isfinite(found.column("score").to_numpy()).all(), f"{name}: a score that is no number"
+        if case.has("similar_items"):
+            assert 5 not in built.similar_items([5], 3).column("item").to_pylist(), f"{name}: an item is its own"
+        if case.has("explain"):
+            built.explain(Histories.of([[5], []]), Candidates.of([5]))
+
+
 def exposures(case: Case) -> None:
     """What was only shown (events with a label, beside events without) does not count as done."""
     # a pipeline's ranker may learn from what was shown; who chooses from the catalogue learns from what was done
@@ -186,6 +235,6 @@ def _alike(one: list[dict[str, Any]], other: list[dict[str, Any]], what: str) ->
             assert one[i]["item"] == other[i]["item"], f"{what}: item {one[i]['item']} against {other[i]['item']}"
 
 
-CHECKS = (table, how_many, alone, exclude_seen, among, nobody, exposures)
+CHECKS = (table, how_many, alone, exclude_seen, among, nobody, odd_questions, poor_logs, exposures)
 UPDATE = (updates,)
 SIMILAR = (similar,)

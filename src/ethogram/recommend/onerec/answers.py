@@ -40,7 +40,8 @@ def recommend(
         columns.append(_block(fitted, past[slice(at, stop)], offered, own[:-1], k, at))
     question, item, value, rank, listed = (np.concatenate(c) for c in zip(*columns, strict=True))
     decoded = candidates.vocabulary.decode(item.astype(np.int32))
-    return table(fitted.known, histories, question, decoded, value, rank).append_column("listed", pa.array(listed))
+    met = own[item.astype(np.int64)] >= 0
+    return table(fitted.known, histories, question, decoded, value, rank, met).append_column("listed", pa.array(listed))
 
 
 def _block(

@@ -32,6 +32,8 @@ STATES = 2**14
 """Positions decoded at once where every item is judged."""
 BLOCK = 64
 """Questions answered at once."""
+TIE = 1e-5
+"""What the rarest of the things of one word is less alike than the commonest."""
 MEMORY = 256 * 2**20
 LEAST = np.float32(-1e3)
 """Log probability of what training never met."""
@@ -214,8 +216,14 @@ class Fitted:
         return explain(self, histories, candidates, k)
 
     def similar_items(self, items: Sequence[Any], k: int, among: Candidates | None) -> Table:
-        """Items whose words stand for the nearest vectors, by cosine: the more letters two share, the more alike."""
-        return similar(self.known, cosines(self.words.decode(self.words.codes)), items, k, among)
+        """Items whose words stand for the nearest vectors, by cosine: the more letters two share, the more alike.
+
+        Things of one word are told apart by count alone, the commonest first, as they are where lists are written.
+        """
+        alike = cosines(self.words.decode(self.words.codes))
+        counts = self.known.counts[self.known.counts > 0]
+        rarer = TIE * (1 - counts / counts.max())
+        return similar(self.known, lambda which: alike(which) - rarer, items, k, among)
 
     # -- what is kept -----------------------------------------------------------------------------------------------
 
