@@ -53,7 +53,7 @@ def test_gymnasium_believes_the_face():
         seen, reward, _, over, told = env.step(2)
         rewards.append(reward)
     # pot 1 is nobody else's: every step eats
-    assert rewards == [1.0] * 12
+    assert rewards == pytest.approx([1.0] * 12)
     assert seen[0] == pytest.approx(first[0] - 12)
     assert told["tick"] == 12
     assert {r["actor"] for r in env.world.log().table().to_pylist() if r["user"] == 2} == {"outside:player"}
@@ -84,6 +84,8 @@ def test_pettingzoo_believes_the_face():
 @dataclass(kw_only=True)
 class Kitchen:
     """People who eat."""
+
+    fitted = True
 
     def example(self, *, seed=0):
         return kitchen(seed)
