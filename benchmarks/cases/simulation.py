@@ -45,7 +45,7 @@ def people() -> Found:
             {
                 "": name, "people": size, "decisions / s": told["decisions"] / told["wall"],
                 "decisions / CPU s": told["decisions"] / told["cpu"], "ticks / s": told["ticks"] / told["wall"],
-                "peak RSS, MiB": told["peak"], "bytes a person": told["peak"] * 2**20 / size,
+                "peak RSS, MiB": told["peak"], "bytes a person": told["own"] * 2**20 / size,
             }
         )  # fmt: skip
         found.values |= {f"{name} {what}": float(told[what]) for what in ("wall", "cpu", "peak")}
@@ -53,9 +53,7 @@ def people() -> Found:
         found.values[f"{name} cpu rate"] = told["decisions"] / told["cpu"]
         found.values[f"{name} ticks"] = told["ticks"] / told["wall"]
     found.notes.append("decisions of ours are logged to disk in a chain of hashes; those of the loop go to a list")
-    found.notes.append(
-        "peak RSS is the whole process, with imports and compiled code (about 190 MiB before anybody is there)"
-    )
+    found.notes.append("peak RSS is of the whole process; bytes a person are without imports and compiled code")
     return found
 
 
@@ -85,7 +83,8 @@ def minds() -> Found:
     rows = [
         {
             "": name if name.startswith("one") else f"ethogram, {name}", "s / tick": one["wall"],
-            "x serial": serial / one["wall"], "occupancy": one["occupancy"], "LM calls / simulated h": one["calls_per_hour"],
+            "x serial": serial / one["wall"], "occupancy": one["occupancy"],
+            "LM calls / simulated h": one["calls_per_hour"],
         }
         for name, one in told.items()
     ]  # fmt: skip
