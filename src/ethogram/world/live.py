@@ -103,8 +103,13 @@ class Live:
             raise WorldError(f"there is no person {uid}; there are {len(uids)}.")
         return int(found[0])
 
-    def copy(self) -> Live:
-        """A branch: columns are shared until written, minds and queue are copied; its tape is in memory."""
+    def copy(self, *, minds: bool = True) -> Live:
+        """A branch: columns are shared until written, minds and queue are copied; its tape is in memory.
+
+        Parameters
+        ----------
+        minds : False shares the minds themselves, for a branch in which nobody decides.
+        """
         self.shared |= set(self.arrays) - {WAKE}
         arrays = dict(self.arrays)
         arrays[WAKE] = self.arrays[WAKE].copy()
@@ -113,9 +118,10 @@ class Live:
         calendar._buckets = {t: list(parts) for t, parts in self.calendar._buckets.items()}
         calendar._ticks = list(self.calendar._ticks)
         kinds = self.overlay.kinds
+        overlay = Overlay.restore(kinds, self.overlay.kept()) if minds else Overlay(kinds, dict(self.overlay.held))
         return Live(
             arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries)),
-            Overlay.restore(kinds, self.overlay.kept()), {n: own(p) for n, p in self.policies.items()}, self.tick,
+            overlay, {n: own(p) for n, p in self.policies.items()}, self.tick,
             set(self.shared), broken=self.broken, plain=self.plain,
         )  # fmt: skip
 
