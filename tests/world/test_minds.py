@@ -59,7 +59,7 @@ def test_a_prompt_can_be_seen_at_any_tick_and_looking_changes_nothing():
     assert "You remember" not in world.context(0, at=0)
     assert "- I did: sit chair 1. ah" in world.context(0, at=1)
     assert world.declared.lm.asked[1][-1].text.split("\n\nAnswer as")[0] in world.context(0, at=1)
-    assert room(SIT, people=2).context(1).startswith("You are a person") is False  # promoted at the first tick
+    assert "name: Guest 1" in room(SIT, people=2).context(1)  # promoted at once
 
 
 def test_promotion_and_demotion_change_who_decides():

@@ -270,8 +270,23 @@ def test_a_command_that_fails_later_is_dropped_and_nothing_else_changes():
     world.intervene("bad", at=2)
     with pytest.raises(WorldError, match="unknown column 'none'"):
         world.run(5)
-    assert (world.tick, world.state["mood"].tolist()) == (2, [1, 1])
-    assert world.run(5).state["mood"].tolist() == [5, 5]
+    assert (world.tick, world.state["mood"].tolist()) == (2, [5, 5])
+    assert world.run(5).log(own=True).table()["payload"].to_pylist()[0].count("mood") == 1
+    assert world.events == 1
+
+
+def test_a_command_without_a_time_is_done_at_once_behind_those_that_were_due():
+    def note(state, what):
+        state["last"], state["many"] = what, state["many"] + 1
+
+    world = World(1, facts={"last": 0, "many": 0}, commands={"note": note}, policies={"p": len_})
+    world.intervene("note", at=3, what=1)
+    world.run(3).intervene("note", what=2)
+    assert (int(world.state["last"]), int(world.state["many"])) == (2, 2)
+    told = [world, world.fork(), world.fork(2)]
+    assert [int(w.run(5).state["last"]) for w in told] == [2, 2, 2]
+    assert len({w.fingerprint for w in told}) == 1
+    assert int(world.fork(3, commands=False).run(5).state["many"]) == 0
 
 
 def test_a_world_of_turns_lets_everybody_see_what_the_last_one_did():

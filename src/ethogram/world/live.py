@@ -44,6 +44,7 @@ class Live:
     shared: set[str] = field(default_factory=set)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     decisions: Counter[str] = field(default_factory=Counter)
+    commanded: list[Command] = field(default_factory=list)
     broken: str = ""
     texts: TextTable = field(default_factory=TextTable)
     plain: bool = True
@@ -96,6 +97,30 @@ class Live:
                     raise
                 raise WorldError(f"command '{command.name}': {error}.") from None
 
+    def at_once(self, command: Command, world: Declared) -> None:
+        """Do a command now, whole or not at all."""
+        before = self.copy(minds=False)
+        try:
+            self.do(command, world)
+        except BaseException:
+            tape, agenda = self.tape, self.agenda
+            self.__dict__.update(before.__dict__)
+            self.tape, self.agenda = tape, agenda
+            raise
+        self.commanded.append(command)
+
+    def settle(self, world: Declared) -> None:
+        """Do all commands that are due; one that cannot be done is dropped, and raises."""
+        while (command := self.agenda.take(self.tick)) is not None:
+            self.at_once(command, world)
+
+    def next(self) -> int | None:
+        """The next tick at which anything happens, None where all sleep and nothing is planned."""
+        found = [t for t in (self.calendar.next(), self.agenda.next()) if t is not None]
+        if self.commanded:
+            found.append(self.tick)
+        return max(self.tick, min(found)) if found else None
+
     def row(self, uid: int) -> int:
         """The row of a person."""
         uids = self.arrays[UID]
@@ -125,14 +150,9 @@ class Live:
         return Live(
             arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries)),
             overlay, {n: own(p) for n, p in self.policies.items()}, self.tick,
-            set(self.shared), broken=self.broken, texts=self.texts.copy(), plain=self.plain,
+            set(self.shared), commanded=list(self.commanded), broken=self.broken, texts=self.texts.copy(),
+            plain=self.plain,
         )  # fmt: skip
-
-    def return_to(self, before: Live) -> None:
-        """Be again what `copy` kept; nothing was put on the tape since."""
-        tape, path = self.tape, self.agenda.path
-        self.__dict__.update(before.__dict__)
-        self.tape, self.agenda.path = tape, path
 
 
 def own(policy: Any) -> Any:
