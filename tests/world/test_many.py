@@ -93,7 +93,7 @@ def test_what_archetypes_learned_is_logged_forked_and_resumed(tmp_path):
     asked = len(plain.declared.lm.asked)
     assert plain.fork(3).run(6).fingerprint == plain.fingerprint
     kept = shop(200, policy(), folder=tmp_path / "a", every=4).run(5)
-    kept.live.tape.close()
+    kept.close()
     again = shop(200, policy(), folder=tmp_path / "a", resume=True)
     assert again.run(6).fingerprint == plain.fingerprint
     assert len(again.declared.lm.asked) < asked
@@ -183,7 +183,7 @@ def test_a_surrogate_is_resumed_with_what_it_learned(tmp_path):
 
     plain = crowd(policy(taught()), 300).run(6)
     kept = crowd(policy(taught()), 300, folder=tmp_path / "a", every=3).run(5)
-    kept.live.tape.close()
+    kept.close()
     teacher = taught()
     again = crowd(policy(teacher), 300, folder=tmp_path / "a", every=3, resume=True)
     assert not teacher.asked
@@ -244,7 +244,7 @@ def test_running_ahead_ends_in_the_same_tape(restless, tmp_path):
     assert ahead.state["place"].tobytes() == plain.state["place"].tobytes()
     assert ahead.fork(7).run(16).fingerprint == plain.fingerprint
     kept = town(reach=Reach("place", radius=3.0, speed=1.0), folder=tmp_path / "a", every=6).run(8)
-    kept.live.tape.close()
+    kept.close()
     again = town(reach=Reach("place", radius=3.0, speed=1.0), folder=tmp_path / "a", every=6, resume=True)
     assert again.run(16).fingerprint == plain.fingerprint
 

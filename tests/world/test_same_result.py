@@ -61,7 +61,7 @@ def test_twenty_kills_change_nothing(plain, tmp_path):
         with contextlib.suppress(Killed):
             world.run(min(until, world.tick + luck.randrange(1, 5)))
         kills += 1
-        world.live.tape.close()
+        world.close()
         if kills % 2 and world.tick:
             file = tmp_path / "run" / "events.bin"
             file.write_bytes(file.read_bytes()[: -luck.randrange(1, 60)])
