@@ -284,6 +284,20 @@ def test_somebody_from_outside_is_led_like_any_mind():
             act(world, uid, verb, on)
 
 
+def test_somebody_at_a_screen_is_waited_for_no_longer_than_the_deadline():
+    async def screen(seen):
+        await asyncio.sleep(0 if seen.tick == 0 else 60)
+        return Decision("sing", text=f"at tick {seen.tick}")
+
+    world = World(
+        1, actions=[Action("sing"), Action("count")], policies={"sheep": lambda rows, *_: Acts("count", rows)},
+        minds={"player": lambda persona: Outside(persona, screen)}, fallback="sheep", deadline=1.0,
+    )  # fmt: skip
+    world.promote(0, "player")
+    told = [(r["kind"], r["actor"], r["text"]) for r in rows(world.run(2))[1:]]
+    assert told == [("sing", "outside:player", "at tick 0"), ("count", "fallback:player", None)]
+
+
 def test_what_a_mind_returns_is_checked():
     class Odd:
         def __init__(self, wrong):
