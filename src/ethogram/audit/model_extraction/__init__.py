@@ -21,6 +21,7 @@ Reference: H. Zhang, F. Liu: Few-shot Model Extraction Attacks against Sequentia
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -32,13 +33,13 @@ from ethogram.verbs import Item, Planted, Report, State, Table, Transcript
 if TYPE_CHECKING:
     from ethogram.audit.model_extraction.target import Target
 
+_told: weakref.WeakSet[Target] = weakref.WeakSet()
 ATTACKS = ("full", "data-free", "few-shot only", "random", "popular", "list", "pool", "no pieces", "no repair")
 DEFENCES = ("truncate", "shuffle", "budget", "watermark", "prefixes", "anomaly")
-DETECTED = tuple(
-    f"{kind} {what}" for kind in ("prefixes", "anomaly") for what in ("AUC", "low", "high", "found", "alarms")
-)
-GRADES = ("agreement@10", "error", "agreement@1", "rank correlation", "hit@10", "victim hit@10", "queries", "refused",
-          "items", "transitions", "length", "marked", "chance", "mark p", "alarms", *DETECTED)  # fmt: skip
+KINDS = ("prefixes", "anomaly")
+DETECTED = tuple(f"{k} {x}" for k in KINDS for x in ("AUC", "low", "high", "found", "accounts", "alarms", "people"))
+GRADES = ("agreement@10", "error", "agreement@1", "rank correlation", "rank error", "hit@10", "victim hit@10", "people",
+          "queries", "refused", "items", "transitions", "length", "marked", "chance", "mark p", *DETECTED)  # fmt: skip
 
 
 @system(
@@ -143,9 +144,11 @@ class ModelExtraction:
         from ethogram.audit.model_extraction.attack import attack
 
         self._check()
-        logging.getLogger(__name__).warning(
-            "model extraction '%s' of %s, which is queried with the consent of its owner: %s", item.id, lm, self.owner
-        )
+        if lm not in _told:
+            _told.add(lm)
+            logging.getLogger(__name__).warning(
+                "model extraction: %s is queried with the consent of its owner: %s", lm, self.owner
+            )
         return Transcript(item.id, measured=attack(self, lm, **item.inputs))
 
     def grade(self, item: Item, transcript: Transcript) -> Mapping[str, float | None]:

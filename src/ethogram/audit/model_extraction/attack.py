@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.audit.model_extraction.copying import Copy, Taught
-from ethogram.audit.model_extraction.detecting import KINDS, groups
+from ethogram.audit.model_extraction.detecting import FIRST, GROUP, KINDS, groups
 from ethogram.audit.model_extraction.growing import closeness, grow
 from ethogram.audit.model_extraction.service import Defence, Service, marked
 from ethogram.audit.model_extraction.target import Target, Trace
@@ -40,11 +40,12 @@ def attack(o: Any, target: Target, *, attack: str, defence: str, seed: int) -> d
     theirs, ordered = target.lists(prefixes, K), copy.lists(prefixes, len(target.items))
     mine = ordered[:, :K]
     both = ((theirs[:, :, None] == mine[:, None, :]) & (theirs >= 0)[:, :, None]).any(2).mean(1)
-    after = target.after[tested][:, None]
+    after, correlated = target.after[tested][:, None], _correlation(theirs, ordered)
     told: dict[str, Any] = {
         "agreement@10": float(both.mean()), "error": float(both.std() / np.sqrt(len(both))),
+        "people": float(len(tested)),
         "agreement@1": float((theirs[:, 0] == mine[:, 0]).mean()),
-        "rank correlation": _correlation(theirs, ordered),
+        "rank correlation": correlated[0], "rank error": correlated[1],
         "hit@10": float((mine == after).any(1).mean()), "victim hit@10": float((theirs == after).any(1).mean()),
         "queries": float(service.queries), "refused": float(service.refused), "vector": both,
         "tested": tested, "hits": (mine == after).any(1).astype(float), "taught": taught,
@@ -55,22 +56,21 @@ def attack(o: Any, target: Target, *, attack: str, defence: str, seed: int) -> d
         for kind in o.defences:
             if kind in KINDS:
                 told |= detected(o, target, taught, others, kind)
-    if detector is not None:
-        told["alarms"] = alarmed(target, others, detector, o.listed)
     if defence == "watermark":
         share, chance, p = marked(copy.lists, service.secret, prefixes, seed=seed)
         told |= {"marked": share, "chance": chance, "mark p": p}
     return told
 
 
-def _correlation(lists: np.ndarray, ordered: np.ndarray) -> float:
-    """Spearman correlation of places in full lists and in another order of all items, mean over the lists."""
+def _correlation(lists: np.ndarray, ordered: np.ndarray) -> tuple[float, float]:
+    """Spearman correlation of places in full lists and in another order of all items: mean over lists, its error."""
     full = (lists >= 0).all(1)
     if not full.any() or lists.shape[1] < 2:
-        return float("nan")
+        return np.nan, np.nan
     place = (lists[full][:, :, None] == ordered[full][:, None, :]).argmax(2).argsort(1).argsort(1)
     k = lists.shape[1]
-    return float((1 - 6 * ((place - np.arange(k)) ** 2).sum(1) / (k * (k**2 - 1))).mean())
+    found = 1 - 6 * ((place - np.arange(k)) ** 2).sum(1) / (k * (k**2 - 1))
+    return float(found.mean()), float(found.std() / np.sqrt(len(found)))
 
 
 def steal(o: Any, service: Service, real: list[np.ndarray], attack: str, seed: int) -> tuple[Copy, Taught | None]:
@@ -105,30 +105,22 @@ def traces(taught: Taught, spread: int) -> list[Trace]:
 
 
 def detected(o: Any, target: Target, taught: Taught, others: np.ndarray, kind: str) -> dict[str, float]:
-    """How well a detector tells the accounts of an attack that is not refused anything from people.
+    """How well a detector tells the accounts of an attack that is refused nothing from people.
 
-    ``KIND AUC`` of groups of queries, its interval over accounts and people; ``KIND found``: share of the accounts
-    that are refused at some time; ``KIND alarms``: share of the judged people who are.
+    ``KIND AUC`` with its interval: accounts by their worst group among as many first queries as attackers and people
+    both have, those with a group at least. ``KIND found``: share of the ``KIND accounts`` that are refused at some
+    time; ``KIND alarms``: share of the ``KIND people``, judged ones, who are.
     """
     detector = target.detector(kind, others, o.listed, o.alarms)
-    judged = target.groups(others)[2]
-    every = [groups(kind, detector.frequencies, *trace) for trace in
-             (*traces(taught, o.spread), *target.traces(judged, o.listed))]  # fmt: skip
-    scores = [detector.scores(g) for g in every]
-    attacks = len(every) - len(judged)
-    worst = np.array([s.max() if len(s) else 0.0 for s in scores])
-    lengths = [len(s) for s in scores]
-    who, score = np.repeat(np.arange(len(every)), lengths), np.concatenate(scores)
-    found = auc(who < attacks, score, units=who) if 0 < (who < attacks).sum() < len(who) else (np.nan,) * 3
-    return {
-        f"{kind} AUC": found[0], f"{kind} low": found[1], f"{kind} high": found[2],
-        f"{kind} found": float((worst[:attacks] > detector.threshold).mean()),
-        f"{kind} alarms": float((worst[attacks:] > detector.threshold).mean()) if len(judged) else float("nan"),
-    }  # fmt: skip
-
-
-def alarmed(target: Target, others: np.ndarray, detector: Any, k: int) -> float:
-    """Share of the judged people whom a detector refuses."""
-    people = target.traces(target.groups(others)[2], k)
-    every = [detector.scores(groups(detector.kind, detector.frequencies, *trace)) for trace in people]
-    return float(np.mean([len(s) > 0 and s.max() > detector.threshold for s in every])) if every else float("nan")
+    attacks, people = traces(taught, o.spread), target.traces(target.groups(others)[2], o.listed)
+    theirs, ours = ([detector.scores(groups(kind, detector.frequencies, *t)) for t in x] for x in (attacks, people))
+    first = min(FIRST, max(len(s) for s in theirs) * GROUP) // GROUP
+    ends = [np.array([s[:first].max() for s in x if len(s) and first]) for x in (theirs, ours)]
+    found: Any = (np.nan,) * 3
+    if all(map(len, ends)):
+        found = auc(np.repeat([True, False], [len(x) for x in ends]), np.concatenate(ends))
+    told = {f"{kind} AUC": found[0], f"{kind} low": found[1], f"{kind} high": found[2]}
+    for name, scores, count in (("found", theirs, "accounts"), ("alarms", ours, "people")):
+        above = [len(s) > 0 and s.max() > detector.threshold for s in scores]
+        told |= {f"{kind} {name}": float(np.mean(above)) if above else np.nan, f"{kind} {count}": float(len(above))}
+    return told

@@ -19,7 +19,7 @@ VICTIMS: dict[str, dict[str, Any]] = {
     "sasrec": {"dim": 32, "layers": 2, "length": 50, "epochs": 30}, "gru4rec": {"dim": 32, "epochs": 10},
 }  # fmt: skip
 SMALL = {"users": 60, "items": 80, "categories": 8, "events": (12, 20)}
-BUDGET = 320
+BUDGET = 240
 """Sequences of 20 queries each."""
 SEEDS = 3
 OWNER = "this package, which trained the service"
@@ -232,7 +232,7 @@ def detection(bench: Any) -> Laws:
 
 
 def seen(name: str, attack: str = "full", **how: Any) -> Any:
-    """An AUC over groups of ten queries; mean over seeds, of the ends of its intervals too."""
+    """An AUC of accounts; mean over seeds, of the ends of its intervals too."""
 
     def measure(bench: Any) -> Estimate:
         every = [tried(attack, bench.quick, seed=s, **how) for s in seeds(bench, how)]
