@@ -1,13 +1,16 @@
 """The attack's losses by hand, the service and its defences, what is grown, and the audit as a whole."""
 
+import json
 import logging
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from ethogram import data
-from ethogram.errors import EthogramError, OptionError
+from ethogram.errors import EthogramError, OptionError, ServiceDown
 from ethogram.lm.auditing import audit
 from ethogram.lm.blocking import run
 from ethogram.log import Vocabulary
@@ -184,9 +187,9 @@ def test_closeness_by_hand():
 @pytest.mark.parametrize("kind", ["sasrec", "gru"])
 def test_a_copy_learns_lists(kind):
     asked, rng = service(k=5), np.random.default_rng(0)
-    sequences = rng.integers(0, 30, (120, 4))
+    sequences = rng.integers(0, 30, (80, 4))
     lists = np.stack([asked.query(sequences[:, : t + 1]) for t in range(4)], 1)
-    copy = Copy(ITEMS, kind, dim=16, seed=1).imitate(Taught(sequences, lists), epochs=25, repair=0.5)
+    copy = Copy(ITEMS, kind, dim=16, seed=1).imitate(Taught(sequences, lists), epochs=20, repair=0.5)
     fresh = rng.integers(0, 30, (40, 4))
     mine, theirs = copy.lists(fresh, 5), FOLLOWING(fresh, 5)
     agreement = np.mean([(len(set(a) & set(b))) / 5 for a, b in zip(mine.tolist(), theirs.tolist(), strict=True)])
@@ -208,13 +211,71 @@ def test_nothing_is_asked_without_an_owner_and_the_owner_is_logged(caplog):
     assert report.verdict == "inconclusive", "the full attack was not tried"
 
 
-def test_planted_behaviour_is_recovered():
-    more = {"attacks": ("full",), "defences": (), "sequences": 150, "passes": 25, "few": 0.03}
+def test_the_report_has_intervals_defences_and_detectors():
+    more = {"attacks": ("full",), "defences": ("truncate", "prefixes"), "shown": 3, "spread": 10, "tests": 40}
     built = system("model_extraction", **{**QUICK, **more})
-    for one in built.planted():
-        found = run(audit(built, one.lm)).metrics
-        for name, truth in one.truth.items():
-            assert abs(found[name][0] - truth) <= one.tolerance, one.name
+    report = run(audit(built, built.planted()[0].lm))
+    assert report.verdict == "fail", "the same for everybody is soon copied"
+    assert "of the defences" in report.why
+    for name in ("full", "full: hit@10", "full: prefixes AUC", "full against truncate"):
+        value, low, high = report.metrics[name]
+        assert low <= value <= high, name
+    assert report.metrics["full: hit@10"][1] < report.metrics["full: hit@10"][2]
+    cut, refused = (report.contrasts[f"full against {d} − none"] for d in ("truncate", "prefixes"))
+    assert cut[2] < 0, "three of ten are shown"
+    assert refused[0] < 0
+    assert report.metrics["full against prefixes: refused"][0] > 0
+    found, low, high = report.metrics["full: prefixes found"]
+    assert (found, high) == (1, 1)
+    n = 6  # accounts
+    assert low == pytest.approx(n / (n + 1.96**2)), "Wilson's interval"
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A service whose lists are those of `Following`; every other time it is busy."""
+
+    busy = False
+
+    def log_message(self, *told):
+        pass
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        Answers.busy = not Answers.busy
+        code, told, last = 200, {}, int(asked["history"][-1])
+        if asked.get("model") == "nobody":
+            code, told = 404, {"detail": "There is no model of that name."}
+        elif Answers.busy:
+            code = 503
+        else:
+            names = [100 + (last - 100 + 1 + i) % 30 for i in range(asked["k"])]
+            told = {"items": [{"item_id": str(n + (10_000 if asked.get("model") == "other" else 0))} for n in names]}
+        body = json.dumps(told).encode()
+        self.send_response(code)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("retry-after", "0.01")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_running_service_is_asked(monkeypatch):
+    pytest.importorskip("httpx")
+    from ethogram.audit.model_extraction.remote import Remote
+
+    monkeypatch.delenv("ETHOGRAM_API_KEY", raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        asked = [np.array([3, 4]), np.array([7])]
+        monkeypatch.setattr("ethogram.audit.model_extraction.remote.LANES", 1)
+        np.testing.assert_array_equal(Remote(url, ITEMS).lists(asked, 5), FOLLOWING(asked, 5))
+        with pytest.raises(OptionError, match="no model of that name"):
+            Remote(f"{url}#nobody", ITEMS)
+        with pytest.raises(OptionError, match="give the data that the service's model learned from"):
+            Remote(f"{url}#other", ITEMS)
+        server.shutdown()
+    with pytest.raises(ServiceDown, match="is it running"):
+        Remote(url, ITEMS)
 
 
 def test_bad_options():
@@ -223,6 +284,8 @@ def test_bad_options():
             system("model_extraction", **{**QUICK, **wrong}).subject("local")
     with pytest.raises(OptionError, match="saved"):
         system("model_extraction", **QUICK).subject("/no/such/folder")
+    with pytest.raises(OptionError, match="ml_100k"):
+        system("model_extraction", **{**QUICK, "data": "nosuch"}).subject("local")
     tiny = data.load("drift", users=3, items=10, categories=2, events=(1, 1))
     built = system("model_extraction", **QUICK)
     with pytest.raises(EthogramError, match="no events"):

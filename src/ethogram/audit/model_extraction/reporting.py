@@ -76,7 +76,7 @@ def _notes(o: Any) -> tuple[str, ...]:
     return (
         f"queried with the consent of its owner: {o.owner}",
         f"the attacker held {o.few:.0%} of the people's sequences and asked {o.sequences * o.growth:,} queries, "
-        f"{min(o.spread, o.sequences)} sequences of {o.growth} items an account; every query counts, also a repeated one",
+        f"{min(o.spread, o.sequences)} sequences of {o.growth} items an account; a repeated query counts, too",
         "full against X: the owner has turned on X; refused: so many queries. Agreement is with undefended lists of 10 "
         "of people whom the attacker does not hold",
         "hit@10 is of an item that people did last; a saved or running service may have learned it",

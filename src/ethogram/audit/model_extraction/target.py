@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -83,7 +84,12 @@ def target(options: Any, given: str) -> Target:
     from ethogram import data
     from ethogram.system import load, resolve
 
-    log = data.load(options.data) if options.data in data.names() else Log.open(options.data)
+    known = data.names()
+    if options.data not in known and "://" not in options.data and not Path(options.data).exists():
+        raise OptionError(
+            f"model_extraction: --data {options.data} is no log and no data set; data sets are {', '.join(known)}."
+        )
+    log = data.load(options.data) if options.data in known else Log.open(options.data)
     if given.startswith(("http://", "https://")):
         from ethogram.audit.model_extraction.remote import Remote
 
@@ -97,7 +103,12 @@ def target(options: Any, given: str) -> Target:
             )
         built = resolve(load(given), Scores)
         return made(Path(given).name, ranking(built.score, log.vocabulary("item")), log)
-    return trained(options.victim, resolve(options.victim, Scores), log)
+    built = resolve(options.victim, Scores)
+    logging.getLogger(__name__).warning(
+        "model extraction: %s learns from %s first, as the service; --subject names one that has learned",
+        options.victim, options.data,
+    )  # fmt: skip
+    return trained(options.victim, built, log)
 
 
 def trained(identity: str, built: Any, log: Log) -> Target:
