@@ -3,9 +3,9 @@
 Agreement is of lists of 10 over people whom the attacker does not hold; intervals are over people. The first data set
 has three seeds of the attack; what rests on one says so. That real sequences are learned before the lists, that grown
 ones begin with pieces of them, size of steps, weight and depth of the repair loss were chosen by agreement on 30 people
-among the few of seed 0, whom the attacker can spare; that both learned at once fails was first seen on test people. That AUCs are of accounts
-and not of single groups of queries was settled after a trial of the report on another service (`transition_kernel`),
-where single groups gave 0.48 for `prefixes` although every account was found; the bounds stayed as they were.
+among the few of seed 0, whom the attacker can spare; that both learned at once fails was first seen on test people.
+AUCs are of accounts, not of single groups of queries: settled after a trial of the report on another service
+(`transition_kernel`), where single groups gave 0.48 for `prefixes` although every account was found; bounds were kept.
 """
 
 from __future__ import annotations
