@@ -26,7 +26,7 @@ COMMANDS = {
     "off-policy": "What another policy would have earned, from a log of decisions.",
     "act": "Pursue a goal in a world of texts, and show the steps.",
     "assess": "Judge the behaviour in a log, with reasons.",
-    "audit": "Put an audit's cases to a language model, and report.",
+    "audit": "Put an audit's cases to a model or a service, and report.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
     "tune": "Search the options of a system that do best on validation.",
