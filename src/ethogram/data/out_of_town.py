@@ -29,7 +29,8 @@ VISITS = ("trip", "user", "town", "item", "time", "category")
 @dataclass(frozen=True, kw_only=True)
 class OutOfTown:
     """Visits of kind `home` and `trip`. All of a trip have the time of its first, so that a question is a whole trip;
-    `visited` is when each was (seconds since 1970). Items: category, town (the one most visits name), lat, lon. Users: home, destination.
+    `visited` is when each was (seconds since 1970). Items: category, town (the one most visits name), lat, lon.
+    Users: home, destination.
     """
 
     destinations: tuple[str, ...] = ()
@@ -38,7 +39,8 @@ class OutOfTown:
     "A user is a person with the first of their trips, or every trip is a user of its own."
 
     def files(self) -> tuple[Path, ...]:
-        return found("out_of_town", *(f"out-of-town/{n}" for n in ("home.txt", "oot.txt", "travel.txt", "poi_coord.csv")))
+        names = ("home.txt", "oot.txt", "travel.txt", "poi_coord.csv")
+        return found("out_of_town", *(f"out-of-town/{n}" for n in names))
 
     def read(self) -> Reading:
         home, away, travel, places = self.files()

@@ -24,7 +24,8 @@ def coherence(top: np.ndarray, words: np.ndarray, offsets: np.ndarray) -> np.nda
 
     Parameters
     ----------
-    top : int[K, k], words of each topic, k of 2 or more. words, offsets : bags in compressed rows, each word once a bag.
+    top : int[K, k], words of each topic, k of 2 or more. words, offsets : bags in compressed rows, no word
+        twice in a bag.
     """
     top = _checked(top)
     different, inverse = np.unique(top, return_inverse=True)

@@ -76,7 +76,7 @@ class NeuralTopicModel(nn.Module):
         self.second = linear(dim, dim, generator)
         self.mean, self.spread = linear(dim, topics, generator), linear(dim, topics, generator)
         self.norm = nn.BatchNorm1d(topics, affine=False)
-        self.turn = linear(topics, topics)
+        self.turn = linear(topics, topics, generator)
         with torch.no_grad():
             self.turn.weight.copy_(3 * torch.eye(topics))
         self.topics = nn.Parameter(torch.empty(topics, dim).normal_(0, 1, generator=generator))
@@ -108,7 +108,8 @@ class NeuralTopicModel(nn.Module):
         logits = self.topics @ self.words.T
         size = int(self.group.max()) + 1
         where = self.group.expand_as(logits)
-        top = logits.detach().new_full((len(logits), size), -torch.inf).scatter_reduce(1, where, logits.detach(), "amax")
+        lowest = logits.new_full((len(logits), size), -torch.inf)
+        top = lowest.scatter_reduce(1, where, logits.detach(), "amax")
         total = torch.zeros_like(top).index_add(1, self.group, torch.exp(logits - top.index_select(1, self.group)))
         return logits - (torch.log(total) + top).index_select(1, self.group)
 

@@ -1,4 +1,4 @@
-"""Home preference, travel intention, transfer and places in torch; the equations stand in `ethogram.recommend.trainor`."""
+"""Home preference, travel intention, transfer and places in torch: the equations of `ethogram.recommend.trainor`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from ethogram.nn.losses import bpr
@@ -43,13 +44,13 @@ class _Mixed(torch.autograd.Function):
     """G x of fixed sparse rows G [D, D]; the gradient is that of the transposed."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        ctx.back = back
-        return there @ rows
+    def forward(ctx: Any, rows: Tensor, near: Any) -> Tensor:
+        ctx.near = near
+        return torch.from_numpy(near @ rows.detach().numpy())
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.back @ grads[0], None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return torch.from_numpy(ctx.near.T @ grads[0].contiguous().numpy()), None
 
 
 class TrainorNetwork(nn.Module):
@@ -60,10 +61,12 @@ class TrainorNetwork(nn.Module):
     near : G of the places, or none. embedded : for each place the row of its category, int[D].
     """
 
-    def __init__(self, o: Any, sizes: Sizes, near: Neighbours | None, embedded: np.ndarray, seed: int) -> None:
+    def __init__(
+        self, o: Any, sizes: Sizes, near: Neighbours | None, counts: np.ndarray, embedded: np.ndarray, seed: int
+    ) -> None:  # fmt: skip
         super().__init__()
         generator, d = torch.Generator().manual_seed(seed), o.dim
-        self.o, self.near = o, near
+        self.o = o
 
         def table(rows: int, empty: bool = True) -> nn.Parameter:
             weight = torch.empty(rows, d).normal_(0, o.deviation, generator=generator)
@@ -81,13 +84,13 @@ class TrainorNetwork(nn.Module):
         self.map = linear(d, d, generator)
         self.mix, self.fuse = linear(d, d, generator), linear(2 * d, d, generator)
         self.attend = linear(d, d, generator, bias=False)
-        self.topics = NeuralTopicModel(sizes.places, o.intentions, d, group=sizes.town, seed=seed)
+        bias = np.log(counts) if o.popular else np.zeros(sizes.places)
+        self.bias = nn.Parameter(torch.from_numpy(bias.astype(np.float32)), requires_grad=o.popular)
+        self.topics = NeuralTopicModel(sizes.places, o.intentions_count, d, group=sizes.town, seed=seed)
+        self.near = None
         if near is not None:
             shape = (sizes.places, sizes.places)
-            there = torch.sparse_csr_tensor(
-                *(torch.from_numpy(a) for a in (near.offsets, near.codes.astype(np.int64), near.weights)), shape
-            )
-            self.there, self.back = there, there.to_dense().T.to_sparse_csr()
+            self.near = csr_array((near.weights, near.codes, near.offsets), shape=shape)
 
     def preference(self, items: Tensor, categories: Tensor, walks: Walks, parts: bool = False) -> Tensor:
         """h_u [n, dim], or what each event adds to it [events, dim]."""
@@ -120,7 +123,7 @@ class TrainorNetwork(nn.Module):
         """P [D, dim]."""
         e = self.place + gather_rows(self.place_kinds, self.embedded)
         if self.near is not None:
-            e = _Mixed.apply(e, self.there, self.back)
+            e = _Mixed.apply(e, self.near)
         return torch.relu(self.mix(e))
 
     def loss(self, given: Batch) -> Tensor:
@@ -132,7 +135,7 @@ class TrainorNetwork(nn.Module):
         ranked = torch.zeros(())
         for share, elsewhere in asked:
             if share > 0:
-                scores = self.query(h, elsewhere) @ places.T
+                scores = self.query(h, elsewhere) @ places.T + self.bias
                 taken = scores[owner, given.bags.words][:, None]
                 ranked = ranked + share * bpr(taken, scores[owner[:, None], given.others], given.fair)
         total = o.rank_weight * ranked
