@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from ethogram.numeric.similar import cosines, similar
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ class NextItemSystem(ABC):
 
     def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
         """Items of largest cosine of vectors (see `ethogram.numeric.similar`)."""
-        model = self.fitted.model
-        return similar(model.known, cosines(model.vectors), items, k, among)
+        return self.fitted.model.similar_items(items, k, among)
 
     def state(self) -> State:
         found: State = self.fitted.state()

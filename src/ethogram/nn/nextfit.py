@@ -29,7 +29,6 @@ from ethogram.nn.rows import gather_rows
 from ethogram.nn.saved import arrays, restore
 from ethogram.nn.train import Trained, train
 from ethogram.nn.windows import Batch, Windows
-from ethogram.numeric import recommend as numeric
 from ethogram.numeric.known import Known
 from ethogram.numeric.vectors import Judge
 from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
@@ -170,8 +169,7 @@ class NextItemFit:
         self, histories: Histories, k: int, *, exclude_seen: bool | None, among: Candidates | None
     ) -> Table:  # fmt: skip
         """See `ethogram.numeric.recommend`."""
-        model = self.model
-        return numeric.recommend(model.score, model.known, histories, k, exclude_seen=exclude_seen, among=among)
+        return self.model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
 
     def state(self) -> State:
         network = self.model.network

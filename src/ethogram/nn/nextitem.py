@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from ethogram.errors import StateError
-from ethogram.log import Candidates, Histories, Vocabulary
+from ethogram.log import Histories, Vocabulary
 from ethogram.log.kernels import ragged_rows
 from ethogram.nn.ragged import bucket_batches
 from ethogram.nn.transformer import last_states
 from ethogram.numeric.known import Known
-from ethogram.numeric.vectors import score
+from ethogram.numeric.vectors import ByVectors
 
 TOKENS = 8_192
 """Events encoded at once."""
@@ -40,7 +40,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class NextItem:
+class NextItem(ByVectors):
     """See the module.
 
     Attributes
@@ -96,7 +96,3 @@ class NextItem:
         if self.interests > 1:
             found = found.reshape(len(found), self.interests, -1)
         return found, lengths > 0
-
-    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
-        """float32 in the shape of the candidates (see `ethogram.numeric.vectors`)."""
-        return score(self, histories, candidates)

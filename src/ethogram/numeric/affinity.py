@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.log import Candidates, Histories
+from ethogram.numeric.fitted_verbs import over_candidates
 from ethogram.numeric.known import Known
 from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import Neighbours, ThroughUsers, from_arrays
@@ -63,19 +64,13 @@ class Affinity:
             out = np.empty((n, size))
             self._fill(histories, out)
             return out
-        codes, offsets = candidates.flat(n)
-        flat = np.empty(len(codes))
-        step = max(1, DENSE // max(size, 1))
-        room = np.zeros((min(step, n), size + 1))
-        for a in range(0, n, step):
-            b = min(a + step, n)
-            # the last column answers for -1, items that are not known here
-            dense = room[: b - a]
-            dense[:, :size] = self._fill(histories[a:b], np.empty((b - a, size)))
-            part = codes[offsets[a] : offsets[b]]
-            owner = np.repeat(np.arange(b - a), np.diff(offsets[a : b + 1]))
-            flat[offsets[a] : offsets[b]] = dense[owner, _mapped(own, part)]
-        return candidates.shape(flat, n)
+
+        def dense(part: slice) -> np.ndarray:
+            asked = histories[part]
+            return self._fill(asked, np.empty((len(asked), size)))
+
+        block = max(1, DENSE // max(size, 1))
+        return over_candidates(dense, np.append(own, -1), candidates, n, block=block, missing=0.0, kind=np.float64)
 
     def _fill(self, histories: Histories, out: np.ndarray) -> np.ndarray:
         step = max(1, DENSE // max(out.shape[1], 1))

@@ -5,43 +5,27 @@ A system keeps its `Factors` as ``self.fitted.model`` and adds how they are lear
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ethogram.errors import OptionError
 from ethogram.numeric.factors import Factors, FoldIn
-from ethogram.numeric.similar import cosines, similar
+from ethogram.numeric.fitted_verbs import Alike, Scored
 from ethogram.numeric.vectors import Judge
-from ethogram.verbs import Candidates, Histories, Log, Table
+from ethogram.verbs import Log
 
 
 @dataclass(kw_only=True)
-class FactorSystem:
+class FactorSystem(Scored, Alike):
     """Scores and recommends by products of vectors; folds in whom training did not meet."""
 
     fold_in: FoldIn = "strangers"
     "Whose vector is made from the history asked about: of strangers, or always, so that newest events count."
 
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Products of vectors; see `ethogram.numeric.vectors`."""
-        return self._model.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self._model.recommend(histories, k, exclude_seen=exclude_seen, among=among)
-
-    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
-        """Items of largest cosine of vectors (see `ethogram.numeric.similar`)."""
-        return similar(self._model.known, cosines(self._model.vectors), items, k, among)
-
     @property
     def _model(self) -> Factors:
-        model: Factors = self.fitted.model  # type: ignore[attr-defined]
+        model: Factors = self.fitted.model
         return model
 
 

@@ -18,9 +18,9 @@ from ethogram.log import Candidates, Histories
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.reasons import reasons
-from ethogram.numeric.recommend import recommend, table
+from ethogram.numeric.recommend import table
 from ethogram.numeric.topk import TopK
-from ethogram.numeric.vectors import score
+from ethogram.numeric.vectors import ByVectors
 from ethogram.verbs import Table
 
 FoldIn = Literal["strangers", "always"]
@@ -29,7 +29,7 @@ BLOCK = 4_096
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class Factors(ByVectors):
     """Fitted vectors; scores as in `ethogram.numeric.vectors`.
 
     Attributes
@@ -65,10 +65,6 @@ class Factors:
         """Counts of the trained items of each history."""
         return Interactions.of(histories, self.known.rows_in(histories.vocabularies["item"]), len(self.vectors))
 
-    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
-        """float32 in the shape of the candidates."""
-        return score(self, histories, candidates)
-
     def recommend(
         self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
     ) -> Table:
@@ -87,7 +83,7 @@ class Factors:
                 question, rank = np.repeat(np.arange(len(histories)), k), np.tile(np.arange(1, k + 1), len(histories))
                 value = scores.reshape(-1).astype(np.float64)
                 return table(self.known, histories, question, self.known.items.decode(codes), value, rank)
-        return recommend(self.score, self.known, histories, k, exclude_seen=exclude_seen, among=among)
+        return super().recommend(histories, k, exclude_seen=exclude_seen, among=among)
 
     @cached_property
     def _search(self) -> TopK:

@@ -10,7 +10,7 @@ A system that offers `network` can be trained by another one, which chooses the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from ethogram.numeric.factors import Factors
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
-from ethogram.numeric.pairwise import Adam, Pair, gradient, shrink
+from ethogram.numeric.pairwise import Adam, Draws, Pair, gradient, shrink
 from ethogram.numeric.weighted import weighted
 from ethogram.verbs import State
 
@@ -82,6 +82,15 @@ class Learner:
             step.step(slope)
             used[:] = 0
         return loss
+
+    def epoch(self, draws: Draws, batch: int) -> Callable[[], float]:
+        """An epoch of steps on draws, which gives its mean loss; as many draws as there are distinct pairs."""
+
+        def passed() -> float:
+            total = sum(self.step(triples) * len(triples) for triples in draws.batches(batch))
+            return total / len(draws.pairs.items)
+
+        return passed
 
 
 class Plain:

@@ -10,8 +10,8 @@ finite and do not depend on which other candidates are judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ethogram.evaluate.ranking import Past, per_question, stand
 from ethogram.log import Candidates, Histories, Questions
 from ethogram.log.kernels import ragged_rows
 from ethogram.numeric.known import Known
+from ethogram.numeric.recommend import recommend
+from ethogram.numeric.similar import cosines, similar
+from ethogram.verbs import Table
 
 PAIRS, SCORES = 2**16, 2**22
 """Pairs of vectors multiplied at once; scores of the validation held at once."""
@@ -72,6 +75,25 @@ def score(model: Vectors, histories: Histories, candidates: Candidates) -> np.nd
     nobody = ~known[owner]
     found[nobody] = np.where(met, prior[row], rarest)[nobody]
     return candidates.shape(found, n)
+
+
+class ByVectors:
+    """`score`, `recommend` and `similar_items` of what has `known`, `vectors` and `states` (see `Vectors`)."""
+
+    def score(self: Vectors, histories: Histories, candidates: Candidates) -> np.ndarray:
+        """float32 in the shape of the candidates."""
+        return score(self, histories, candidates)
+
+    def recommend(
+        self: Any, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None,
+        among: Candidates | None = None,
+    ) -> Table:  # fmt: skip
+        """See `ethogram.numeric.recommend.recommend`."""
+        return recommend(self.score, self.known, histories, k, exclude_seen=exclude_seen, among=among)
+
+    def similar_items(self: Vectors, items: Sequence[Any], k: int = 10, among: Candidates | None = None) -> Table:
+        """The items whose vectors have the largest cosine; see `ethogram.numeric.similar`."""
+        return similar(self.known, cosines(self.vectors), items, k, among)
 
 
 def products(states: np.ndarray, vectors: np.ndarray) -> np.ndarray:

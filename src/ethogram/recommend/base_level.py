@@ -11,17 +11,17 @@ Reference: J. R. Anderson, L. J. Schooler: Reflections of the Environment in Mem
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
-
-import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.numeric.affinity import POPULARITY, Affinity
+from ethogram.numeric.affinity_system import AffinitySystem
+from ethogram.numeric.fitted_verbs import Explained, Scored
 from ethogram.numeric.known import Known
+from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import itself
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Histories
 
 
 @system(
@@ -29,47 +29,20 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     paper="Reflections of the Environment in Memory",
     year=1991,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "update"),
     baseline=True,
 )
 @dataclass(kw_only=True)
-class BaseLevel:
+class BaseLevel(AffinitySystem, Scored, Explained):
     """What the person took themselves, by the power law of forgetting."""
 
     decay: float = searched(0.5, 0.1, 0.9)
     "Exponent d: how fast an event is forgotten; 0 forgets nothing."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Count items; the personal part is read from the history of each question.
-
-        Raises
-        ------
-        OptionError
-            decay below 0.
-        """
+    def _check(self) -> None:
         if not self.decay >= 0:
             raise OptionError(f"base_level: decay = {self.decay} is below 0.")
-        known = Known.of(train)
-        self.fitted = Affinity(known, itself(len(known.items)), POPULARITY * known.counts, power=self.decay)
-        return self
 
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """exp B of each candidate."""
-        return self.fitted.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
-
-    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """The past events with the largest part in each score (see `Affinity.explain`)."""
-        return self.fitted.explain(histories, candidates, k)
-
-    def state(self) -> State:
-        return self.fitted.state()
-
-    def restore(self, state: State) -> Self:
-        self.fitted = Affinity.restore(state)
-        return self
+    def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
+        rows = itself(len(known.items))
+        return Affinity(known, rows, POPULARITY * known.counts, ledger=ledger, power=self.decay)

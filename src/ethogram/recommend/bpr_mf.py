@@ -22,14 +22,15 @@ from typing import Literal, Self
 import numpy as np
 
 from ethogram.numeric import course, folding
-from ethogram.numeric.factor_system import FactorSystem, check, judge
-from ethogram.numeric.factors import Factors, matrix
+from ethogram.numeric.draws_system import DrawsSystem, Stop
+from ethogram.numeric.factor_system import FactorSystem, check
+from ethogram.numeric.factors import Factors
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.pairnet import Learner, PairNetwork, Plain
 from ethogram.numeric.pairwise import Draws
 from ethogram.system import system
-from ethogram.verbs import Log, State, Watch
+from ethogram.verbs import State, Watch
 
 START = 0.05
 """Deviation of all vectors before the first step."""
@@ -44,7 +45,7 @@ START = 0.05
     baseline=True,
 )
 @dataclass(kw_only=True)
-class BPRMF(FactorSystem):
+class BPRMF(DrawsSystem, FactorSystem):
     """Matrix factorisation that learns to rank from pairs of items."""
 
     factors: int = 64
@@ -56,51 +57,30 @@ class BPRMF(FactorSystem):
     regularisation: float = 0.005
     "Weight lambda of the squared lengths of a draw's three vectors."
     epochs: int = 100
-    "Passes over as many draws as there are distinct pairs, at most."
     batch: int = 2_048
     "Draws per step of Adam."
-    patience: int = 10
-    "Epochs without a better NDCG@10 on validation before it stops."
-    questions: int | None = 4_096
-    "Validation questions that decide when to stop, drawn once; none takes all."
     fold_steps: int = 20
     "Steps of the folding-in."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from draws; `valid` decides when to stop, by the trained vectors whatever `fold_in` says.
-
-        Raises
-        ------
-        OptionError
-            A width, number of steps, batch or step size that is not positive, or a negative weight.
-        StateError
-            The loss is not finite.
-        """
+    def _check(self) -> None:
         check(self, above=("factors", "lr", "batch", "fold_steps"), least=("regularisation",))
-        known = Known.of(train)
-        pairs = matrix(train.histories(), known)
+
+    def _learn(self, known: Known, pairs: Interactions, stop: Stop, seed: int, watch: Watch | None) -> _Fitted:
         rng = np.random.default_rng(seed)
         users, items = self.network(pairs, rng).tables
         draws = Draws(pairs, rng)
-        epoch = self._plain(draws, users, items) if self.optimiser == "sgd" else self._batches(draws, users, items)
-        trained = self._factors(known, users, items, always=False)
-        judged = judge(trained, valid, self.questions, seed)
+        if self.optimiser == "sgd":
+            epoch = self._plain(draws, users, items)
+        else:
+            learner = Learner(Plain(users, items), lr=self.lr, penalty=self.regularisation)
+            epoch = learner.epoch(draws, self.batch)
+        judged = stop(self._factors(known, users, items, always=False))
         how = {"epochs": self.epochs, "patience": self.patience}
         done = course.run(epoch, (users, items), valid=judged, watch=watch, **how)  # type: ignore[arg-type]
-        self.fitted = _Fitted(self._factors(known, users, items, self.fold_in == "always"), done)
-        return self
+        return _Fitted(self._factors(known, users, items, self.fold_in == "always"), done)
 
     def _plain(self, draws: Draws, users: np.ndarray, items: np.ndarray) -> course.Epoch:
         return lambda: draws.descend(users, items, len(draws.pairs.items), self.lr, self.regularisation)
-
-    def _batches(self, draws: Draws, users: np.ndarray, items: np.ndarray) -> course.Epoch:
-        learner = Learner(Plain(users, items), lr=self.lr, penalty=self.regularisation)
-
-        def epoch() -> float:
-            total = sum(learner.step(triples) * len(triples) for triples in draws.batches(self.batch))
-            return total / len(draws.pairs.items)
-
-        return epoch
 
     def network(self, pairs: Interactions, rng: np.random.Generator) -> PairNetwork:
         """The untrained vectors, for a training of another kind (see `ethogram.numeric.pairnet`)."""

@@ -25,24 +25,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
-from ethogram.numeric.factor_system import FactorSystem, check, judge
-from ethogram.numeric.factors import Factors, matrix
+from ethogram.numeric.draws_system import DrawsSystem, Stop
+from ethogram.numeric.factor_system import FactorSystem, check
+from ethogram.numeric.factors import Factors
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.pairwise import Draws
 from ethogram.numeric.propagation import sums
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
-
-if TYPE_CHECKING:
-    pass
+from ethogram.verbs import Candidates, Histories, State, Table, Watch
 
 
 @system(
@@ -54,7 +52,7 @@ if TYPE_CHECKING:
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class DCCF(FactorSystem):
+class DCCF(DrawsSystem, FactorSystem):
     """Graph collaborative filtering with intents, learned edge masks and a contrast of views."""
 
     factors: int = 32
@@ -85,32 +83,15 @@ class DCCF(FactorSystem):
     "Weight mu of the mean squared length of the prototypes."
     batch: int = 4_096
     "Draws per step; each step passes over the whole graph."
-    epochs: int = 60
-    "Passes over as many draws as there are distinct pairs, at most."
     patience: int = 5
-    "Epochs without a better NDCG@10 on validation before it stops."
-    questions: int | None = 4_096
-    "Validation questions that decide when to stop, drawn once; none takes all."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from draws; `valid` decides when to stop, by the trained vectors whatever `fold_in` says.
-
-        Raises
-        ------
-        OptionError
-            A width, depth, batch or step size that is not positive, or a negative weight.
-        StateError
-            The loss is not finite.
-        """
+    def _learn(self, known: Known, pairs: Interactions, stop: Stop, seed: int, watch: Watch | None) -> _Fitted:
         import torch
 
         from ethogram.nn.disentangled import Disentangled
         from ethogram.nn.graph import BipartiteGraph
         from ethogram.nn.train import train as learn
 
-        self._check()
-        known = Known.of(train)
-        pairs = matrix(train.histories(), known)
         draws = Draws(pairs, np.random.default_rng(seed))
         how = {"layers": self.layers, "prototypes": self.prototypes, "intent": self.intent, "masks": self.masks}
         network = Disentangled(BipartiteGraph(pairs), self.factors, **how, seed=seed)  # type: ignore[arg-type]
@@ -120,7 +101,7 @@ class DCCF(FactorSystem):
 
         users, items = (a.copy() for a in network.vectors())
         trained = self._factors(known, users, items, pairs.lengths, always=False)
-        judged = judge(trained, valid, self.questions, seed)
+        judged = stop(trained)
 
         def value() -> float:
             users[:], items[:] = network.vectors()
@@ -135,8 +116,7 @@ class DCCF(FactorSystem):
         users[:], items[:] = network.vectors()
         views = network.views()
         model = self._factors(known, users, items, pairs.lengths, self.fold_in == "always")
-        self.fitted = _Fitted(model, pairs, views, asdict(done))
-        return self
+        return _Fitted(model, pairs, views, asdict(done))
 
     def _check(self) -> None:
         above = ("factors", "layers", "prototypes", "temperature", "contrast", "lr", "batch")

@@ -20,21 +20,21 @@ Reference: M. Deshpande, G. Karypis: Item-Based Top-N Recommendation Algorithms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.numeric.affinity import POPULARITY, Affinity
+from ethogram.numeric.affinity_system import AffinitySystem
+from ethogram.numeric.fitted_verbs import Alike, Explained, Scored
 from ethogram.numeric.known import Known
-from ethogram.numeric.ledger import Ledger, remembered
+from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import Baskets, similar
 from ethogram.numeric.traces import check_decay
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Histories
 
 
 @system(
@@ -46,7 +46,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     baseline=True,
 )
 @dataclass(kw_only=True)
-class ItemKNN:
+class ItemKNN(AffinitySystem, Scored, Explained, Alike):
     """Items that share their users with those of the history."""
 
     neighbours: int | None = searched(None, among=(None, 50, 200, 800))
@@ -55,53 +55,9 @@ class ItemKNN:
     "MiB that the neighbours may take; where all could need more, scores are summed through users instead."
     often: bool | None = None
     "Count how often a user met an item, and let an item speak for itself; none: where the training log has repeats."
-    remember: bool = False
-    "Keep the training events in the fitted system, so that `update` can go on from them."
-
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Count which items share users."""
-        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
-        return self
 
     def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
         return neighbourhood(self, 1.0, known, done, ledger)
-
-    def update(self, log: Log) -> Self:
-        """Go on from what was read with later events: what a fit on both would give.
-
-        Raises
-        ------
-        OptionError, StepError
-            Fitted without `remember`; events earlier than what is known of their user.
-        """
-        ledger = remembered(self, log)
-        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
-        return self
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Summed cosines to the items of the history."""
-        return self.fitted.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
-
-    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
-        """Items of largest cosine (see `ethogram.numeric.similar`)."""
-        return self.fitted.similar_items(items, k, among)
-
-    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """The past events with the largest part in each score (see `Affinity.explain`)."""
-        return self.fitted.explain(histories, candidates, k)
-
-    def state(self) -> State:
-        return self.fitted.state()
-
-    def restore(self, state: State) -> Self:
-        self.fitted = Affinity.restore(state)
-        return self
 
 
 def neighbourhood(asked: ItemKNN, decay: float, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:

@@ -25,15 +25,16 @@ from typing import Self
 import numpy as np
 
 from ethogram.numeric import course
-from ethogram.numeric.factor_system import FactorSystem, check, judge
-from ethogram.numeric.factors import Factors, matrix
+from ethogram.numeric.draws_system import DrawsSystem, Stop
+from ethogram.numeric.factor_system import FactorSystem, check
+from ethogram.numeric.factors import Factors
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.pairnet import Learner
 from ethogram.numeric.pairwise import Draws, Pair, xavier
 from ethogram.numeric.propagation import Convolved, Graph, sums
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Candidates, Histories, State, Table, Watch
 
 
 @system(
@@ -45,7 +46,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     baseline=True,
 )
 @dataclass(kw_only=True)
-class LightGCN(FactorSystem):
+class LightGCN(DrawsSystem, FactorSystem):
     """Graph convolution without weights, over users and items."""
 
     factors: int = 64
@@ -59,43 +60,27 @@ class LightGCN(FactorSystem):
     batch: int = 2_048
     "Draws per step; each step passes over the whole graph."
     epochs: int = 200
-    "Passes over as many draws as there are distinct pairs, at most."
-    patience: int = 10
-    "Epochs without a better NDCG@10 on validation before it stops."
-    questions: int | None = 4_096
-    "Validation questions that decide when to stop, drawn once; none takes all."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from draws; `valid` decides when to stop, by the trained vectors whatever `fold_in` says.
-
-        Raises
-        ------
-        OptionError
-            A width, depth, batch or step size that is not positive, or a negative weight.
-        StateError
-            The loss is not finite.
-        """
+    def _check(self) -> None:
         check(self, above=("factors", "layers", "lr", "batch"), least=("regularisation",))
-        known = Known.of(train)
-        pairs = matrix(train.histories(), known)
+
+    def _learn(self, known: Known, pairs: Interactions, stop: Stop, seed: int, watch: Watch | None) -> _Fitted:
         rng = np.random.default_rng(seed)
         network = self.network(pairs, rng)
-        graph, start, draws = network.graph, network.tables, Draws(pairs, rng)
+        start, draws = network.tables, Draws(pairs, rng)
         users, items = start[0].copy(), start[1].copy()
         trained = self._factors(known, users, items, np.zeros_like(items), always=False)
-        learn = self._learner(graph, draws, start)
+        learn = self._learner(network.graph, draws, start)
 
         def epoch() -> float:
             loss = learn()
             users[:], items[:] = network.vectors()
             return loss
 
-        judged = judge(trained, valid, self.questions, seed)
-        done = course.run(epoch, start, epochs=self.epochs, valid=judged, patience=self.patience, watch=watch)
+        done = course.run(epoch, start, epochs=self.epochs, valid=stop(trained), patience=self.patience, watch=watch)
         arrays = network.arrays()
         model = self.model(known, arrays, penalty=self.regularisation, always=self.fold_in == "always")
-        self.fitted = _Fitted(model, arrays["carried"], done)
-        return self
+        return _Fitted(model, arrays["carried"], done)
 
     def network(self, pairs: Interactions, rng: np.random.Generator) -> Convolved:
         """The untrained network, for a training of another kind (see `ethogram.numeric.pairnet`)."""
@@ -107,13 +92,8 @@ class LightGCN(FactorSystem):
         return self._factors(known, arrays["users"], arrays["items"], arrays["carried"], always)
 
     def _learner(self, graph: Graph, draws: Draws, start: Pair) -> course.Epoch:
-        learner = Learner(Convolved(graph, start, self.layers), lr=self.lr, penalty=self.regularisation)
-
-        def epoch() -> float:
-            total = sum(learner.step(triples) * len(triples) for triples in draws.batches(self.batch))
-            return total / len(draws.pairs.items)
-
-        return epoch
+        network = Convolved(graph, start, self.layers)
+        return Learner(network, lr=self.lr, penalty=self.regularisation).epoch(draws, self.batch)
 
     def _factors(
         self, known: Known, users: np.ndarray, items: np.ndarray, carried: np.ndarray, always: bool

@@ -39,8 +39,9 @@ import pyarrow as pa
 
 from ethogram.errors import OptionError
 from ethogram.numeric import course
-from ethogram.numeric.factor_system import FactorSystem, check, judge
-from ethogram.numeric.factors import Factors, matrix
+from ethogram.numeric.draws_system import DrawsSystem, Stop
+from ethogram.numeric.factor_system import FactorSystem, check
+from ethogram.numeric.factors import Factors
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.pairnet import Learner, LearnsFromPairs, PairNetwork, arrays_of
@@ -48,7 +49,7 @@ from ethogram.numeric.resampling import Pools, pool_losses, softmin
 from ethogram.numeric.without import explain_without
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Candidates, Histories, State, Table, Watch
 
 
 @system(
@@ -60,7 +61,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     uses=("bpr_mf",),
 )
 @dataclass(kw_only=True)
-class PLD(FactorSystem):
+class PLD(DrawsSystem, FactorSystem):
     """Training that resamples each user's clicks by the user's own losses."""
 
     backbone: LearnsFromPairs = "bpr_mf"  # type: ignore[assignment]
@@ -85,35 +86,14 @@ class PLD(FactorSystem):
     "Step size of Adam."
     regularisation: float = searched(1e-4, 1e-5, 1e-1, log=True)
     "Weight lambda of the squared lengths of a draw's three learned vectors."
-    epochs: int = 60
-    "Passes over as many draws as there are distinct pairs, at most."
-    batch: int = 2_048
-    "Draws per step."
     patience: int = 10
     "Epochs without a better NDCG@10 on validation before it stops; counted behind the first choice."
-    questions: int | None = 4_096
-    "Validation questions that decide when to stop, drawn once; none takes all."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from resampled draws; `valid` decides when to stop, by the trained vectors.
-
-        Raises
-        ------
-        OptionError
-            A number outside its range, or a log with no item that somebody did not take.
-        StateError
-            The loss is not finite.
-        """
-        self._check()
-        known = Known.of(train)
-        pairs = matrix(train.histories(), known)
-        if not len(pairs.items):
-            raise OptionError("pld: the training log holds no item to learn from.")
+    def _learn(self, known: Known, pairs: Interactions, stop: Stop, seed: int, watch: Watch | None) -> _Fitted:
         rng = np.random.default_rng(seed)
         network = self.backbone.network(pairs, rng)
         chooser = _Chooser(self, network, Pools(pairs, rng), rng)
         arrays = {name: np.array(a) for name, a in network.arrays().items()}
-        always = self.fold_in == "always"
 
         def epoch() -> float:
             loss = chooser.epoch()
@@ -121,12 +101,11 @@ class PLD(FactorSystem):
                 arrays[name][:] = now
             return loss
 
-        judged = judge(self._model_of(known, arrays, always=False), valid, self.questions, seed)
+        judged = stop(self._model_of(known, arrays, always=False))
         how = {"epochs": self.epochs, "patience": self.patience + self.warm}
         done = course.run(epoch, list(arrays.values()), valid=judged, watch=watch, **how)  # type: ignore[arg-type]
-        model = self._model_of(known, arrays, always)
-        self.fitted = _Fitted(model, arrays, pairs, chooser.offered, chooser.chance, done)
-        return self
+        model = self._model_of(known, arrays, self.fold_in == "always")
+        return _Fitted(model, arrays, pairs, chooser.offered, chooser.chance, done)
 
     def _check(self) -> None:
         check(self, above=("pool", "tau", "lr", "batch", "gradual"), least=("regularisation", "warm", "beta"))

@@ -10,18 +10,19 @@ RecSys 2010 (there "TopPop").
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from ethogram.errors import OptionError, StepError
 from ethogram.log.condition import duration
 from ethogram.numeric.affinity import Affinity
+from ethogram.numeric.affinity_system import AffinitySystem
+from ethogram.numeric.fitted_verbs import Scored
 from ethogram.numeric.known import Known
-from ethogram.numeric.ledger import Ledger, remembered
+from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import none
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Histories
 
 
 @system(
@@ -33,24 +34,11 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     baseline=True,
 )
 @dataclass(kw_only=True)
-class Popularity:
+class Popularity(AffinitySystem, Scored):
     """What everybody takes, counted, lately or of all time."""
 
     half_life: str | None = None
     "Time in which an event loses half its weight, such as '30d'; none counts all events alike."
-    remember: bool = False
-    "Keep the training events in the fitted system, so that `update` can go on from them."
-
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Count; `valid`, `seed` and `watch` have nothing to do.
-
-        Raises
-        ------
-        OptionError
-            A half-life for a log without times.
-        """
-        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
-        return self
 
     def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
         prior = known.counts.astype(np.float64) if self.half_life is None else self._recent(done, known)
@@ -68,32 +56,3 @@ class Popularity:
         time, item = np.asarray(done.columns["time"])[rows], np.asarray(done.item)[rows]
         age = (time.max(initial=0) - time)[item >= 0]
         return np.bincount(item[item >= 0], 0.5 ** (age / half), minlength=len(known.items))
-
-    def update(self, log: Log) -> Self:
-        """Go on from what was read with later events: what a fit on both would give.
-
-        Raises
-        ------
-        OptionError, StepError
-            Fitted without `remember`; events earlier than what is known of their user.
-        """
-        ledger = remembered(self, log)
-        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
-        return self
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Counts, the same for every question; 0 for items that training never met."""
-        return self.fitted.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The most popular items that the person has not seen (see `ethogram.numeric.recommend`)."""
-        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
-
-    def state(self) -> State:
-        return self.fitted.state()
-
-    def restore(self, state: State) -> Self:
-        self.fitted = Affinity.restore(state)
-        return self

@@ -16,21 +16,21 @@ Recommendation Algorithms. UMUAI 28, 2018; the reverse share and the symmetric s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.numeric.affinity import POPULARITY, Affinity
+from ethogram.numeric.affinity_system import AffinitySystem
+from ethogram.numeric.fitted_verbs import Alike, Explained, Scored
 from ethogram.numeric.known import Known
-from ethogram.numeric.ledger import Ledger, remembered
+from ethogram.numeric.ledger import Ledger
 from ethogram.numeric.neighbours import transitions
 from ethogram.numeric.traces import check_decay
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Histories
 
 
 @system(
@@ -42,7 +42,7 @@ from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
     baseline=True,
 )
 @dataclass(kw_only=True)
-class TransitionKernel:
+class TransitionKernel(AffinitySystem, Scored, Explained, Alike):
     """What tends to follow, within a few steps, what the history ends with."""
 
     gap: int = searched(3, 1, 10)
@@ -55,24 +55,13 @@ class TransitionKernel:
     "Followers kept per item, those of largest weight; none keeps all."
     memory: int = 1024
     "MiB that the followers may take; longer rows are cut until they fit."
-    remember: bool = False
-    "Keep the training events in the fitted system, so that `update` can go on from them."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Count transitions.
-
-        Raises
-        ------
-        OptionError
-            gap or neighbours below 1, reverse below 0, decay outside (0, 1].
-        """
+    def _check(self) -> None:
         check_decay("transition_kernel", self.decay)
         if self.reverse < 0:
             raise OptionError(f"transition_kernel: reverse = {self.reverse} is below 0.")
         if self.neighbours is not None and self.neighbours < 1:
             raise OptionError(f"transition_kernel: neighbours = {self.neighbours}; give 1 or more, or none for all.")
-        self.fitted = self._learn(Known.of(train), train.histories(), Ledger.of(train) if self.remember else None)
-        return self
 
     def _learn(self, known: Known, done: Histories, ledger: Ledger | None) -> Affinity:
         rows = transitions(
@@ -80,40 +69,3 @@ class TransitionKernel:
             limit=self.memory * 2**20, cap=self.neighbours,
         )  # fmt: skip
         return Affinity(known, rows, POPULARITY * known.counts, self.decay, ledger)
-
-    def update(self, log: Log) -> Self:
-        """Go on from what was read with later events: what a fit on both would give.
-
-        Raises
-        ------
-        OptionError, StepError
-            Fitted without `remember`; events earlier than what is known of their user.
-        """
-        ledger = remembered(self, log)
-        self.fitted = self._learn(ledger.known(), ledger.histories, ledger)
-        return self
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Summed kernel weights from the items of the history."""
-        return self.fitted.score(histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`)."""
-        return self.fitted.recommend(histories, k, exclude_seen=exclude_seen, among=among)
-
-    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
-        """Items of largest kernel weight (see `ethogram.numeric.similar`)."""
-        return self.fitted.similar_items(items, k, among)
-
-    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """The past events with the largest part in each score (see `Affinity.explain`)."""
-        return self.fitted.explain(histories, candidates, k)
-
-    def state(self) -> State:
-        return self.fitted.state()
-
-    def restore(self, state: State) -> Self:
-        self.fitted = Affinity.restore(state)
-        return self

@@ -22,14 +22,12 @@ Alignment. 2025.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from ethogram.errors import OptionError
+from ethogram.numeric.fitted_verbs import Alike, Explained, FitsLater, Scored
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
     from ethogram.recommend.onerec.fitted import Fitted
@@ -40,11 +38,11 @@ if TYPE_CHECKING:
     paper="OneRec: Unifying Retrieve and Rank with Generative Recommender and Iterative Preference Alignment",
     year=2025,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "similar_items"),
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class OneRec:
+class OneRec(FitsLater, Scored, Explained, Alike):
     """A list at once, by semantic words and alignment to what lists are worth."""
 
     session: int = 5
@@ -114,19 +112,10 @@ class OneRec:
     beams: int = 8
     "Lists held at once in serving."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn words, writer and judge, and align; `valid` decides when the writer stops.
-
-        Raises
-        ------
-        OptionError
-            Numbers that no network can have, or a log without events.
-        """
+    def _fits(self) -> type[Fitted]:
         from ethogram.recommend.onerec.fitted import Fitted
 
-        self._check()
-        self.fitted: Fitted | Any = Fitted.fit(self, train, valid, seed=seed, watch=watch)
-        return self
+        return Fitted
 
     def _check(self) -> None:
         for name in ("session", "length", "dim", "decoder", "lr", "batch", "epochs", "lists", "beams", "heat", "good"):
@@ -138,36 +127,3 @@ class OneRec:
             raise OptionError(
                 f"onerec: rounds = {self.rounds}, share = {self.share}; rounds from 0, a share in [0, 1]."
             )
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """ln P(the list begins with the item), float32; -1000 for items that training never met."""
-        from ethogram.recommend.onerec.answers import score
-
-        return score(self.fitted, histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The list written for each question, then further items; see the module.
-
-        A further column `listed` says whether an item is part of the list.
-        """
-        from ethogram.recommend.onerec.answers import recommend
-
-        return recommend(self.fitted, histories, k, exclude_seen=exclude_seen, among=among)
-
-    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """The past events without which the score would fall (or rise) most, of the last `length`."""
-        from ethogram.recommend.onerec.answers import explain
-
-        return explain(self.fitted, histories, candidates, k)
-
-    def state(self) -> State:
-        found: State = self.fitted.state()
-        return found
-
-    def restore(self, state: State) -> Self:
-        from ethogram.recommend.onerec.fitted import Fitted
-
-        self.fitted = Fitted.restore(self, state)
-        return self

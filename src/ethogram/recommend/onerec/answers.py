@@ -1,4 +1,4 @@
-"""What a fitted OneRec answers: scores of first items, lists with what follows them, and reasons."""
+"""What a fitted OneRec answers: lists with what follows them, and reasons."""
 
 from __future__ import annotations
 
@@ -9,26 +9,9 @@ from ethogram.errors import OptionError
 from ethogram.log import Candidates, Histories
 from ethogram.numeric.reasons import reasons
 from ethogram.numeric.recommend import table
-from ethogram.recommend.onerec.fitted import LEAST, Fitted
+from ethogram.recommend.onerec.fitted import BLOCK, LEAST, Fitted
 from ethogram.recommend.onerec.past import Past
 from ethogram.verbs import Table
-
-BLOCK = 64
-"""Questions answered at once."""
-
-
-def score(fitted: Fitted, histories: Histories, candidates: Candidates) -> np.ndarray:
-    """float32 in the shape of the candidates."""
-    row = fitted.known.rows_in(candidates.vocabulary)
-    codes, offsets = candidates.flat(len(histories))
-    flat, past = np.full(len(codes), LEAST, np.float32), fitted.past(histories)
-    for at in range(0, len(histories), BLOCK):
-        stop = min(at + BLOCK, len(histories))
-        said = fitted.next_item(past[slice(at, stop)])
-        part = slice(offsets[at], offsets[stop])
-        owner, own = np.repeat(np.arange(stop - at), np.diff(offsets[at : stop + 1])), row[codes[part]]
-        flat[part] = np.where(own >= 0, said[owner, own], LEAST)
-    return candidates.shape(flat, len(histories))
 
 
 def recommend(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,23 +11,27 @@ import torch
 from torch import Tensor
 
 from ethogram.errors import OptionError
-from ethogram.log import Histories
+from ethogram.log import Candidates, Histories
 from ethogram.nn.beam import Lists, write
 from ethogram.nn.encdec import Cached, EncoderDecoder, Shape
 from ethogram.nn.saved import arrays, restore
 from ethogram.nn.train import train
+from ethogram.numeric.fitted_verbs import over_candidates
 from ethogram.numeric.known import Known
 from ethogram.numeric.neighbours import transitions
 from ethogram.numeric.residual import ResidualTokenizer, Usage
+from ethogram.numeric.similar import cosines, similar
 from ethogram.numeric.spectral import spectral
 from ethogram.numeric.trie import Trie
 from ethogram.recommend.onerec.align import align, log_likelihood
 from ethogram.recommend.onerec.past import Past, Shown
 from ethogram.recommend.onerec.reward import Reward, learn
-from ethogram.verbs import Log, State, Watch
+from ethogram.verbs import Log, State, Table, Watch
 
 STATES = 2**14
 """Positions decoded at once where every item is judged."""
+BLOCK = 64
+"""Questions answered at once."""
 MEMORY = 256 * 2**20
 LEAST = np.float32(-1e3)
 """Log probability of what training never met."""
@@ -180,6 +184,38 @@ class Fitted:
                 total += logp[:, torch.from_numpy(stem), torch.from_numpy(codes[:, level])]
             out[at : at + block] = total.numpy() + share
         return out
+
+    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
+        """ln P(the list begins with the item), float32; `LEAST` for items that training never met."""
+        past, own = self.past(histories), self.known.rows_in(candidates.vocabulary)
+
+        def dense(part: slice) -> np.ndarray:
+            return self.next_item(past[part])
+
+        return over_candidates(
+            dense, own, candidates, len(histories), block=BLOCK, missing=float(LEAST), kind=np.float32
+        )
+
+    def recommend(
+        self, histories: Histories, k: int, *, exclude_seen: bool | None, among: Candidates | None
+    ) -> Table:  # fmt: skip
+        """The list written for each question, then further items, see `ethogram.recommend.onerec`.
+
+        A further column `listed` says whether an item is part of the list.
+        """
+        from ethogram.recommend.onerec.answers import recommend
+
+        return recommend(self, histories, k, exclude_seen=exclude_seen, among=among)
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int) -> Table:
+        """The past events without which the score would fall (or rise) most, of the last `length`."""
+        from ethogram.recommend.onerec.answers import explain
+
+        return explain(self, histories, candidates, k)
+
+    def similar_items(self, items: Sequence[Any], k: int, among: Candidates | None) -> Table:
+        """Items whose words stand for the nearest vectors, by cosine: the more letters two share, the more alike."""
+        return similar(self.known, cosines(self.words.decode(self.words.codes)), items, k, among)
 
     # -- what is kept -----------------------------------------------------------------------------------------------
 

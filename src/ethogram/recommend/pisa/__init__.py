@@ -27,18 +27,15 @@ Listening Session Recommendation. RecSys 2024.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from ethogram.errors import OptionError
-from ethogram.numeric.recommend import recommend
-from ethogram.numeric.vectors import score
+from ethogram.numeric.fitted_verbs import Alike, Explained, FitsLater, Scored
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
 
 if TYPE_CHECKING:
+    from ethogram.recommend.pisa.fitted import Fitted
     from ethogram.recommend.pisa.network import PisaNetwork
 
 PARTS = ("base", "spread", "match")
@@ -51,11 +48,11 @@ CATALOGUE = 20_000
     paper="Transformers Meet ACT-R: Repeat-Aware and Sequential Listening Session Recommendation",
     year=2024,
     area="recommend",
-    verbs=("score", "recommend", "explain"),
+    verbs=("score", "recommend", "explain", "similar_items"),
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class PISA:
+class PISA(FitsLater, Scored, Explained, Alike):
     """The next session, by memory and by what follows what."""
 
     dim: int = searched(64, among=(32, 64, 128))
@@ -103,19 +100,10 @@ class PISA:
     questions: int | None = 4_096
     "Validation questions that decide when to stop, drawn once; none takes all."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from behaviour; `valid` decides when to stop.
-
-        Raises
-        ------
-        OptionError
-            Numbers that no network can have, or a log in which nobody has two sessions.
-        """
+    def _fits(self) -> type[Fitted]:
         from ethogram.recommend.pisa.fitted import Fitted
 
-        self._check()
-        self.fitted: Fitted | Any = Fitted.fit(self, train, valid, seed=seed, watch=watch)
-        return self
+        return Fitted
 
     def _check(self) -> None:
         for name in ("dim", "layers", "heads", "length", "neighbours", "samples", "lr", "batch", "epochs"):
@@ -138,33 +126,3 @@ class PISA:
             items, self.dim, layers=self.layers, heads=self.heads, length=self.length, dropout=self.dropout,
             components=self.components, long=self.favourites > 0, skip=self.skip, sparse=items > CATALOGUE, seed=seed,
         )  # fmt: skip
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Scores as in the module, float32; what they are for the unknown stands in `numeric.vectors`."""
-        return score(self.fitted, histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best items (see `ethogram.numeric.recommend`); what people return to is not taken out unless asked."""
-        known = self.fitted.known
-        return recommend(self.score, known, histories, k, exclude_seen=exclude_seen, among=among)
-
-    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """The past events with the largest part in each score (see `pisa.explaining`).
-
-        A further column `component` says what an event speaks through: the long term, or the recent sessions.
-        """
-        from ethogram.recommend.pisa.explaining import explain
-
-        return explain(self.fitted, histories, candidates, k)
-
-    def state(self) -> State:
-        found: State = self.fitted.state()
-        return found
-
-    def restore(self, state: State) -> Self:
-        from ethogram.recommend.pisa.fitted import Fitted
-
-        self.fitted = Fitted.restore(self, state)
-        return self

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ethogram.errors import OptionError
-from ethogram.log import Histories
+from ethogram.log import Candidates, Histories
 from ethogram.log.kernels import ragged_rows
 from ethogram.nn.ragged import bucket_batches, segment_sum
 from ethogram.nn.saved import arrays, restore
@@ -21,10 +21,10 @@ from ethogram.numeric.declarative import recall, spreading, together
 from ethogram.numeric.known import Known
 from ethogram.numeric.neighbours import Neighbours
 from ethogram.numeric.sessions import Sessions
-from ethogram.numeric.vectors import Judge
+from ethogram.numeric.vectors import ByVectors, Judge
 from ethogram.recommend.pisa.course import Course
 from ethogram.recommend.pisa.network import PisaNetwork, Remembered
-from ethogram.verbs import Log, State, Watch
+from ethogram.verbs import Log, State, Table, Watch
 
 BLOCK = 1_024
 """Sessions read at once."""
@@ -50,7 +50,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(ByVectors):
     """See the module. `links` are the weights of spreading activation."""
 
     known: Known
@@ -118,6 +118,12 @@ class Fitted:
         short = last_states(network.short(m, ends, group), ends, group)
         fused, gates = network.fused(m[last], lasting, short)
         return Reading(held, v, w, m, lasting, short, fused, gates)
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int) -> Table:
+        """See `ethogram.recommend.pisa.explaining`; `component` says through what an event speaks."""
+        from ethogram.recommend.pisa.explaining import explain
+
+        return explain(self, histories, candidates, k)
 
     def state(self) -> State:
         return State(
