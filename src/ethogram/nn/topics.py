@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.errors import OptionError
+from ethogram.log.kernels import ragged_rows
 from ethogram.nn.mlp import linear
 from ethogram.nn.ragged import segment_sum
 from ethogram.nn.rows import Picked
@@ -168,7 +169,5 @@ class NeuralTopicModel(nn.Module):
 
 def some(bags: Interactions, rows: np.ndarray) -> Bags:
     """The bags of these rows."""
-    from ethogram.log.kernels import ragged_rows
-
     places, offsets = ragged_rows(bags.offsets[rows], bags.offsets[rows + 1])
     return Bags.of(bags.items[places], offsets)

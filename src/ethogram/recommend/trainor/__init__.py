@@ -12,7 +12,7 @@
 
 BPR is over visited places against others of the same town. Theta is made from the trip itself, so it only teaches and
 is never asked in a score. What is home and what a trip stands in `numeric.trips`; a trip is all that a person visited
-in one other town. `among` names the places of the destination; without it every place that travellers visited is judged.
+in one other town. `among` names the places of the destination; without it all that travellers visited are judged.
 
 A traveller of whom nothing is known at home is answered by what is popular among travellers; a place that no traveller
 visited gets less than any other; a history longer than `length` is cut to its end. A person who never left town
@@ -30,21 +30,18 @@ Modeling. AAAI 2021.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
 from ethogram.numeric.factor_system import check
-from ethogram.numeric.recommend import recommend
-from ethogram.numeric.similar import cosines, similar
-from ethogram.numeric.vectors import score
+from ethogram.numeric.fitted_verbs import Alike, Explained, FitsLater, Scored
 from ethogram.options import searched
 from ethogram.system import system
-from ethogram.verbs import Candidates, Histories, Log, State, Table, Watch
+from ethogram.verbs import Histories, Table
 
 if TYPE_CHECKING:
     from ethogram.recommend.trainor.fitted import Fitted
@@ -59,8 +56,13 @@ if TYPE_CHECKING:
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class TRAINOR:
-    """Places in another town, by the visits at home and by what people travel there for."""
+class TRAINOR(FitsLater, Scored, Explained, Alike):
+    """Places in another town, by the visits at home and by what people travel there for.
+
+    `explain` names visits at home. Its column `component` says whether a visit speaks through the travel intention or
+    the home preference; `intention` and `purpose` are the number and the name of the traveller's intention that the
+    place serves most. `similar_items` compares places that travellers visited.
+    """
 
     dim: int = searched(64, among=(32, 64, 128))
     "Width of all vectors."
@@ -113,16 +115,12 @@ class TRAINOR:
     patience: int = 10
     "Epochs without a better validation NDCG@10, among the places of the destination, before it stops."
 
-    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
-        """Learn from trips; `valid` decides when to stop.
-
-        Raises
-        ------
-        OptionError
-            Numbers that no network can have, or a log without a trip that follows something at home.
-        """
+    def _fits(self) -> type[Fitted]:
         from ethogram.recommend.trainor.fitted import Fitted
 
+        return Fitted
+
+    def _check(self) -> None:
         above = ("dim", "intentions_count", "scale", "nearest", "length", "samples", "lr", "batch", "epochs")
         least = ("rank_weight", "transfer_weight", "topic_weight", "deviation", "l2")
         check(self, above=above, least=least)
@@ -130,32 +128,6 @@ class TRAINOR:
             raise OptionError(f"trainor: mapped = {self.mapped} is not a share.")
         if self.intent == "none" and self.mapping == "none":
             raise OptionError("trainor: with neither intentions nor a mapping nothing of the traveller is left.")
-        self.fitted: Fitted | Any = Fitted.fit(self, train, valid, seed=seed, watch=watch)
-        return self
-
-    def score(self, histories: Histories, candidates: Candidates, context: Table | None = None) -> np.ndarray:
-        """Scores as in the module, float32; what they are for the unknown stands in `numeric.vectors`."""
-        return score(self.fitted, histories, candidates)
-
-    def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool | None = None, among: Candidates | None = None
-    ) -> Table:
-        """The best places (see `ethogram.numeric.recommend`); `among` holds those of the destination."""
-        return recommend(self.score, self.fitted.known, histories, k, exclude_seen=exclude_seen, among=among)
-
-    def explain(self, histories: Histories, candidates: Candidates, k: int = 3) -> Table:
-        """The visits at home with the largest part in each score, and the intention that the place serves.
-
-        Column `component` says whether a visit speaks through the travel intention or the home preference; `intention`
-        and `purpose` are the number and the name of the traveller's intention that the place serves most.
-        """
-        from ethogram.recommend.trainor.explaining import explain
-
-        return explain(self.fitted, histories, candidates, k)
-
-    def similar_items(self, items: Sequence[Any], k: int = 10, *, among: Candidates | None = None) -> Table:
-        """Places that travellers visited, of largest cosine of P (see `ethogram.numeric.similar`)."""
-        return similar(self.fitted.known, cosines(self.fitted.vectors[:, :-1]), items, k, among)
 
     def intentions(self, k: int = 5) -> Table:
         """What each intention is about: its k most visited places in each town, and the k categories that tell most.
@@ -190,13 +162,3 @@ class TRAINOR:
         if self.intent == "none":
             raise OptionError("trainor: fitted with intent='none'; there are no intentions.")
         return fitted
-
-    def state(self) -> State:
-        found: State = self.fitted.state()
-        return found
-
-    def restore(self, state: State) -> Self:
-        from ethogram.recommend.trainor.fitted import Fitted
-
-        self.fitted = Fitted.restore(self, state)
-        return self

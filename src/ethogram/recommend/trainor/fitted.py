@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ethogram.errors import OptionError
 from ethogram.evaluate.ranking import per_question, stand
-from ethogram.log import Histories, Questions, Vocabulary
-from ethogram.log.kernels import ragged_rows
+from ethogram.log import Candidates, Histories, Questions, Vocabulary
+from ethogram.log.kernels import cut_at_group, ragged_rows
 from ethogram.nn.saved import arrays, restore
 from ethogram.nn.session_graph import Walks
 from ethogram.nn.topics import Bags
@@ -24,9 +24,11 @@ from ethogram.numeric.geography import kernel
 from ethogram.numeric.interactions import Interactions
 from ethogram.numeric.known import Known
 from ethogram.numeric.neighbours import Neighbours
+from ethogram.numeric.similar import cosines, similar
 from ethogram.numeric.trips import Travel, Trips
+from ethogram.numeric.vectors import ByVectors
 from ethogram.recommend.trainor.network import Batch, Sizes, TrainorNetwork
-from ethogram.verbs import Log, State, Watch
+from ethogram.verbs import Log, State, Table, Watch
 
 BLOCK = 512
 """Histories read at once."""
@@ -52,7 +54,7 @@ class Events(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(ByVectors):
     """See the module.
 
     Attributes
@@ -153,6 +155,16 @@ class Fitted:
         found = np.hstack([self.network.query(h, self.network.mapped(h)).numpy(), np.ones((len(h), 1), np.float32)])
         found[~there] = 0
         return found, there
+
+    def explain(self, histories: Histories, candidates: Candidates, k: int) -> Table:
+        """See `ethogram.recommend.trainor.explaining`."""
+        from ethogram.recommend.trainor.explaining import explain
+
+        return explain(self, histories, candidates, k)
+
+    def similar_items(self, items: Sequence[Any], k: int = 10, among: Candidates | None = None) -> Table:
+        """Places of the largest cosine of P; how popular they are is no likeness."""
+        return similar(self.known, cosines(self.vectors[:, :-1]), items, k, among)
 
     def state(self) -> State:
         own = {"home": self.home, "category": self.category, "town": self.travel.town, "place_town": self.sizes.town}
@@ -275,8 +287,6 @@ def _near(histories: Histories, options: Any, items: Vocabulary, there: np.ndarr
 
 def _last(events: Events, most: int) -> Events:
     """The last events of each history, cut between groups of equal times (see `Histories.last`)."""
-    from ethogram.log.kernels import cut_at_group
-
     start = cut_at_group(events.offsets[:-1].copy(), events.offsets[1:].copy(), events.begins, most)
     rows, offsets = ragged_rows(start, events.offsets[1:])
     return Events(events.items[rows], events.categories[rows], events.begins[rows], offsets, events.place[rows])
