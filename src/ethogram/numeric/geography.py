@@ -44,9 +44,9 @@ def kernel(places: np.ndarray, *, scale: float = 1.0, nearest: int = 64) -> Neig
     step = max(1, CELLS // max(len(there), 1))
     for at in range(0, len(there), step):
         rows = there[at : at + step]
-        near = np.exp(-distances(own[rows], own[there]) / scale)
-        chosen = np.sort(np.argsort(-near, axis=1, kind="stable")[:, :kept], axis=1)
-        held = np.take_along_axis(near, chosen, 1)
+        far = distances(own[rows], own[there])
+        chosen = np.sort(np.argsort(far, axis=1, kind="stable")[:, :kept], axis=1)
+        held = np.exp(-np.take_along_axis(far, chosen, 1) / scale)
         cells = offsets[rows][:, None] + np.arange(kept)
         codes[cells], weights[cells] = there[chosen], held / held.sum(1, keepdims=True)
     return Neighbours(offsets, codes, weights, kept)

@@ -26,8 +26,8 @@ class Travel:
 
     Attributes
     ----------
-    items : vocabulary of the log. towns : names of the towns, sorted. town : int32[items + 1], the town of each item,
-        -1 unknown (also of item -1).
+    items : vocabulary of the log, then those that only its items' table names. towns : names of the towns, sorted.
+    town : int32[items + 1], the town of each item, -1 unknown (also of item -1).
     kind : name of the kind of events that are of trips.
     how : what tells: ``kind``, ``town`` or ``last``.
     """
@@ -41,8 +41,9 @@ class Travel:
     @classmethod
     def of(cls, histories: Histories, column: str, kind: str) -> Travel:
         """From the whole histories of a log; `column` of its items' table names towns."""
-        items = histories.vocabularies["item"]
-        table = histories.tables.get("items")
+        items, table = histories.vocabularies["item"], histories.tables.get("items")
+        if table is not None:
+            items = items.extend(table.column(0))
         towns, town = Vocabulary(pa.array([], pa.string())), np.full(len(items) + 1, -1, np.int32)
         if table is not None and column in table.column_names:
             named = table.column(column).combine_chunks().cast(pa.string())
@@ -63,9 +64,10 @@ class Travel:
         What is asked about a history is never of it, so without kinds and towns all of it is at home.
         """
         rows, offsets = histories.flat()
-        kind = _kind(histories, self.kind)
-        if kind is not None:
-            return np.asarray(histories.columns["kind"])[rows] == kind, offsets
+        if self.how == "kind" and "kind" in histories.columns:
+            kind = _kind(histories, self.kind)
+            mine = np.asarray(histories.columns["kind"])[rows]
+            return np.zeros(len(rows), bool) if kind is None else mine == kind, offsets
         if not len(self.towns) or self.how == "last":
             return np.zeros(len(rows), bool), offsets
         town = self.towns_of(histories)[rows]

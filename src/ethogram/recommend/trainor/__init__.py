@@ -114,6 +114,8 @@ class TRAINOR(FitsLater, Scored, Explained, Alike):
     "Passes over the trips, at most."
     patience: int = 10
     "Epochs without a better validation NDCG@10, among the places of the destination, before it stops."
+    questions: int | None = 4_096
+    "Validation trips that decide when to stop, drawn once; none takes all."
 
     def _fits(self) -> type[Fitted]:
         from ethogram.recommend.trainor.fitted import Fitted

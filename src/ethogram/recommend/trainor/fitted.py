@@ -88,8 +88,8 @@ class Fitted(ByVectors):
                 f"'{options.trip}', else of items in another town (column '{options.town}' of the items) than the "
                 "person's own, else a person's last group of equal times behind an earlier one."
             )
-        counts = np.bincount(trips.items[trips.items >= 0], minlength=len(travel.items))
-        known = Known(travel.items, all_known.users, counts, all_known.repeats)
+        counts = np.bincount(trips.items[trips.items >= 0], minlength=len(all_known.items))
+        known = Known(all_known.items, all_known.users, counts, all_known.repeats)
         there = np.flatnonzero(counts)
         met = np.unique(np.asarray(trips.before.item)[trips.before.flat()[0]])
         home = np.zeros(len(travel.items) + 1, np.int64)
@@ -105,7 +105,7 @@ class Fitted(ByVectors):
         found = train(
             network, lessons.batches, network.loss, epochs=options.epochs, seed=seed, patience=options.patience,
             optimisers=[torch.optim.Adam(network.parameters(), options.lr, weight_decay=options.l2)],
-            valid=None if asked is None else Judge(made, asked), watch=watch,
+            valid=None if asked is None else Judge(made, asked, seed), watch=watch,
         )  # fmt: skip
         network.eval()
         return cls(known, travel, home, category, categories, sizes, near, network, options, found, trips.without)
@@ -171,6 +171,7 @@ class Fitted(ByVectors):
         tables = {
             "categories": pa.table({"category": self.categories.ids}),
             "towns": pa.table({"town": self.travel.towns.ids}),
+            "items": pa.table({"item": self.travel.items.ids}),
         }
         if self.near is not None:
             own |= {f"near.{n}": a for n, a in self.near.arrays().items()}
@@ -183,10 +184,11 @@ class Fitted(ByVectors):
     def restore(cls, options: Any, state: State) -> Fitted:
         held = {n: np.asarray(a) for n, a in state.arrays.items()}
         known = Known.restore(state.parts["known"])
-        towns, categories = (
-            Vocabulary(state.tables[t].column(c)) for t, c in (("towns", "town"), ("categories", "category"))
+        items, towns, categories = (
+            Vocabulary(state.tables[t].column(c))
+            for t, c in (("items", "item"), ("towns", "town"), ("categories", "category"))
         )
-        travel = Travel(known.items, towns, held["town"], state.json["kind"], state.json["how"])
+        travel = Travel(items, towns, held["town"], state.json["kind"], state.json["how"])
         near = None
         if "near.offsets" in held:
             near = Neighbours(*(held[f"near.{n}"] for n in ("offsets", "codes", "weights")))
@@ -239,13 +241,16 @@ class Lessons:
 class Judge:
     """A value to stop by: mean NDCG@10 of questions, ranked among the places of the towns that the targets lie in."""
 
-    def __init__(self, fitted: Fitted, asked: Questions, k: int = 10):
-        known = fitted.known
+    def __init__(self, fitted: Fitted, asked: Questions, seed: int, k: int = 10):
+        known, most = fitted.known, fitted.options.questions
         codes, offsets = asked.candidates.flat(len(asked))
         rows = known.rows_in(asked.candidates.vocabulary)[codes]
         owner = np.repeat(np.arange(len(asked)), np.diff(offsets))[rows >= 0]
-        there = np.unique(owner)
-        self.fitted, self.k, self.targets = fitted, k, rows[rows >= 0]
+        rows, there = rows[rows >= 0], np.unique(owner)
+        if most is not None and most < len(there):
+            there = np.sort(np.random.default_rng(seed).choice(there, most, replace=False))
+            rows, owner = rows[np.isin(owner, there)], owner[np.isin(owner, there)]
+        self.fitted, self.k, self.targets = fitted, k, rows
         self.offsets = np.searchsorted(owner, np.append(there, len(asked)))
         self.histories = asked.histories[there]
         beyond = np.ones((len(there), int(fitted.sizes.town.max()) + 1), bool)
