@@ -3,7 +3,11 @@
 Real trips are of Yelp, each person's first to one of three towns; people are split 70/10/20. A question is a trip, all
 its places are targets, those of the destination that travellers of training visited three times compete, and every arm
 is asked so. Settings were chosen on other people (a validation part of a fifth), where nothing that was tried came
-above what is popular among travellers; nothing was chosen on test. On generated travellers the purposes are known.
+above what is popular among travellers, a logistic regression on categories and towns at home included; nothing was
+chosen on test. On generated travellers the purposes are known; its defaults were set by how far one who knows the mixes
+is ahead of popularity. Measured so, on real trips it comes nearly as far as what is popular and no further, and no part
+adds; without the bias of places, as the paper has it, it is far below. On generated ones it beats every floor, and
+the transfer alone by less than is asked.
 
 "No intention" is the transfer alone: free factors of travellers, and a mapping that learns to predict them (EMCDR).
 """
