@@ -103,7 +103,7 @@ def test_the_loss_is_that_of_the_equations(world):
 def test_reasons_are_what_a_score_loses(world, fitted):
     """Shares are parts over the sum of their sizes: the parts are what the score falls by without an event in h_u."""
     f, asked = fitted.fitted, world.histories()[:1]
-    alive = np.linalg.norm(f.vectors[:, :-1], axis=1) > 0.1
+    alive = (f.states(asked)[0][:, :-1] @ f.vectors[:, :-1].T)[0] > 1e-3
     there = np.flatnonzero(f.known.counts)[alive][:3].astype(np.int32)
     candidates = Candidates(there, f.known.items, shared=True)
     table = fitted.explain(asked, candidates, k=100)
@@ -230,7 +230,7 @@ def test_one_place_and_one_moment():
 
 @pytest.mark.parametrize(
     "less", [{"graph": False}, {"mapping": "linear"}, {"mapping": "none"}, {"geography": False}, {"category": None},
-             {"intent": "general"}, {"popular": False}]
+             {"intent": "general"}, {"popular": False}, {"warm": 2}]
 )  # fmt: skip
 def test_saved_without_a_part(world, less, tmp_path):
     built = system("trainor", **{**SMALL, **less, "epochs": 1}).fit(world, seed=2)

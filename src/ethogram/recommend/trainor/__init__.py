@@ -21,7 +21,8 @@ teaches nothing; a log in which nobody did is refused.
 Deviations: phi is a distribution in each town, so that intentions are not spent on telling towns apart (with one town
 it is the paper's); items and places also have a vector of their `category`, so an unknown bar at home is still a bar;
 places have a bias b_i that begins at what is popular (`popular`), without which a few thousand trips do not even teach
-that; `mapped` gives a share of BPR to o^_u, which is what is asked later; KL has the log of the variance everywhere
+that; the topic model may learn alone first (`warm`), so that there are intentions however early validation stops the
+rest; `mapped` gives a share of BPR to o^_u, which is what is asked later; KL has the log of the variance everywhere
 (the paper's code mixes it with the log of the deviation).
 
 Reference: H. Xin, X. Lu, T. Xu, H. Liu, J. Gu, D. Dou, H. Xiong: Out-of-Town Recommendation with Travel Intention
@@ -98,6 +99,8 @@ class TRAINOR(FitsLater, Scored, Explained, Alike):
     "Weight of the distance of o^_u from o_u."
     topic_weight: float = 0.9
     "Weight of the topic model's loss."
+    warm: int = 0
+    "Passes over the trips in which the topic model learns alone, before all learn together; the paper has none."
     mapped: float = searched(0.0, 0.0, 1.0)
     "Share of BPR that is of o^_u, the rest being of o_u."
     samples: int = 50
@@ -124,7 +127,7 @@ class TRAINOR(FitsLater, Scored, Explained, Alike):
 
     def _check(self) -> None:
         above = ("dim", "intentions_count", "scale", "nearest", "length", "samples", "lr", "batch", "epochs")
-        least = ("rank_weight", "transfer_weight", "topic_weight", "deviation", "l2")
+        least = ("warm", "rank_weight", "transfer_weight", "topic_weight", "deviation", "l2")
         check(self, above=above, least=least)
         if not 0 <= self.mapped <= 1:
             raise OptionError(f"trainor: mapped = {self.mapped} is not a share.")

@@ -101,6 +101,8 @@ class Fitted(ByVectors):
         network = TrainorNetwork(options, sizes, near, counts[there], category[there], seed)
         made = cls(known, travel, home, category, categories, sizes, near, network, options, Trained(), trips.without)
         lessons = Lessons(made, trips)
+        if options.warm and options.intent != "none":
+            network.topics.fit(lessons.bags, epochs=options.warm, lr=options.lr, batch=options.batch, seed=seed)
         asked = None if valid is None or not len(valid.sequences()) else valid.questions("next")
         found = train(
             network, lessons.batches, network.loss, epochs=options.epochs, seed=seed, patience=options.patience,
