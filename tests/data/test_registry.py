@@ -24,7 +24,9 @@ NAMES = [
     "interests",
     "listeners",
     "ml_100k",
+    "out_of_town",
     "shoppers",
+    "travellers",
 ]
 
 

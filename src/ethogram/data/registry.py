@@ -33,7 +33,9 @@ _CLASSES = {
     "interests": "Interests",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
+    "out_of_town": "OutOfTown",
     "shoppers": "Shoppers",
+    "travellers": "Travellers",
 }
 """Name (and module) -> class, so that listing names imports nothing."""
 
