@@ -7,7 +7,8 @@ above what is popular among travellers, a logistic regression on categories and 
 chosen on test. On generated travellers the purposes are known; its defaults were set by how far one who knows the mixes
 is ahead of popularity. Measured so, on real trips it comes nearly as far as what is popular and no further, and no part
 adds; without the bias of places, as the paper has it, it is far below. On generated ones it beats every floor, and
-the transfer alone by less than is asked.
+the transfer alone by less than is asked. The topic model learns alone first (`warm`) since a first measurement showed
+its explanations of real trips barely trained (Jaccard .76, coherence .84 below that of popular places).
 
 "No intention" is the transfer alone: free factors of travellers, and a mapping that learns to predict them (EMCDR).
 """
@@ -26,7 +27,7 @@ from ethogram.claims.recommend.towns import InTown, MatchedPopularity, trips
 TOWNS = ("New Orleans", "Nashville", "Philadelphia")
 WORLD = {"users": 1_500}
 SMALL = {"users": 60, "homes": 6, "places": 10, "common": 8}
-QUICK = {"epochs": 1, "samples": 4, "dim": 8}
+QUICK = {"epochs": 1, "warm": 1, "samples": 4, "dim": 8}
 TOP = 5
 """Categories of an intention that are compared."""
 

@@ -99,7 +99,7 @@ class TRAINOR(FitsLater, Scored, Explained, Alike):
     "Weight of the distance of o^_u from o_u."
     topic_weight: float = 0.9
     "Weight of the topic model's loss."
-    warm: int = 0
+    warm: int = 60
     "Passes over the trips in which the topic model learns alone, before all learn together; the paper has none."
     mapped: float = searched(0.0, 0.0, 1.0)
     "Share of BPR that is of o^_u, the rest being of o_u."
