@@ -25,6 +25,7 @@ NAMES = [
     "listeners",
     "ml_100k",
     "shoppers",
+    "tweets",
 ]
 
 

@@ -34,6 +34,7 @@ _CLASSES = {
     "listeners": "Listeners",
     "ml_100k": "ML100K",
     "shoppers": "Shoppers",
+    "tweets": "Tweets",
 }
 """Name (and module) -> class, so that listing names imports nothing."""
 
