@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
+import pyarrow.csv as pv
+import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from ethogram.data.registry import Reading, data_set
@@ -52,10 +53,10 @@ TWITTER = "%a %b %d %H:%M:%S %z %Y"
 )
 @dataclass(frozen=True, kw_only=True)
 class Tweets:
-    """Kinds: post, repost, reply, quote. Items: the posts acted on, with `author`; the events have `text` if there is any.
+    """Kinds: post, repost, reply, quote. Items: the posts acted on, with `author`. Events have `text` if it is told.
 
-    Ids are read as text: those of Twitter do not fit into a float. A post that reposts, replies and quotes at once counts
-    as the first of them. A post whose author nobody tells stays among the items, with author null.
+    Ids are read as text: those of Twitter do not fit into a float. A post that reposts, replies and quotes at once
+    counts as the first of them. A post whose author nobody tells stays among the items, with author null.
     """
 
     path: str = ""
@@ -152,17 +153,15 @@ def _table(path: Path) -> pa.Table:
         if path.suffix == ".parquet":
             return pq.read_table(path)
         if path.suffix in (".jsonl", ".json", ".ndjson"):
-            import pyarrow.json
-
-            return pyarrow.json.read_json(path).flatten().flatten()
+            return pj.read_json(path).flatten().flatten()
         delimiter = "\t" if path.suffix == ".tsv" else ","
         with path.open(encoding="utf-8", newline="") as file:
             header = next(iter(file), "").rstrip("\r\n").split(delimiter)
         told = dict.fromkeys((h.strip('"') for h in header), pa.string())
-        return pyarrow.csv.read_csv(
+        return pv.read_csv(
             path,
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=told, strings_can_be_null=True),
+            parse_options=pv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pv.ConvertOptions(column_types=told, strings_can_be_null=True),
         )
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise SourceError(f"{path} cannot be read as a table of posts: {str(error).splitlines()[0]}") from None

@@ -13,8 +13,8 @@ Agents without ties are left out and counted, equality is no paradox and told, t
 one hub among the neighbours makes a mean. Weak ties (weight up to the median) and strong ones are told apart, with the
 attributes of the whole network and ("alone") with degrees counted among these ties only: the paper does not say which.
 
-G. M. Orlando, V. La Gatta, D. Russo, V. Moscato: Can Generative Agent-Based Modeling Replicate the Friendship Paradox in
-Social Media Simulations? WebSci 2025.
+G. M. Orlando, V. La Gatta, D. Russo, V. Moscato: Can Generative Agent-Based Modeling Replicate the Friendship Paradox
+in Social Media Simulations? WebSci 2025.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class FriendshipParadox:
 
         Columns `user`, `ties` (how many they acted on), and for each attribute its value, what the neighbours have
         (`..._mean`, `..._median`) and whether that is more (`..._fp`, `..._fp_median`; null without ties). What holds
-        of the whole network is in the schema's metadata, `summary`: the rows of `report` by mean over all ties, as JSON.
+        of the whole network is in the schema's metadata, `summary`: rows of `report` by mean over all ties, as JSON.
 
         Raises
         ------
