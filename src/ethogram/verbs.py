@@ -210,8 +210,7 @@ class Assesses(Protocol):
     def assess(self, log: Log) -> Table:
         """One row per case (a user, or a user's session): columns `user`, then the judgement and its reasons.
 
-        What holds of the whole log is told in the schema's metadata, `summary`: rows as JSON. A system that needs more
-        of a log than users, items, times and kinds has a method `example()` that makes a small one.
+        What holds of the whole log is told in the schema's metadata, `summary`: rows as JSON.
         """
         ...
 

@@ -31,6 +31,7 @@ _CLASSES = {
     "feeds": "Feeds",
     "intents": "Intents",
     "interests": "Interests",
+    "investor_posts": "InvestorPosts",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
     "shoppers": "Shoppers",

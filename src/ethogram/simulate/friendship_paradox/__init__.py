@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,9 @@ from ethogram.simulate.friendship_paradox.report import compared, report
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table
 
+if TYPE_CHECKING:
+    from ethogram.world import World
+
 __all__ = ["FriendshipParadox", "Network", "network", "report"]
 
 
@@ -42,7 +45,7 @@ __all__ = ["FriendshipParadox", "Network", "network", "report"]
     paper="Can Generative Agent-Based Modeling Replicate the Friendship Paradox in Social Media Simulations?",
     year=2025,
     area="simulate",
-    verbs=("assess",),
+    verbs=("assess", "simulate"),
 )
 @dataclass(kw_only=True)
 class FriendshipParadox:
@@ -58,13 +61,18 @@ class FriendshipParadox:
     "Draws of the intervals."
     seed: int = 0
     "Of everything that is drawn for the report."
+    people: int = 500
+    "Agents of the simulated population."
+    shown: Literal["mixed", "without popular", "strangers"] = "mixed"
+    "Feed of the simulated population; the latter two are controls (`population`)."
 
     fitted = True  # nothing is learned
 
     def __post_init__(self) -> None:
-        if self.draws < 0 or self.resamples < 1:
+        if self.draws < 0 or self.resamples < 1 or self.people < 2:
             raise OptionError(
-                f"friendship_paradox: draws = {self.draws}, resamples = {self.resamples}; give 0 or more, 1 or more."
+                f"friendship_paradox: draws = {self.draws}, resamples = {self.resamples}, people = {self.people}; give "
+                "0, 1 and 2 or more."
             )
 
     def assess(self, log: Log) -> Table:
@@ -108,6 +116,47 @@ class FriendshipParadox:
     def compare(self, real: Log, simulated: Log) -> Table:
         """Two logs side by side, the result of the paper; see `report.compared` for the columns."""
         return compared(self.report(real), self.report(simulated))
+
+    def world(self, *, seed: int = 0) -> World:
+        """The light population at its beginning, `people` agents."""
+        from ethogram.simulate.friendship_paradox.population import crowd
+
+        return crowd(self.people, seed, self.shown)
+
+    def example(self, *, seed: int = 0) -> World:
+        """The same with 60 agents."""
+        from ethogram.simulate.friendship_paradox.population import crowd
+
+        return crowd(60, seed, self.shown)
+
+    def members(self, posts: Log, *, people: int = 25, lm: Any = "local", seed: int = 0, **options: Any) -> World:
+        """A population that a language model plays, with interests and tone of people of a log of posts.
+
+        Parameters
+        ----------
+        posts : a log with `text`. lm : an LM, or where to connect to one. options : of `World`.
+
+        Raises
+        ------
+        RolesError
+            The log has no texts. OptionError: too few people wrote enough.
+        """
+        from ethogram.lm import LM
+        from ethogram.simulate.friendship_paradox.population import members
+        from ethogram.simulate.friendship_paradox.profiles import profiles
+
+        asked = LM.connect(lm) if isinstance(lm, str) else lm
+        return members(profiles(posts, people, seed=seed), asked, seed, **options)
+
+    def run(self, world: World, until: int, *, seed: int = 0) -> Log:
+        """What happens on the platform until a tick, with a table of items that says whose each post is.
+
+        The world stays as it is; what it has to draw is drawn anew under `seed`.
+        """
+        from ethogram.world.social.platform import with_authors
+
+        branch = world.fork(seed=seed).run(until)
+        return with_authors(branch.log(), branch)
 
     def state(self) -> State:
         return State(json={})

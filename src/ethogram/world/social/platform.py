@@ -18,7 +18,7 @@ from ethogram.world.social.feeds import REMOVAL, Followed, Mix, Popular, Source,
 from ethogram.world.state import Frozen
 from ethogram.world.world import World
 
-PEOPLE, POST = "people", "post"
+PEOPLE, POST, SUGGESTED = "people", "post", "suggested"
 VERBS = (
     ("post", "", "say something to those who follow you"),
     ("reply", POST, "answer a post"),
@@ -48,6 +48,7 @@ class Platform:
     drift : how far posts stray from what their author likes, standard deviations per dimension.
     text : bytes of a post's text that are kept for minds to read; 0 keeps none (texts are in the log anyhow).
     removal : reports from which on a post is shown to nobody, 0 for never.
+    suggested : authors that a recommender suggests to each person (`social.recommended`).
 
     Raises
     ------
@@ -64,17 +65,21 @@ class Platform:
 
     def __init__(
         self, taste: np.ndarray, *, follows: Graph | None = None, feed: Source | None = None, drift: float = 0.3,
-        text: int = 0, removal: int = 0,
+        text: int = 0, removal: int = 0, suggested: int = 0,
     ):  # fmt: skip
         told = np.asarray(taste, np.float32)
         if told.ndim != 2 or not told.shape[1] or not np.isfinite(told).all():
             raise WorldError(f"platform: tastes of shape {told.shape}; finite numbers [people, dimensions] are needed.")
         if follows is not None and len(follows) != len(told):
             raise WorldError(f"platform: the follow graph has {len(follows)} people, there are {len(told)}.")
-        if not drift >= 0 or text < 0 or removal < 0:
-            raise WorldError(f"platform: drift = {drift}, text = {text}, removal = {removal}; none is below 0.")
+        if not drift >= 0 or min(text, removal, suggested) < 0:
+            raise WorldError(
+                f"platform: drift = {drift}, text = {text}, removal = {removal}, "
+                f"suggested = {suggested}; none is below 0."
+            )
         self.taste = told / np.maximum(np.linalg.norm(told, axis=1, keepdims=True), 1e-9)
         self.follows, self.drift, self.text, self.removal = follows, drift, text, removal
+        self.suggested = suggested
         self.feed: Source = feed or Mix((Followed(), 4), (Topical(), 3), (Popular(), 3))
 
     def columns(self) -> dict[str, Any]:
@@ -82,6 +87,8 @@ class Platform:
         n = len(self.taste)
         own, _, _ = relations.columns(n, self.follows)
         none = np.full(n, -1, np.int32)
+        if self.suggested:
+            own[SUGGESTED] = np.full((n, self.suggested), -1, np.int32)
         return {"taste": self.taste, "newest": none, "answered": none, "activity": np.zeros(n, np.int32), **own}
 
     def things(self) -> dict[str, dict[str, Any]]:
@@ -131,10 +138,11 @@ class Platform:
         acts on the original. Arguments as for `World.log`.
         """
         log = world.log(**how)
-        return _authored(log, world)
+        return with_authors(log, world)
 
 
-def _authored(log: Log, world: World) -> Log:
+def with_authors(log: Log, world: World) -> Log:
+    """See `Platform.log`; for a world of any platform."""
     seen, table = world.state, log.table()
     n = posts.number(seen)
     names = pa.array([f"post {i}" for i in range(n)], pa.string())
