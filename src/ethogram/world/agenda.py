@@ -157,5 +157,5 @@ def _told(due: Due) -> dict[str, Any]:
 
 def _due(kept: Mapping[str, Any]) -> Due:
     command = Command(kept["name"], kept["arguments"], kept["by"])
-    numbers = (int(kept[n]) for n in ("at", "priority", "inside", "number"))
-    return Due(*numbers, command, int(kept["given"]))
+    at, priority, inside, number, given = (int(kept[n]) for n in ("at", "priority", "inside", "number", "given"))
+    return Due(at, priority, inside, number, command, given)

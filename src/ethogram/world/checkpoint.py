@@ -4,8 +4,8 @@
     FOLDER/commands.jsonl          what was commanded from outside
     FOLDER/checkpoints/TICK/       columns.safetensors, state.json (with the hash of both); whole or not at all
 
-A run that was broken off continues from its newest checkpoint: the ticks behind it are repeated, minds deciding what the
-tape says they decided, and each must end in the link of the chain that it ended in before.
+A run that was broken off continues from its newest checkpoint: the ticks behind it are repeated, minds deciding what
+the tape says they decided, and each must end in the link of the chain that it ended in before.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
         if ticks:
             raise StateError(" ".join(errors))
         live = begun
-    for error in errors:
-        warnings.warn(f"{error} The one before it is taken.", stacklevel=3)
+    for told in errors:
+        warnings.warn(f"{told} The one before it is taken.", stacklevel=3)
     entries = tape.entries
     live.agenda.path = root / COMMANDS
     live.agenda.catch_up(live.tick)
@@ -155,7 +155,7 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
         policies[name].restore(kept)
     live = Live(
         arrays, Draws(head["seed"], head["domain"]), Calendar(arrays[WAKE]), Agenda.restore(head["agenda"]), tape,
-        Overlay.restore(world.minds, head["minds"]), policies, tick,
+        Overlay.restore(world.minds, head["minds"]), policies, tick, plain=begun.plain,
     )  # fmt: skip
     live.decisions.update(head["decisions"])
     return live

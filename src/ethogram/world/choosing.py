@@ -14,14 +14,14 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from ethogram.world.draws import Luck, philox
+from ethogram.world.draws import Luck, Word, philox
 
 BLOCK = 4_096
 _SCALE = 2.0**-32
 
 
 @njit(cache=True, nogil=True)
-def _drawn(utilities: np.ndarray, agents: np.ndarray, tick: int, k0: int, k1: int, out: np.ndarray) -> None:
+def _drawn(utilities: np.ndarray, agents: np.ndarray, tick: Word, k0: Word, k1: Word, out: np.ndarray) -> None:
     n, m = utilities.shape
     for i in range(n):
         best, place = -np.inf, -1
@@ -37,8 +37,8 @@ def _drawn(utilities: np.ndarray, agents: np.ndarray, tick: int, k0: int, k1: in
 
 @njit(cache=True, nogil=True)
 def _tasted(
-    tastes: np.ndarray, rows: np.ndarray, items: np.ndarray, bias: np.ndarray, agents: np.ndarray, tick: int,
-    k0: int, k1: int, out: np.ndarray,
+    tastes: np.ndarray, rows: np.ndarray, items: np.ndarray, bias: np.ndarray, agents: np.ndarray, tick: Word,
+    k0: Word, k1: Word, out: np.ndarray,
 ) -> None:  # fmt: skip
     d, m = items.shape
     u = np.empty(m, np.float32)

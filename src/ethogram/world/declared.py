@@ -1,4 +1,4 @@
-"""What a world consists of beside its state: verbs, policies, kinds of minds, commands. Never saved, shared by forks."""
+"""What a world consists of beside its state: verbs, policies, minds, commands. Never saved; forks share it."""
 
 from __future__ import annotations
 

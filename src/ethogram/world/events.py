@@ -2,7 +2,7 @@
 
     chain_t = blake2b-128(chain_{t-1} || record_t)
 
-The last link is the run's fingerprint: equal exactly where everything that happened is equal. Wall time is in no record.
+The last link is the run's fingerprint: equal exactly where all that happened is equal. Wall time is in no record.
 A record: tick, number of events, which optional columns there are, then column by column:
 
     uid uint32, k uint8, verb uint8, via uint8 (128 is added to what was refused), policy uint8, object int32,
@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -94,9 +95,9 @@ class Record:
         flags = (_CAUSE if self.cause is not None else 0) | (_TEXT if self.text else 0)
         pieces: list[bytes | memoryview] = [b""]
         for name, kind in _COLUMNS:
-            pieces.append(memoryview(np.ascontiguousarray(getattr(self, name), kind)).cast("B"))
+            pieces.append(_bytes(getattr(self, name), kind))
         if self.cause is not None:
-            pieces.append(memoryview(np.ascontiguousarray(self.cause, np.int64)).cast("B"))
+            pieces.append(_bytes(self.cause, np.int64))
         size = 0
         if self.text:
             places = sorted(self.text)
@@ -117,6 +118,10 @@ class Record:
         return cls(
             tick, batch.uid, batch.k, batch.verb, via, batch.policy, batch.object, batch.value, batch.cause, batch.text
         )
+
+
+def _bytes(column: np.ndarray, kind: Any) -> memoryview:
+    return np.ascontiguousarray(column, kind).data.cast("B")
 
 
 def link(chain: bytes, pieces: list[bytes | memoryview]) -> bytes:

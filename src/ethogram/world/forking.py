@@ -1,7 +1,7 @@
 """Other courses of a run: its state at any tick that has happened, and branches from there.
 
-A branch shares with the run every column that neither has written since. What happened before the fork is the same tape,
-and it is checked: ticks between the nearest kept state and the fork are repeated, link by link.
+A branch shares with the run every column that neither has written since. What happened before the fork is the same
+tape, and it is checked: ticks between the nearest kept state and the fork are repeated, link by link.
 """
 
 from __future__ import annotations

@@ -136,11 +136,11 @@ class World:
             ran(self, until)
             return self
         while (at := self._next()) is not None and at < until:
-            self._keep(at)
+            self.keep(at)
             self.live.tick = at
             self.check()
             step(self.live, self.declared)
-        self._keep(until)
+        self.keep(until)
         self.live.tick = until
         return self
 
@@ -148,11 +148,11 @@ class World:
         found = [t for t in (self.live.calendar.next(), self.live.agenda.next()) if t is not None]
         return max(self.live.tick, min(found)) if found else None
 
-    def _keep(self, upcoming: int) -> None:
-        """Snapshots and checkpoints that are due between now and the next tick at which anything happens."""
-        now = self.live.tick
+    def keep(self, upcoming: int, since: int | None = None) -> None:
+        """Snapshots and checkpoints that are due from tick `since` (now) to the next at which anything happens."""
+        now = self.live.tick if since is None else since
         if self.snapshots and now // self.snapshots < upcoming // self.snapshots:
-            self.kept.setdefault(now, self.live.copy())
+            self.kept.setdefault(self.live.tick, self.live.copy())
         if self.folder is not None and now // self.every < upcoming // self.every:
             self.checkpoint()
 
