@@ -46,10 +46,12 @@ with one that is none, the policy named by `fallback=` decides, and the log says
 For many: `archetypes.Archetypes` (one call per class, a draw per person), `surrogate.Surrogate` (learned from answers,
 audited). `master.GameMaster` turns free words into acts. `outside.Outside` lets a human or a learning agent lead a
 person; `gym.WorldEnv` and `zoo.WorldParallelEnv` are its faces for gymnasium and PettingZoo. `runahead.Reach` lets
-minds that cannot meet run ahead of each other. `world.costs()` and `world.shares()` say what was spent, and who decided.
+minds that cannot meet run ahead of each other. `world.costs()` and `world.shares()` say what was spent, and who
+decided.
 
 Errors: `WorldError` (a declaration, an act, a command, an instant that is none of this world's), `StateError` (a run
-on disk that is damaged or of another world), and the errors of `ethogram.lm` where they are not degraded to the fallback.
+on disk that is damaged or of another world), and the errors of `ethogram.lm` where they are not degraded to the
+fallback.
 """
 
 from __future__ import annotations

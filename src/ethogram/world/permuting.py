@@ -1,25 +1,30 @@
-"""Do results hang on who stands in which row? They must not: rows are places in a table, people are identities.
+"""Do results hang on who stands in which row, or first in a batch? They must not, but where a rule says so.
 
-A world is run twice, the second time with its rows in another order and every person keeping their identity. A
-column update that forgets that several may act on the same thing (``stock[object] -= 1`` keeps only the last), or a
-policy that looks at row numbers, ends otherwise.
+Two checks in one run. After the claims of a tick are settled, each `apply` is also given its acts in another order, on
+a copy: what it writes must be the same. ``stock[object] -= 1`` keeps one of several buyers, ``last[object] = value``
+keeps whoever stands last: both differ. Then the world is run again with its rows in another order, everybody keeping
+their identity: effects and policies that look at row numbers end otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ethogram.errors import WorldError
+from ethogram.world.actions import Action, Done
 from ethogram.world.calendar import Calendar
 from ethogram.world.columns import UID, WAKE
 from ethogram.world.draws import Draws
+from ethogram.world.state import State
 from ethogram.world.world import World
 
 
 def relabelled(build: Callable[[], World], until: int, *, seed: int = 0, refers: Sequence[str] = ()) -> list[str]:
-    """What differs when rows are permuted: names of columns, and "events"; empty where nothing does.
+    """What differs: "VERB: COLUMN" where an effect hangs on the order of its acts; "COLUMN" and "events" where the run
+    hangs on the order of rows. Empty where nothing does.
 
     Parameters
     ----------
@@ -45,9 +50,47 @@ def relabelled(build: Callable[[], World], until: int, *, seed: int = 0, refers:
     other.live.calendar = Calendar(other.live.arrays[WAKE])
     other.live.overlay.held = {int(place[row]): held for row, held in other.live.overlay.held.items()}
     other.live.overlay.held = dict(sorted(other.live.overlay.held.items()))
+    found: list[str] = []
+    _doubled(plain, found, seed)
     plain.run(until)
     other.run(until)
-    return _differing(plain, other, own, order, place, refers)
+    return [*dict.fromkeys(found), *_differing(plain, other, own, order, place, refers)]
+
+
+def _doubled(world: World, found: list[str], seed: int) -> None:
+    """Have every effect of a world done twice, on a copy in another order, and compared."""
+
+    def twice(action: Action) -> Action:
+        apply = action.apply
+        if apply is None:
+            return action
+
+        def both(state: State, done: Done) -> None:
+            twin = world.live.copy()
+            order = np.argsort(Draws(seed).uniform(action.name, done.uid, state.tick)[:, 0], kind="stable")
+            apply(twin.writable(world.declared, state.tick), _ordered(done, order))
+            apply(state, done)
+            for name, array in world.live.arrays.items():
+                if not _same(array, twin.arrays[name]):
+                    found.append(f"{action.name}: {name}")
+
+        return replace(action, apply=both)
+
+    world.declared = replace(world.declared, actions={n: twice(a) for n, a in world.declared.actions.items()})
+
+
+def _ordered(done: Done, order: np.ndarray) -> Done:
+    columns = {n: getattr(done, n)[order] for n in ("rows", "uid", "object", "value", "event", "cause")}
+    place = {int(p): i for i, p in enumerate(order)}
+    return replace(done, **columns, text={place[p]: t for p, t in done.text.items()})
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Equal, but for what the order of a sum adds in the last bits."""
+    if one.dtype.kind != "f":
+        return bool((one == other).all())
+    scale = float(np.abs(one).max(initial=0.0))
+    return bool(np.allclose(one, other, rtol=1e-5, atol=1e-6 * scale, equal_nan=True))
 
 
 def _differing(
