@@ -2,8 +2,9 @@
 
 Every event says that a user did something to an item, and an item has an author:
 
-    w_ij = number of events of user i on items of author j        i != j, kinds that are interactions
-    activity_i = events of i that make a post                     kinds in `posts`
+    w_ij = number of events of user i on items of author j        i != j, kinds that are interactions; the role
+                                                                      `weight` says how many events one stands for
+    activity_i = events of i that make a post                     kinds in `POSTS`
     popularity_i = interactions that i's items received           influence_i = reposts that they received
 
 The log's table of items has the column `author` (as the logs of `ethogram.world.social` and of
@@ -80,16 +81,18 @@ def network(log: Log, author: str = "", ties: str = "interactions") -> Network:
     names = Vocabulary(pc.unique(user.drop_null()).sort()).extend(pc.unique(whose.drop_null()))
     i, j, n = names.encode(user), names.encode(whose), len(names)
     acts = ~kinds.are(*PASSIVE, *MAKES)
+    weight = table["weight"].fill_null(1.0).to_numpy() if "weight" in table.column_names else None
     counts = acts & (j >= 0)
     if ties == "follows":
         graph = _follows(i, j, kinds, n)
     else:
-        graph = Graph.of(i[counts], j[counts], n)
+        graph = Graph.of(i[counts], j[counts], n, None if weight is None else weight[counts])
     made = i[kinds.are(*POSTS)] if kinds.told else i
     met = counts & (i != j)
     attributes = {
-        "in_degree": graph.in_degree, "out_degree": graph.out_degree, "activity": np.bincount(made, minlength=n),
-        "popularity": np.bincount(j[met], minlength=n),
+        "in_degree": graph.in_degree, "out_degree": graph.out_degree,
+        **({"activity": np.bincount(made, minlength=n)} if len(made) else {}),
+        "popularity": np.bincount(j[met], None if weight is None else weight[met], n),
     }  # fmt: skip
     if (passed := kinds.are(*REPOSTS)).any():
         attributes["influence"] = np.bincount(j[met & passed], minlength=n)

@@ -17,12 +17,13 @@ that fit the feed come back in the prompt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ethogram.errors import WorldError, unknown
 from ethogram.lm.memory import Memory
 from ethogram.text.table import TextTable
 from ethogram.world.acts import NOTHING, Decision
@@ -31,12 +32,14 @@ from ethogram.world.social import posts
 from ethogram.world.social.feeds import attention
 from ethogram.world.social.platform import Platform
 
-REACTIONS = {
+WORDS = {
     "like": "like it", "reply": "answer it", "repost": "pass it on", "quote": "pass it on with a comment",
     "dislike": "dislike it", "follow": "follow its author", "mute": "never see its author again",
     "report": "report it to the moderators",
 }  # fmt: skip
 """Verb -> what the model reads."""
+REACTIONS = ("like", "reply", "repost", "quote", "follow")
+"""What members do with posts where nothing else is said."""
 PERSON = ("follow", "mute")
 WRITE, NONE = "write a post of your own", "do nothing"
 
@@ -50,14 +53,19 @@ class Member:
         is not read. platform : with ``text`` > 0, so that posts can be read.
     shown : examples of own posts in the prompt. recall : conclusions that come back. reflect : decisions between two
         conclusions, 0 for none. beta, delta, capacity : of the short-term memory. words : tokens of what is written.
-    every : ticks between decisions.
+    every : ticks between decisions. verbs : what can be done with a post, of `WORDS`.
     """
 
     def __init__(
         self, persona: Mapping[str, Any], platform: Platform, *, shown: int = 3, recall: int = 2, reflect: int = 6,
         beta: float = 1.5, delta: float = 0.2, capacity: int = 30, words: int = 40, every: int = 1,
-        temperature: float = 0.8,
+        temperature: float = 0.8, verbs: Sequence[str] = REACTIONS,
     ):  # fmt: skip
+        if wrong := [v for v in verbs if v not in WORDS]:
+            raise WorldError("member: " + unknown("reaction", wrong[0], WORDS))
+        if len(verbs) < 2 or not platform.text:
+            raise WorldError(f"member: {len(verbs)} reactions, {platform.text} bytes of text kept; 2 and 1 are needed.")
+        self.verbs = tuple(verbs)
         self.persona, self.platform, self.every = persona, platform, every
         self.shown, self.recall, self.reflect, self.words = shown, recall, reflect, words
         self.beta, self.delta, self.capacity, self.temperature = beta, delta, capacity, temperature
@@ -75,7 +83,7 @@ class Member:
         """(post, author, text) of what is shown now."""
         found = self.platform.shown(seen.state, [seen.row])[0]
         found = found[found >= 0]
-        names = seen.named("people")
+        names = seen.world.ids or seen.named("people")
         author = seen.state["post.author"][found]
         said = posts.texts(seen.state, found)
         return [(int(p), names[a], t or "(no words)") for p, a, t in zip(found, author, said, strict=True)]
@@ -104,9 +112,8 @@ class Member:
             decision = Decision("post", text=said)
         elif place < len(feed):
             post, author, text = feed[place]
-            verbs = list(REACTIONS)
             asked = f"{author} wrote: {text}\n\nWhat do you do with this post?"
-            verb = verbs[await self._drawn(seen, asked, list(REACTIONS.values()), system, "how")]
+            verb = self.verbs[await self._drawn(seen, asked, [WORDS[v] for v in self.verbs], system, "how")]
             said = ""
             if verb in ("reply", "quote"):
                 said = await self._said(seen, f"{author} wrote: {text}\n\nWrite your comment, in one sentence.", system)
