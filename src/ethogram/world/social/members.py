@@ -95,8 +95,9 @@ class Member:
     def _asked(self, seen: Context, feed: list[tuple[int, str, str]]) -> str:
         lines = [f"{i}. {author}: {text}" for i, (_, author, text) in enumerate(feed, 1)]
         remembered: list[str] = []
-        if self.recall and len(self.memory) and lines:
-            found = self.memory.retrieve("\n".join(lines), self.recall, now=seen.time, touch=False)
+        if self.recall and len(self.memory):
+            about = "\n".join(lines) or self._system()
+            found = self.memory.retrieve(about, self.recall, now=seen.time, touch=False)
             remembered = ["You think:", *(f"- {t}" for t in found.texts), ""]
         return "\n".join([*remembered, *(["In your feed:", *lines] if lines else ["Your feed is empty."]), ""])
 

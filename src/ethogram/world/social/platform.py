@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ethogram.errors import WorldError
 from ethogram.log import Log
 from ethogram.numeric.graphs import Graph
 from ethogram.world.actions import Action
-from ethogram.world.rules import everyone
+from ethogram.world.rules import capacity, everyone
 from ethogram.world.social import posts, relations
 from ethogram.world.social.feeds import REMOVAL, Followed, Mix, Popular, Source, Topical
 from ethogram.world.state import Frozen
@@ -99,10 +100,11 @@ class Platform:
         return {posts.USED: 0, REMOVAL: self.removal, **relations.columns(1, self.follows)[2]}
 
     def actions(self) -> list[Action]:
-        """The verbs; nobody is in anybody's way."""
+        """The verbs; nobody is in anybody's way, but what is done to a post that nobody wrote is refused."""
         effects = posts.Effects(self.drift)
+        rules = {POST: capacity(posts.written), PEOPLE: everyone(), "": None}
         return [
-            Action(name, on, everyone(), getattr(effects, name, None), about=about) for name, on, about in VERBS
+            Action(name, on, rules[on], getattr(effects, name, None), about=about) for name, on, about in VERBS
         ]  # fmt: skip
 
     def world(
@@ -144,40 +146,46 @@ class Platform:
 def with_authors(log: Log, world: World) -> Log:
     """See `Platform.log`; for a world of any platform."""
     seen, table = world.state, log.table()
-    n = posts.number(seen)
+    n, ids = posts.number(seen), world.declared.ids
+    who = pa.array(seen["uid"].astype(np.int64)) if ids is None else pa.array(list(map(str, ids)))
+    people = [f"people {i}" for i in range(seen.people)] if ids is None else list(map(str, ids))
     names = pa.array([f"post {i}" for i in range(n)], pa.string())
-    ids = world.declared.ids
-    who = pa.array(list(map(str, ids))) if ids is not None else pa.array(seen["uid"].astype(np.int64))
-    told = [f"people {i}" for i in range(seen.people)] if ids is None else list(map(str, ids))
-    # an object is a place: of a post, or of a person
-    item = table["item"].combine_chunks() if "item" in table.column_names else pa.nulls(len(table), pa.string())
-    item = item.cast(pa.string()).to_pylist()
-    event = seen["post.event"][:n]
-    order = np.argsort(event, kind="stable")
-    at = np.searchsorted(event[order], table["event"].to_numpy())
-    made = order[np.minimum(at, max(n - 1, 0))] if n else np.zeros(len(table), np.int64)
-    kind = table["kind"].to_pylist()
-    root = posts.original(seen, np.arange(n))
-    for i, verb in enumerate(kind):
-        if verb == "post":
-            item[i] = f"post {made[i]}"
-        elif item[i] is not None and item[i].isdigit():
-            item[i] = f"post {item[i]}"
-    swapped = {f"post {i}": f"post {root[i]}" for i in np.flatnonzero(root != np.arange(n)).tolist()}
-    item = [swapped.get(v, v) for v in item]
     events = table.drop_columns([c for c in ("item", "user_code", "item_code") if c in table.column_names])
-    events = events.append_column("item", pa.array(item, pa.string()))
+    events = events.append_column("item", _items(table, seen, names))
     parent = seen["post.parent"][:n]
-    none = np.full(seen.people, None)
+    counts = {c: np.append(seen[f"post.{c}"][:n], np.zeros(seen.people, np.int32)) for c in posts.COUNTS}
     items = pa.table(
         {
-            "item": pa.concat_arrays([names, pa.array(told, pa.string())]),
+            "item": pa.concat_arrays([names, pa.array(people, pa.string())]),
             "author": pa.concat_arrays([who.take(pa.array(seen["post.author"][:n])), who]),
-            "kind": pa.array([*(posts.KINDS[k] for k in seen["post.kind"][:n]), *(["person"] * seen.people)]),
-            "parent": pa.array([*(f"post {p}" if p >= 0 else None for p in parent.tolist()), *none], pa.string()),
-            "tick": pa.array(np.append(seen["post.tick"][:n], np.full(seen.people, -1))),
-            **{c: pa.array(np.append(seen[f"post.{c}"][:n], np.zeros(seen.people, np.int32))) for c in posts.COUNTS},
+            "kind": [*(posts.KINDS[k] for k in seen["post.kind"][:n]), *(["person"] * seen.people)],
+            "parent": pa.concat_arrays(
+                [names.take(pa.array(parent, mask=parent < 0)), pa.nulls(seen.people, pa.string())]
+            ),
+            "tick": np.append(seen["post.tick"][:n], np.full(seen.people, -1)),
+            **counts,
         }
     )
     roles: dict[str, Any] = {r: r for r in events.column_names if r in log.roles.named()}
-    return Log.open(events, items=items, **roles)
+    return Log.open(events, items=items, **{**roles, "item": "item"})
+
+
+def _items(table: pa.Table, seen: Frozen, names: pa.Array) -> pa.Array:
+    """What each event was done on: of a post the post itself, of acts on a repost the original."""
+    n = len(names)
+    root = posts.original(seen, np.arange(n))
+    passed = np.flatnonzero(root != np.arange(n))
+    told, meant = (names.take(pa.array(p)).to_pylist() for p in (passed, root[passed]))
+    instead = dict(zip(told, meant, strict=True))
+    if "item" in table.column_names:
+        coded = table["item"].cast(pa.string()).combine_chunks().dictionary_encode()
+        values = [instead.get(v, v) for v in coded.dictionary.to_pylist()]
+        on = pa.array(values, pa.string()).take(coded.indices)
+    else:
+        on = pa.nulls(len(table), pa.string())
+    if not n:
+        return on
+    order = np.argsort(seen["post.event"][:n], kind="stable")
+    event = table["event"].to_numpy()
+    at = order[np.minimum(np.searchsorted(seen["post.event"][:n][order], event), n - 1)]
+    return pc.if_else(pc.equal(table["kind"], "post"), names.take(pa.array(at)), on).combine_chunks()

@@ -40,6 +40,11 @@ def number(seen: Frozen) -> int:
     return int(seen[USED])
 
 
+def written(seen: Frozen) -> np.ndarray:
+    """How many may act on each place for a post: everybody, or nobody where there is none yet."""
+    return np.where(np.arange(len(seen["post.author"])) < number(seen), np.iinfo(np.int64).max, 0)
+
+
 def texts(seen: Frozen, posts: Any) -> list[str]:
     """What posts say, as far as the platform keeps it; "" where nothing was said or kept."""
     if "post.text" not in [*seen]:
