@@ -19,10 +19,10 @@ class Shopper:
 
     def act(self, rows, seen, luck):
         bought = Acts("buy", rows, object=tasted(seen["taste"], rows, seen["stall.vector"], luck, "buy"), value=1.5)
-        happy = rows[luck.chance("praise", 0.3) & (seen["last"][rows] >= 0)]
+        uid, happy = seen["uid"], rows[luck.chance("praise", 0.3) & (seen["last"][rows] >= 0)]
         said = Acts(
             "praise", happy, object=seen["last"][happy], value=1.0, cause=seen["event"][happy],
-            text={i: f"I like stall {seen['last'][r]}" for i, r in enumerate(happy.tolist()) if seen['uid'][r] % 2 == 0},
+            text={i: f"I like stall {seen['last'][r]}" for i, r in enumerate(happy.tolist()) if uid[r] % 2 == 0},
         )  # fmt: skip
         return [bought, said]
 

@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def plain():
-    return market(minds=4).run(40)
+    return market(minds=2).run(24)
 
 
 def test_the_market_does_what_is_tested(plain):
@@ -30,7 +30,7 @@ def test_the_market_does_what_is_tested(plain):
 
 @pytest.mark.parametrize(("workers", "batch"), [(2, 65_536), (8, 7), (1, 1), (2, 1_000), (1, 1_000_000)])
 def test_threads_and_batches_change_nothing(plain, workers, batch):
-    other = market(minds=4, workers=workers, batch=batch).run(40)
+    other = market(minds=2, workers=workers, batch=batch).run(24)
     assert other.fingerprint == plain.fingerprint
     for name in plain.state:
         assert other.state[name].tobytes() == plain.state[name].tobytes(), name
@@ -38,33 +38,33 @@ def test_threads_and_batches_change_nothing(plain, workers, batch):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_latencies_of_the_model_change_nothing(plain, seed):
-    assert market(minds=4, lm=slow(0.004, seed)).run(40).fingerprint == plain.fingerprint
+    assert market(minds=2, lm=slow(0.004, seed)).run(24).fingerprint == plain.fingerprint
 
 
 def test_a_run_in_pieces_is_the_run(plain):
-    world = market(minds=4)
-    for until in (1, 2, 9, 9, 30, 40):
+    world = market(minds=2)
+    for until in (1, 2, 9, 9, 20, 24):
         world.run(until)
     assert world.fingerprint == plain.fingerprint
-    assert market(minds=4, seed=4).run(40).fingerprint != plain.fingerprint
+    assert market(minds=2, seed=4).run(24).fingerprint != plain.fingerprint
 
 
 def test_twenty_kills_change_nothing(plain, tmp_path):
     """Killed at random moments (before, within and behind the writing of a tick), with half a record on the disk."""
     luck = random.Random(0)
-    until, kills = 40, 0
+    until, kills = 24, 0
     while kills < 20:
-        world = market(minds=4, folder=tmp_path / "run", every=6, resume=True)
+        world = market(minds=2, folder=tmp_path / "run", every=6, resume=True)
         if kills % 3 == 0:
             world.live.policies["shopper"] = Dying(world.live.policies["shopper"], luck.randrange(1, 6))
         with contextlib.suppress(Killed):
-            world.run(min(until, world.tick + luck.randrange(1, 8)))
+            world.run(min(until, world.tick + luck.randrange(1, 5)))
         kills += 1
         world.live.tape.close()
         if kills % 2 and world.tick:
             file = tmp_path / "run" / "events.bin"
             file.write_bytes(file.read_bytes()[: -luck.randrange(1, 60)])
-    world = market(minds=4, folder=tmp_path / "run", every=6, resume=True).run(until)
+    world = market(minds=2, folder=tmp_path / "run", every=6, resume=True).run(until)
     assert world.fingerprint == plain.fingerprint
     assert world.state["money"].tobytes() == plain.state["money"].tobytes()
 

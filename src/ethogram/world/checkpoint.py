@@ -147,6 +147,7 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
     for name, array in begun.arrays.items():
         if name not in arrays or arrays[name].shape != array.shape or arrays[name].dtype != array.dtype:
             raise StateError(f"checkpoint {tick} of {root} is of another world: column '{name}' is not as declared.")
+    arrays = {n: arrays[n] for n in begun.arrays}  # in the declared order, which is what minds observe them in
     before = tape.before(tick)
     if (before[-1].chain.hex() if before else "00" * 16) != head["chain"]:
         raise StateError(f"checkpoint {tick} of {root} does not belong to the events beside it, or they are damaged.")

@@ -100,7 +100,7 @@ async def _decided(mind: Any, told: Context, world: Declared) -> Decision:
     """A decision that can be done in this world, or one that says why there was none."""
     try:
         found = await asyncio.wait_for(mind.act(told), world.deadline)
-        if not found.verb and world.master is not None:
+        if isinstance(found, Decision) and not found.verb and world.master is not None:
             found = await asyncio.wait_for(world.master.judge(told, found), world.deadline)
         return possible(found, told)
     except NotRecorded:

@@ -8,7 +8,8 @@ A record: tick, number of events, which optional columns there are, then column 
     uid uint32, k uint8, verb uint8, via uint8 (128 is added to what was refused), policy uint8, object int32,
     value float32 [, cause int64] [, texts: places uint32, ends uint64, bytes]
 
-An event's id says when, who and which: ``tick << 40 | uid << 8 | k``. So it does not hang on how many others acted.
+An event's id says when, who and which: ``tick << 40 | (uid + 1) << 8 | k``, where the world itself comes before all
+people. So it does not hang on how many others acted.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ LINK = 16
 
 def ids(tick: int, uid: np.ndarray, k: np.ndarray | int) -> np.ndarray:
     """Ids of events, int64."""
-    return (np.int64(tick) << 40) | (uid.astype(np.int64) << 8) | np.asarray(k, np.int64)
+    who = (uid.astype(np.int64) + 1) & 0xFFFFFFFF
+    return (np.int64(tick) << 40) | (who << 8) | np.asarray(k, np.int64)
 
 
 def numbered(batch: Batch, tick: int) -> np.ndarray:

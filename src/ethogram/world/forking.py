@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def rebuilt(world: World, at: int) -> Live:
-    """The state as it was at the beginning of tick `at`; commands from outside that had been given by then are due.
+    """The state as it was at the beginning of tick `at`; it is given the commands that the run was given.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def rebuilt(world: World, at: int) -> Live:
     live = world.kept[near].copy()
     if world.folder is not None:
         live = _from_disk(world, world.folder, near, at) or live
-    live.agenda.as_given(now.agenda.history, live.tick, at)
+    live.agenda.as_given(now.agenda.history, live.tick)
     live.tape = Tape(None, now.tape.before(live.tick))
     repeated(live, world.declared, now.tape.entries, at)
     return live

@@ -175,4 +175,4 @@ def ran(world: World, until: int) -> None:
         stops = [until, *((live.tick // n + 1) * n for n in marks), *([due] if due is not None else [])]
         barrier = min(stops)
         run(_until(live, declared, barrier))
-        world.keep(barrier, live.tick - 1)
+        world.keep(barrier)
