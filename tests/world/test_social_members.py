@@ -112,18 +112,14 @@ def test_forgetting_by_hand():
     np.testing.assert_allclose(retention(popularity, recency), expected)
 
 
-def test_with_the_embedded_model(tmp_path):
-    lm = LM.connect("local", broker=Broker(run=tmp_path / "real.lmrun", mode="record", cache=False))
-    try:
-        platform, world = town(lm, n=2, reflect=0, words=8)
-        log = platform.log(world.run(2), own=True).table().to_pylist()
-    except Exception as error:
-        if type(error).__name__ in ("MissingExtra", "WeightsError"):
-            pytest.skip(str(error))
-        raise
-    decided = [r for r in log if r["actor"].endswith(":member")]
-    assert len(decided) == 2
-    assert {r["actor"] for r in decided} == {"model:member"}
+def test_with_the_embedded_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("ETHOGRAM_CACHE", str(tmp_path))
+    lm = LM.connect("local", broker=Broker.bare(), threads=1, context=512)
+    platform, world = town(lm, n=2, reflect=0, words=8)
+    log = platform.log(world.run(2), own=True).table().to_pylist()
+    lm.sync.close()
+    decided = [r["actor"] for r in log if r["actor"].endswith(":member")]
+    assert decided == ["model:member"] * 2
 
 
 @pytest.mark.parametrize("key", ["item_knn", "popularity", "als"])

@@ -73,7 +73,8 @@ class Tweets:
         return (found,)
 
     def read(self) -> Reading:
-        return reading(_table(self.files()[0]), dict(self._named()), self.path)
+        named = dict(self._named())
+        return reading(_table(self.files()[0]), named, self.path)
 
     def _named(self) -> list[tuple[str, str]]:
         made = []
