@@ -1,5 +1,5 @@
-"""Says whether a network of people looks like a real one: the friendship paradox of any log of interactions, real or
-simulated, beside what chance alone would give; and simulates a population from whose tastes such a network emerges.
+"""Says whether a network of people looks like a real one, by the friendship paradox of any log of interactions, beside
+what chance alone would give; and simulates people from whose tastes such a network emerges.
 
     w_ij     = interactions of i with j's content                          (`network`)
     FP_x(i)  = 1[ mean_{j: w_ij > 0} x_j > x_i ]                         x: in-degree, out-degree, activity (posts
