@@ -56,6 +56,7 @@ def save(live: Live, world: Declared, root: Path) -> Path:
         "chain": live.tape.chain.hex(), "agenda": live.agenda.json(), "minds": live.overlay.kept(),
         "policies": {n: p.state() for n, p in live.policies.items() if hasattr(p, "state")},
         "verbs": world.verbs, "owners": world.owners, "decisions": dict(live.decisions),
+        "texts": live.texts.to_arrow().column("text").to_pylist(),
         "columns": _digest(columns.read_bytes()),
     }  # fmt: skip
     text = json.dumps(head, sort_keys=True)
@@ -159,6 +160,7 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
         Overlay.restore(world.minds, head["minds"]), policies, tick, plain=begun.plain,
     )  # fmt: skip
     live.decisions.update(head["decisions"])
+    live.texts.add(head["texts"])
     return live
 
 

@@ -101,7 +101,7 @@ class WorldEnv(gymnasium.Env[np.ndarray, Any]):
         """Act, and run until this person is awake again; ends where they never are, is cut at the horizon."""
         verb, on = self.choices[int(action)]
         act(self.world, self.uid, verb, on)
-        before = self.world.live.copy().frozen()
+        before = self.world.live.copy(minds=False).frozen()
         self.world.run(self.world.tick + 1)
         wake = int(self.world.live.arrays["wake"][self.row])
         self.world.run(max(self.world.tick, min(wake, self.horizon)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.errors import WorldError, unknown
+from ethogram.text.table import TextTable
 from ethogram.world.agenda import Agenda, Command
 from ethogram.world.calendar import Calendar
 from ethogram.world.columns import UID, WAKE
@@ -28,6 +29,7 @@ class Live:
     ----------
     shared : columns that a snapshot or a fork also holds. draws : random numbers. overlay : minds.
     policies : vector policies; those that learn are this run's own. tick : the next tick.
+    texts : what columns of codes stand for.
     seconds, decisions : what each part of the work took, and how many decisions of each source there were.
     """
 
@@ -43,6 +45,7 @@ class Live:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     decisions: Counter[str] = field(default_factory=Counter)
     broken: str = ""
+    texts: TextTable = field(default_factory=TextTable)
     plain: bool = True
     "Whether identities are the row numbers."
 
@@ -55,7 +58,7 @@ class Live:
 
     def frozen(self, tick: int | None = None) -> Frozen:
         """The state as everybody sees it at the beginning of a tick."""
-        return Frozen(self.arrays, self.tick if tick is None else tick, self.draws)
+        return Frozen(self.arrays, self.tick if tick is None else tick, self.draws, self.texts)
 
     def writable(self, world: Declared, tick: int | None = None) -> State:
         """The state for effects of a tick."""
@@ -70,7 +73,7 @@ class Live:
         def wake(rows: np.ndarray, ticks: Any) -> None:
             self.calendar.set(rows, now, ticks)
 
-        return State(self.arrays, now, self.draws, self.shared, wake, schedule)
+        return State(self.arrays, now, self.draws, self.shared, wake, schedule, self.texts)
 
     def do(self, command: Command, world: Declared) -> None:
         """Do a command now."""
@@ -103,8 +106,13 @@ class Live:
             raise WorldError(f"there is no person {uid}; there are {len(uids)}.")
         return int(found[0])
 
-    def copy(self) -> Live:
-        """A branch: columns are shared until written, minds and queue are copied; its tape is in memory."""
+    def copy(self, *, minds: bool = True) -> Live:
+        """A branch: columns are shared until written, minds and queue are copied; its tape is in memory.
+
+        Parameters
+        ----------
+        minds : False shares the minds themselves, for a branch in which nobody decides.
+        """
         self.shared |= set(self.arrays) - {WAKE}
         arrays = dict(self.arrays)
         arrays[WAKE] = self.arrays[WAKE].copy()
@@ -113,10 +121,11 @@ class Live:
         calendar._buckets = {t: list(parts) for t, parts in self.calendar._buckets.items()}
         calendar._ticks = list(self.calendar._ticks)
         kinds = self.overlay.kinds
+        overlay = Overlay.restore(kinds, self.overlay.kept()) if minds else Overlay(kinds, dict(self.overlay.held))
         return Live(
             arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries)),
-            Overlay.restore(kinds, self.overlay.kept()), {n: own(p) for n, p in self.policies.items()}, self.tick,
-            set(self.shared), broken=self.broken, plain=self.plain,
+            overlay, {n: own(p) for n, p in self.policies.items()}, self.tick,
+            set(self.shared), broken=self.broken, texts=self.texts.copy(), plain=self.plain,
         )  # fmt: skip
 
     def return_to(self, before: Live) -> None:

@@ -17,7 +17,7 @@ from ethogram.world.actions import done
 from ethogram.world.acts import SOURCES, Batch, Decision, joined
 from ethogram.world.agenda import Command
 from ethogram.world.columns import UID
-from ethogram.world.deciding import minded, parted, recalled, vector
+from ethogram.world.deciding import Thought, minded, parted, recalled, vector
 from ethogram.world.declared import COMMAND, ENGINE, NOTE, OWNER, PEOPLE, Declared
 from ethogram.world.draws import WORLD
 from ethogram.world.events import Record, ids, numbered
@@ -38,7 +38,7 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
         An act or a command is none of this world's; the world is as it was before the tick, unless an `apply` raised.
     """
     tick = live.tick
-    before = live.copy() if live.agenda.next() == tick else None
+    before = live.copy(minds=False) if live.agenda.next() == tick else None
     said = [own_event(COMMAND, json.dumps(c.json(), sort_keys=True)) for c in _commanded(live, world, before)]
     rows = live.calendar.take(tick)
     parts: list[Batch] = []
@@ -92,21 +92,24 @@ def transacted(live: Live, world: Declared, rows: np.ndarray, recorded: Record |
     groups, minds = parted(live, rows)
     asking = [n for n in groups if hasattr(live.policies[n], "prepare")]
     parts: list[tuple[np.ndarray, Batch, Any]] = []
+    thoughts: list[Thought] = []
     if asking or len(minds):
         known = recalled(recorded, live, world)
-        made, waits, notes = run(asked(live, world, {n: groups[n] for n in asking}, minds, seen, known, recorded))
+        made, waits, thoughts, notes = run(
+            asked(live, world, {n: groups[n] for n in asking}, minds, seen, known, recorded)
+        )
         said += [own_event(NOTE, n) for n in notes]
         if len(minds):
             parts.append((minds, made, waits))
     parts += [(part, *vector(live, world, name, part, seen)) for name, part in groups.items()]
     clock = _spent(live, "decide", clock)
-    return settled(live, world, parts, seen, clock)
+    return settled(live, world, parts, thoughts, seen, clock)
 
 
 async def asked(
     live: Live, world: Declared, groups: dict[str, np.ndarray], minds: np.ndarray, seen: Frozen,
-    known: dict[int, Decision], recorded: Record | None,
-) -> tuple[Batch, np.ndarray, list[str]]:  # fmt: skip
+    known: dict[int, tuple[Decision, ...]], recorded: Record | None,
+) -> tuple[Batch, np.ndarray, list[Thought], list[str]]:  # fmt: skip
     """What needs models: policies that prepare themselves, and minds."""
     notes: list[str] = []
     for name, rows in groups.items():
@@ -117,8 +120,9 @@ async def asked(
         else:
             told = await policy.prepare(rows, seen, world.lm)
         notes += [json.dumps([name, t]) for t in told]
-    made, waits = await minded(live, world, minds, seen, known) if len(minds) else (joined([]), np.zeros(0, np.int64))
-    return made, waits, notes
+    if not len(minds):
+        return joined([]), np.zeros(0, np.int64), [], notes
+    return (*await minded(live, world, minds, seen, known), notes)
 
 
 def noted(record: Record, world: Declared, name: str) -> list[str]:
@@ -129,9 +133,10 @@ def noted(record: Record, world: Declared, name: str) -> list[str]:
 
 
 def settled(
-    live: Live, world: Declared, parts: list[tuple[np.ndarray, Batch, Any]], seen: Frozen, clock: float
-) -> Batch:
-    """Resolve, apply, and say when everybody is awake again. (rows, acts, waits) by policy."""
+    live: Live, world: Declared, parts: list[tuple[np.ndarray, Batch, Any]], thoughts: list[Thought], seen: Frozen,
+    clock: float,
+) -> Batch:  # fmt: skip
+    """Resolve, let minds remember, apply, and say when everybody is awake again. `parts`: (rows, acts, waits)."""
     batch = joined([b for _, b, _ in parts if len(b)])
     batch.k = np.zeros(0, np.uint8)
     if len(batch):
@@ -139,15 +144,28 @@ def settled(
         batch = _ordered(batch, world)
         batch.done = _resolved(batch, world, seen)
     clock = _spent(live, "resolve", clock)
-    for rows, _, waits in parts:
-        live.calendar.set(rows, seen.tick, waits)
     try:
+        _remembered(batch, thoughts)
+        for rows, _, waits in parts:
+            live.calendar.set(rows, seen.tick, waits)
         _apply(live, world, batch, seen.tick)
     except BaseException as error:
         live.broken = f"tick {seen.tick}: applying what happened raised {type(error).__name__}: {error}"
         raise
     _spent(live, "apply", clock)
     return batch
+
+
+def _remembered(batch: Batch, thoughts: list[Thought]) -> None:
+    """Give minds back what they decided, and whether it was granted, before anything of it happens."""
+    if not thoughts:
+        return
+    refused: set[tuple[int, int]] = set()
+    if batch.done is not None and batch.k is not None:
+        lost = ~batch.done
+        refused = set(zip(batch.uid[lost].tolist(), batch.k[lost].tolist(), strict=True))
+    for one in thoughts:
+        one.settle([(one.seen.uid, k) not in refused for k in range(len(one.decisions))])
 
 
 def _ordered(batch: Batch, world: Declared) -> Batch:

@@ -237,7 +237,9 @@ class World:
         if at is not None and at < self.tick:
             raise WorldError(f"intervene at tick {at}: the world is at tick {self.tick}; fork it to change its past.")
         if at is None or at == self.tick:
-            self.live.copy().do(made, self.declared)  # on a copy: a command that cannot be done is refused, not queued
+            self.live.copy(minds=False).do(
+                made, self.declared
+            )  # on a copy: a command that cannot be done is refused, not queued
         self.live.agenda.outer(made, self.tick if at is None else at, priority)
 
     def promote(self, uid: int, kind: str, persona: Mapping[str, Any] | None = None, *, at: int | None = None) -> None:
