@@ -37,7 +37,7 @@ def scripted(script, n=4, feed=None, follows=None, taste=None, **options):
         return made
 
     directions = np.eye(n, dtype=np.float32) if taste is None else taste
-    platform = Platform(directions, feed=feed, follows=follows, drift=0.0, text=40, **options)
+    platform = Platform(directions, feed=feed, follows=follows, drift=0.0, **options)
     return platform, platform.world(policies={"script": act}, seed=1)
 
 
@@ -248,7 +248,7 @@ def test_what_is_given_is_read():
         (lambda: Platform(np.ones(3)), "people, dimensions"),
         (lambda: Platform(np.full((3, 2), np.nan)), "finite"),
         (lambda: Platform(np.ones((3, 2)), follows=Graph.of([0], [1], 2)), "graph has 2 people, there are 3"),
-        (lambda: Platform(np.ones((3, 2)), text=-1), "text = -1"),
+        (lambda: Platform(np.ones((3, 2)), removal=-1), "removal = -1"),
         (lambda: Mix(), "1 place or more"),
         (lambda: Mix((Followed(), -2)), "1 place or more"),
         (lambda: Crowd(Mix((Followed(), 1)), follow=2.0), "must lie in"),

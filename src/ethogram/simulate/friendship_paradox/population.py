@@ -64,7 +64,7 @@ def members(profiles: Sequence[Profile], lm: Any, seed: int, **options: Any) -> 
         raise OptionError(f"friendship_paradox: {len(profiles)} profiles; 2 or more can act on each other.")
     taste = np.stack([p.taste for p in profiles])
     feed = Mix((Answers(), 1), (Followed(), 2), (Topical(window=100), 1), (Popular(100, 10), 1))
-    platform = Platform(taste, follows=_follows(len(profiles), seed), feed=feed, text=280)
+    platform = Platform(taste, follows=_follows(len(profiles), seed), feed=feed)
     opening = _Opening([p.posts for p in profiles])
     how = {"seed": seed, "start": START, "length": TICK, "run": f"members, seed {seed}", **options}
     names = [p.name for p in profiles]

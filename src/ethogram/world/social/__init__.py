@@ -7,11 +7,10 @@
 People have a taste (a direction), posts a topic in the same space. Verbs: post, reply, repost, quote, like, unlike,
 dislike, follow, unfollow, mute, unmute, report, search (and `nothing`). Policies see the frozen state: posts by number
 (`post.author`, `post.topic`, `post.likes` ...), ties (`relations.tied(seen, FOLLOWS, rows, whom)`), and feeds
-(`platform.shown(seen, rows)`). Minds read texts with `posts.texts(seen, numbers)` where the platform
-keeps them (``Platform(text=280)``).
+(`platform.shown(seen, rows)`). Minds read texts with `posts.texts(seen, numbers)`.
 
 A recommender becomes a source of the feed through `Recommended`; the light population is `crowd`, people played by a
-language model are `minds`.
+language model are `members`.
 """
 
 from __future__ import annotations

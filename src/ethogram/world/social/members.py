@@ -12,12 +12,13 @@ What was seen lately stays in the short-term memory; each record is dropped at a
 
 (the form of Wang et al.: User Behavior Simulation with Large Language Model based Agents; constants are ours). After
 every few decisions the person concludes something from it in a sentence; conclusions are kept (`lm.memory`), and those
-that fit the feed come back in the prompt.
+that fit the feed come back in the prompt. They are notes of the decision, so that a run that is repeated asks nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Member:
     Parameters
     ----------
     persona : `name`; `about` (who that is, in words), `posts` (posts of that person, as examples); what else there is
-        is not read. platform : with ``text`` > 0, so that posts can be read.
+        is not read.
     shown : examples of own posts in the prompt. recall : conclusions that come back. reflect : decisions between two
         conclusions, 0 for none. beta, delta, capacity : of the short-term memory. words : tokens of what is written.
     every : ticks between decisions. verbs : what can be done with a post, of `WORDS`.
@@ -63,8 +64,8 @@ class Member:
     ):  # fmt: skip
         if wrong := [v for v in verbs if v not in WORDS]:
             raise WorldError("member: " + unknown("reaction", wrong[0], WORDS))
-        if len(verbs) < 2 or not platform.text:
-            raise WorldError(f"member: {len(verbs)} reactions, {platform.text} bytes of text kept; 2 and 1 are needed.")
+        if len(verbs) < 2:
+            raise WorldError(f"member: {len(verbs)} reactions; 2 or more are needed, to choose among.")
         self.verbs = tuple(verbs)
         self.persona, self.platform, self.every = persona, platform, every
         self.shown, self.recall, self.reflect, self.words = shown, recall, reflect, words
@@ -120,8 +121,7 @@ class Member:
                 said = await self._said(seen, f"{author} wrote: {text}\n\nWrite your comment, in one sentence.", system)
             on = int(seen.state["post.author"][post]) if verb in PERSON else post
             decision = Decision(verb, on, text=said, cause=int(seen.state["post.event"][post]))
-        await self._remember(seen, feed, decision)
-        return decision
+        return replace(decision, notes=await self._concluded(seen, feed) or None)
 
     async def _drawn(self, seen: Context, prompt: str, options: list[str], system: str, purpose: str) -> int:
         facts = await seen.lm.capabilities()
@@ -136,30 +136,35 @@ class Member:
         )  # fmt: skip
         return " ".join(reply.text.split())
 
-    async def _remember(self, seen: Context, feed: list[tuple[int, str, str]], decision: Decision) -> None:
-        self._forget(seen)
-        self.short += [{"post": p, "text": f"{a}: {t}", "tick": seen.tick} for p, a, t in feed]
-        self.short = self.short[-self.capacity :]
-        self.decisions += 1
-        if self.reflect and self.decisions % self.reflect == 0 and self.short:
-            lines = "\n".join(f"- {m['text']}" for m in self.short[-8:])
-            told = await self._said(
-                seen, f"Lately you read:\n{lines}\n\nWhat do you think of it, in one sentence?", self._system()
-            )
-            if told:
-                self.memory.add(told, time=seen.time, importance=5, kind="thought")
+    async def _concluded(self, seen: Context, feed: list[tuple[int, str, str]]) -> str:
+        """What the person thinks of what it read lately, in a sentence; "" where it is not time for that."""
+        held = [*self._kept(seen), *_records(seen, feed)][-8:]
+        if not self.reflect or (self.decisions + 1) % self.reflect or not held:
+            return ""
+        lines = "\n".join(f"- {m['text']}" for m in held)
+        asked = f"Lately you read:\n{lines}\n\nWhat do you think of it, in one sentence?"
+        return await self._said(seen, asked, self._system())
 
-    def _forget(self, seen: Context) -> None:
-        """Drop records of the short-term memory by their popularity and recency."""
-        if not self.short:
+    def remember(self, seen: Context, acts: Sequence[Decision]) -> None:
+        """Keep what was read, and what was concluded from it."""
+        if acts[0].via == "fallback":
             return
+        self.short = [*self._kept(seen), *_records(seen, self.feed(seen))][-self.capacity :]
+        self.decisions += 1
+        if acts[0].notes:
+            self.memory.add(str(acts[0].notes), time=seen.time, importance=5, kind="thought")
+
+    def _kept(self, seen: Context) -> list[dict[str, Any]]:
+        """What is left of the short-term memory, by popularity and recency."""
+        if not self.short:
+            return []
         age = np.array([seen.tick - m["tick"] for m in self.short], float)
         recency = 1 - age / max(age.max(), 1.0)
         points = attention(seen.state, np.array([m["post"] for m in self.short])).astype(float)
         popularity = np.clip(points / max(points.max(), 1.0), 0, 1)
         kept = retention(popularity, recency, self.beta, self.delta)
         u = seen.luck.uniform("member forgets", len(self.short))[0]
-        self.short = [m for m, stays in zip(self.short, u < kept, strict=True) if stays]
+        return [m for m, stays in zip(self.short, u < kept, strict=True) if stays]
 
     def state(self) -> dict[str, Any]:
         rows = self.memory.to_arrow().to_pylist()
@@ -172,6 +177,11 @@ class Member:
         if kept["memory"]:
             table = pa.Table.from_pylist(kept["memory"]).replace_schema_metadata({"pending": str(kept["pending"])})
             self.memory = Memory.from_arrow(table, TextTable())
+
+
+def _records(seen: Context, feed: list[tuple[int, str, str]]) -> list[dict[str, Any]]:
+    """What is shown, as records of the short-term memory."""
+    return [{"post": post, "text": f"{author}: {text}", "tick": seen.tick} for post, author, text in feed]
 
 
 def retention(popularity: np.ndarray, recency: np.ndarray, beta: float = 1.5, delta: float = 0.2) -> np.ndarray:

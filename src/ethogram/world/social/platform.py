@@ -47,7 +47,6 @@ class Platform:
     follows : who follows whom at the beginning; nobody if None.
     feed : what people get to see; `Mix` of sources, or anything else with `posts` (see `social.feeds`).
     drift : how far posts stray from what their author likes, standard deviations per dimension.
-    text : bytes of a post's text that are kept for minds to read; 0 keeps none (texts are in the log anyhow).
     removal : reports from which on a post is shown to nobody, 0 for never.
     suggested : authors that a recommender suggests to each person (`social.recommended`).
 
@@ -66,20 +65,19 @@ class Platform:
 
     def __init__(
         self, taste: np.ndarray, *, follows: Graph | None = None, feed: Source | None = None, drift: float = 0.3,
-        text: int = 0, removal: int = 0, suggested: int = 0,
+        removal: int = 0, suggested: int = 0,
     ):  # fmt: skip
         told = np.asarray(taste, np.float32)
         if told.ndim != 2 or not told.shape[1] or not np.isfinite(told).all():
             raise WorldError(f"platform: tastes of shape {told.shape}; finite numbers [people, dimensions] are needed.")
         if follows is not None and len(follows) != len(told):
             raise WorldError(f"platform: the follow graph has {len(follows)} people, there are {len(told)}.")
-        if not drift >= 0 or min(text, removal, suggested) < 0:
+        if not drift >= 0 or min(removal, suggested) < 0:
             raise WorldError(
-                f"platform: drift = {drift}, text = {text}, removal = {removal}, "
-                f"suggested = {suggested}; none is below 0."
+                f"platform: drift = {drift}, removal = {removal}, suggested = {suggested}; none is below 0."
             )
         self.taste = told / np.maximum(np.linalg.norm(told, axis=1, keepdims=True), 1e-9)
-        self.follows, self.drift, self.text, self.removal = follows, drift, text, removal
+        self.follows, self.drift, self.removal = follows, drift, removal
         self.suggested = suggested
         self.feed: Source = feed or Mix((Followed(), 4), (Topical(), 3), (Popular(), 3))
 
@@ -94,7 +92,7 @@ class Platform:
 
     def things(self) -> dict[str, dict[str, Any]]:
         """Posts and ties; both grow as they are needed."""
-        return {POST: posts.columns(self.taste.shape[1], self.text), **relations.columns(1, self.follows)[1]}
+        return {POST: posts.columns(self.taste.shape[1]), **relations.columns(1, self.follows)[1]}
 
     def facts(self) -> dict[str, Any]:
         return {posts.USED: 0, REMOVAL: self.removal, **relations.columns(1, self.follows)[2]}

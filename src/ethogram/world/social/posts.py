@@ -1,8 +1,8 @@
 """What is said on a platform, in columns, and what follows from each verb.
 
 A post has an author, a topic (a direction in the space of people's tastes), a parent if it answers, quotes or passes on
-another one, counts of what was done to it, and, where the platform keeps them, the first bytes of its text. A repost is
-a row of its own, so that followers of whoever reposted meet it; what is done to it is done to the original.
+another one, counts of what was done to it, and the code of its text. A repost is a row of its own, so that followers of
+whoever reposted meet it; what is done to it is done to the original.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ USED = "posts"
 COUNTS = ("likes", "dislikes", "replies", "reposts", "quotes", "reports")
 
 
-def columns(dimensions: int, text: int) -> dict[str, Any]:
-    """Columns of the thing `post`, with room for a few; `text` bytes are kept of each, 0 for none."""
+def columns(dimensions: int) -> dict[str, Any]:
+    """Columns of the thing `post`, with room for a few."""
     room = 64
     made: dict[str, Any] = {name: np.zeros(room, np.int32) for name in COUNTS}
-    made |= {name: np.full(room, -1, np.int32) for name in ("author", "parent", "before", "answer", "tick")}
+    made |= {name: np.full(room, -1, np.int32) for name in ("author", "parent", "before", "answer", "tick", "text")}
     made |= {"kind": np.zeros(room, np.uint8), "event": np.full(room, -1, np.int64),
              "topic": np.zeros((room, dimensions), np.float32)}  # fmt: skip
-    if text:
-        made["text"] = np.zeros((room, text), np.uint8)
     return made
 
 
@@ -46,12 +44,8 @@ def written(seen: Frozen) -> np.ndarray:
 
 
 def texts(seen: Frozen, posts: Any) -> list[str]:
-    """What posts say, as far as the platform keeps it; "" where nothing was said or kept."""
-    if "post.text" not in [*seen]:
-        return [""] * len(posts)
-    return [
-        bytes(row).rstrip(b"\0").decode("utf-8", "ignore") for row in seen["post.text"][np.asarray(posts, np.int64)]
-    ]
+    """What posts say; "" where nothing was said."""
+    return [seen.text(code) for code in seen["post.text"][np.asarray(posts, np.int64)].tolist()]
 
 
 def original(seen: Frozen, posts: np.ndarray) -> np.ndarray:
@@ -81,11 +75,9 @@ def _written(state: State, done: Done, kind: int, drift: float) -> np.ndarray:
     _linked(state, "newest", "post.before", done.rows, fresh)
     if kind in (REPLY, QUOTE):
         _linked(state, "answered", "post.answer", state["post.author"][parent], fresh)
-    if done.text and "post.text" in [*state]:
-        width = state["post.text"].shape[1]
-        for place, said in done.text.items():
-            raw = said.encode()[:width]
-            state["post.text"][fresh[place], : len(raw)] = np.frombuffer(raw, np.uint8)
+    state["post.text"][fresh] = -1
+    if done.text:
+        state["post.text"][fresh[list(done.text)]] = state.intern(list(done.text.values()))
     return fresh
 
 
