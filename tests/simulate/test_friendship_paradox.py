@@ -61,6 +61,17 @@ def test_authors_may_stand_in_the_events_or_be_the_items():
     assert network(weighted, author="@item").graph.weights.tolist() == [1.5, 3.0]
 
 
+def test_cascades_of_a_log():
+    items = pa.table(
+        {"item": ["p1", "p2", "p3", "p4"], "author": ["a", "b", "c", "d"], "parent": [None, "p1", "p1", "p2"]}
+    )
+    facts = FriendshipParadox().facts(Log.open(table(("a", "p1", "post"), ("b", "p1", "like")), items=items))
+    assert (facts["cascade_size"], facts["cascade_depth"], facts["cascade_breadth"]) == (4, 2, 2)
+    backwards = items.set_column(2, "parent", pa.array(["p2", None, None, None], pa.string()))
+    with pytest.raises(OptionError, match="parent of post 0 is 1"):
+        FriendshipParadox().facts(Log.open(table(("b", "p1", "like")), items=backwards))
+
+
 def test_without_kinds_every_event_is_an_interaction():
     events = table(*ROWS[2:6]).drop_columns(["kind"])
     found = network(Log.open(events, items=ITEMS))
@@ -174,7 +185,10 @@ def test_simulated_logs_are_logs():
     log = built.run(world, 30, seed=1)
     assert world.tick == 0
     assert set(log.items["author"].to_pylist()) <= set(range(40))
-    assert built.facts(log)["unattributed"] == 0
+    facts = built.facts(log)
+    assert facts["unattributed"] == 0
+    assert facts["cascade_size"] >= 1 + facts["cascade_depth"] >= 2
+    assert facts["cascade_breadth"] >= 1
     assert len(log.split("temporal").train.sequences()) > 0
 
 

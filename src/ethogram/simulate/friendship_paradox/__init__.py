@@ -29,7 +29,7 @@ import pyarrow as pa
 from ethogram.errors import OptionError
 from ethogram.numeric.paradox import STATISTICS, neighbours
 from ethogram.numeric.structure import structure
-from ethogram.simulate.friendship_paradox.network import Network, network
+from ethogram.simulate.friendship_paradox.network import Network, network, spread
 from ethogram.simulate.friendship_paradox.report import compared, report
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table
@@ -106,11 +106,17 @@ class FriendshipParadox:
         return self._report(network(log, self.author, self.ties))
 
     def facts(self, log: Log) -> dict[str, float]:
-        """Agents, ties, events that count and that do not, density, reciprocity, clustering."""
-        found = network(log, self.author, self.ties)
+        """Agents, ties, events that count and that do not, density, reciprocity, clustering; where the items have a
+        column `parent`, also mean size, depth and breadth of the cascades of posts that somebody took up.
+        """
+        found, trees = network(log, self.author, self.ties), spread(log)
+        told: dict[str, float] = {}
+        if trees is not None and (taken := trees.size > 1).any():
+            told = {f"cascade_{n}": float(getattr(trees, n)[taken].mean()) for n in ("size", "depth", "breadth")}
         return {
             **{k: float(v) for k, v in vars(structure(found.graph)).items()}, "interactions": float(found.interactions),
             "own": float(found.own), "unattributed": float(found.unattributed), "users": float(found.users),
+            **told,
         }  # fmt: skip
 
     def compare(self, real: Log, simulated: Log) -> Table:

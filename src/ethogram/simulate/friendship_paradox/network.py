@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from ethogram.errors import RolesError, nearest
 from ethogram.log import Vocabulary
 from ethogram.numeric.graphs import Graph
+from ethogram.numeric.structure import Cascades, cascades
 from ethogram.verbs import Log
 
 POSTS = ("post", "tweet", "status", "submission", "reply", "comment", "quote")
@@ -99,6 +100,26 @@ def network(log: Log, author: str = "", ties: str = "interactions") -> Network:
     told = {name: np.asarray(v, np.float64) for name, v in attributes.items()}
     own, silent = int((counts & (i == j)).sum()), int((acts & (j < 0)).sum())
     return Network(graph, names.ids, told, len(np.unique(i)), int(counts.sum()), own, silent)
+
+
+def spread(log: Log) -> Cascades | None:
+    """The trees that posts make with what answers or passes them on; None where the items have no column `parent`.
+
+    Raises
+    ------
+    OptionError
+        A post stands before the one that it answers.
+    """
+    items = log.items
+    if items is None or "parent" not in items.column_names:
+        return None
+    name, parent = (items[c].combine_chunks() for c in ("item", "parent"))
+    above = pc.fill_null(pc.index_in(parent, value_set=name, skip_nulls=True), -1).to_numpy(zero_copy_only=False)
+    found = cascades(above)
+    if "kind" not in items.column_names:
+        return found
+    posts = pc.not_equal(items["kind"], "person").to_numpy()[found.root]
+    return Cascades(found.root[posts], found.size[posts], found.depth[posts], found.breadth[posts])
 
 
 @dataclass(frozen=True)
