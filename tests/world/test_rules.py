@@ -185,6 +185,7 @@ ACT = Action("go", on="spot", rule=everyone())
         ({"batch": 0}, "batch = 0"),
         ({"spent": "never"}, "spent='never'"),
         ({"uid": [1, 1]}, "2 different numbers"),
+        ({"people": ["a", "b"], "uid": [1, 2]}, "identities 0 to 1"),
         ({"facts": {"x": 1}, "columns": {"x": 1}}, "'x' is taken"),
     ],
 )
@@ -248,6 +249,7 @@ def test_commands_are_refused_with_the_nearest_name_or_done():
         ("promote", {"uid": 0, "kind": "x"}, "kind of minds"),
         ("promote", {"uid": 5, "kind": "x"}, "no person 5"),
         ("demote", {"uid": 0}, "has no mind"),
+        ("demote", {}, "needs uid="),
     ):
         with pytest.raises(WorldError, match=told):
             world.intervene(name, **more)
@@ -270,8 +272,23 @@ def test_a_command_that_fails_later_is_dropped_and_nothing_else_changes():
     world.intervene("bad", at=2)
     with pytest.raises(WorldError, match="unknown column 'none'"):
         world.run(5)
-    assert (world.tick, world.state["mood"].tolist()) == (2, [1, 1])
-    assert world.run(5).state["mood"].tolist() == [5, 5]
+    assert (world.tick, world.state["mood"].tolist()) == (2, [5, 5])
+    assert world.run(5).log(own=True).table()["payload"].to_pylist()[0].count("mood") == 1
+    assert world.events == 1
+
+
+def test_a_command_without_a_time_is_done_at_once_behind_those_that_were_due():
+    def note(state, what):
+        state["last"], state["many"] = what, state["many"] + 1
+
+    world = World(1, facts={"last": 0, "many": 0}, commands={"note": note}, policies={"p": len_})
+    world.intervene("note", at=3, what=1)
+    world.run(3).intervene("note", what=2)
+    assert (int(world.state["last"]), int(world.state["many"])) == (2, 2)
+    told = [world, world.fork(), world.fork(2)]
+    assert [int(w.run(5).state["last"]) for w in told] == [2, 2, 2]
+    assert len({w.fingerprint for w in told}) == 1
+    assert int(world.fork(3, commands=False).run(5).state["many"]) == 0
 
 
 def test_a_world_of_turns_lets_everybody_see_what_the_last_one_did():
@@ -369,7 +386,7 @@ def test_a_mind_is_told_what_came_of_its_acts_and_keeps_its_notes(tmp_path):
     assert world.live.overlay.of(0).mind.learned == told
     payload = world.log(kinds=["sit"]).table().sort_by("event")["payload"][0].as_py()
     assert payload == '{"why": "tired", "notes": {"thought": "day 0"}}'
-    world.live.tape.close()
+    world.close()
     again = made(folder=tmp_path / "a", every=2, resume=True)
     assert again.at(1).live.overlay.of(0).mind.learned == told[:1]
     assert again.live.overlay.of(0).mind.learned == told

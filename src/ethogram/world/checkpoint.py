@@ -20,7 +20,7 @@ from typing import Any
 
 from ethogram.errors import StateError
 from ethogram.world.agenda import NAME as COMMANDS
-from ethogram.world.agenda import Agenda
+from ethogram.world.agenda import Agenda, Command
 from ethogram.world.calendar import Calendar
 from ethogram.world.columns import WAKE
 from ethogram.world.declared import Declared
@@ -56,6 +56,7 @@ def save(live: Live, world: Declared, root: Path) -> Path:
         "chain": live.tape.chain.hex(), "agenda": live.agenda.json(), "minds": live.overlay.kept(),
         "policies": {n: p.state() for n, p in live.policies.items() if hasattr(p, "state")},
         "verbs": world.verbs, "owners": world.owners, "decisions": dict(live.decisions),
+        "commanded": [c.json() for c in live.commanded],
         "texts": live.texts.to_arrow().column("text").to_pylist(),
         "columns": _digest(columns.read_bytes()),
     }  # fmt: skip
@@ -118,6 +119,14 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
         The folder holds no run, all its checkpoints are damaged, or the world was declared otherwise.
     """
     tape = Tape.read(root / EVENTS)
+    try:
+        return _continued(begun, world, root, tape)
+    except BaseException:
+        tape.close()
+        raise
+
+
+def _continued(begun: Live, world: Declared, root: Path, tape: Tape) -> Live:
     ticks, live, errors = saved(root), None, []
     for tick in reversed(ticks):
         try:
@@ -132,7 +141,7 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
             raise StateError(" ".join(errors))
         live = begun
     for told in errors:
-        warnings.warn(f"{told} The one before it is taken.", stacklevel=3)
+        warnings.warn(f"{told} The one before it is taken.", stacklevel=5)
     entries = tape.entries
     live.agenda.path = root / COMMANDS
     live.agenda.catch_up(live.tick)
@@ -163,6 +172,7 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
     )  # fmt: skip
     live.decisions.update(head["decisions"])
     live.texts.add(head["texts"])
+    live.commanded = [Command(**c) for c in head["commanded"]]
     return live
 
 

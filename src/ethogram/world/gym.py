@@ -54,9 +54,6 @@ def led(world: World, uids: Sequence[int], kind: str) -> None:
     """Have people led from outside, from the beginning."""
     for uid in uids:
         world.promote(int(uid), kind)
-    if world.live.agenda.next() == world.tick:
-        for command in world.live.agenda.take(world.tick):
-            world.live.do(command, world.declared)
 
 
 class WorldEnv(gymnasium.Env[np.ndarray, Any]):

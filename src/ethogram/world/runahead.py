@@ -170,7 +170,7 @@ def ran(world: World, until: int) -> None:
     while live.tick < until:
         world.check()
         due = live.agenda.next()
-        if due is not None and due <= live.tick:
+        if live.commanded or (due is not None and due <= live.tick):
             world.keep(live.tick + 1)
             step(live, declared)
             continue

@@ -15,13 +15,12 @@ from ethogram.errors import StateError, WorldError
 from ethogram.lm.blocking import run
 from ethogram.world.actions import done
 from ethogram.world.acts import SOURCES, Batch, Decision, joined
-from ethogram.world.agenda import Command
 from ethogram.world.columns import UID
 from ethogram.world.deciding import Thought, minded, parted, recalled, vector
 from ethogram.world.declared import COMMAND, ENGINE, NOTE, OWNER, PEOPLE, Declared
 from ethogram.world.draws import WORLD
 from ethogram.world.events import Record, ids, numbered
-from ethogram.world.live import Live
+from ethogram.world.live import Live, own
 from ethogram.world.state import Frozen
 
 
@@ -38,10 +37,11 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
         An act or a command is none of this world's; the world is as it was before the tick, unless an `apply` raised.
     """
     tick = live.tick
-    before = live.copy(minds=False) if live.agenda.next() == tick else None
-    said = [own_event(COMMAND, json.dumps(c.json(), sort_keys=True)) for c in _commanded(live, world, before)]
+    live.settle(world)
+    said = [own_event(COMMAND, json.dumps(c.json(), sort_keys=True)) for c in live.commanded]
     rows = live.calendar.take(tick)
     parts: list[Batch] = []
+    learning = {n: own(p) for n, p in live.policies.items() if hasattr(p, "prepare")}
     try:
         for some in _turns(rows, world):
             parts.append(transacted(live, world, some, recorded, said))
@@ -49,10 +49,10 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
         if parts and not live.broken:
             live.broken = f"tick {tick}: {type(error).__name__} when some had acted already: {error}"
         live.calendar.put_back(rows, tick)
-        if before is not None:
-            live.return_to(before)
+        live.policies.update(learning)  # what was learned on the way is in no note
         raise
     record = recording(live, world, tick, [*said, *parts])
+    live.commanded.clear()
     live.tick += 1
     return record
 
@@ -60,20 +60,6 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
 def _turns(rows: np.ndarray, world: Declared) -> list[np.ndarray]:
     """Who decides together: all, or in a world of turns one after the other, each seeing what the last one did."""
     return [rows[i : i + 1] for i in range(len(rows))] if world.sequential else [rows]
-
-
-def _commanded(live: Live, world: Declared, before: Live | None) -> list[Command]:
-    """Do the commands that are due; one that cannot be done is dropped, and the world is as it was before."""
-    commands = live.agenda.take(live.tick)
-    for command in commands:
-        try:
-            live.do(command, world)
-        except BaseException:
-            assert before is not None
-            before.agenda.drop(command)
-            live.return_to(before)
-            raise
-    return commands
 
 
 def own_event(verb: str, text: str) -> Batch:
@@ -280,14 +266,12 @@ def repeated(live: Live, world: Declared, entries: list[Any], until: int) -> Non
     """
     told = {e.tick: e for e in entries if live.tick <= e.tick < until}
     while live.tick < until:
-        upcoming = [t for t in (live.calendar.next(), live.agenda.next(), min(told, default=None)) if t is not None]
+        upcoming = [t for t in (live.next(), min(told, default=None)) if t is not None]
         if not upcoming or min(upcoming) >= until:
             break
-        live.tick = max(live.tick, min(upcoming))
-        entry = told.pop(live.tick, None)
-        at = live.tick
-        step(live, world, entry.record() if entry else None)
-        if (entry is not None and live.tape.chain != entry.chain) or (entry is None and live.tape.entries[-1:] and
-                                                                   live.tape.entries[-1].tick == at):  # fmt: skip
+        live.tick = at = max(live.tick, min(upcoming))
+        entry, before = told.pop(at, None), live.tape.chain
+        step(live, world, entry.record() if entry else Record.empty(at))
+        if live.tape.chain != (entry.chain if entry else before):
             raise StateError(f"tick {at} is not repeated as it was: the world is declared otherwise than when it ran.")
     live.tick = max(live.tick, until)

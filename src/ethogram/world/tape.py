@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ethogram.errors import StateError
+import numpy as np
+
+from ethogram.errors import StateError, WorldError
 from ethogram.world.events import LINK, Record, decode, link
 
 NAME = "events.bin"
@@ -47,7 +50,7 @@ class Tape:
         self._size = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
+            self._file = _opened(path)
             if self._file.tell() == 0:
                 self._file.write(_MAGIC)
                 for entry in self.entries:  # of the run that this one branched off
@@ -114,11 +117,12 @@ class Tape:
             The file is none of ours, or a record before its end is not what was written.
         """
         try:
-            data = memoryview(path.read_bytes())
+            mapped = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
         except OSError as error:
             raise StateError(
                 f"{path} cannot be read ({error.strerror}); a run's folder holds its events there."
             ) from None
+        data = mapped.data
         if bytes(data[: len(_MAGIC)]) != _MAGIC:
             raise StateError(f"{path} is not a tape of events.")
         at, entries, chain = len(_MAGIC), [], bytes(LINK)
@@ -137,9 +141,21 @@ class Tape:
                 raise StateError(f"{path}: the events of tick {record.tick} are not what was written.")
             entries.append(Entry(record.tick, len(record), chain, (path, at, end + LINK - at)))
             at = end + LINK
-        del data
+        del data, mapped
+        file = _opened(path)
         if at < path.stat().st_size:
             os.truncate(path, at)
         made = cls.__new__(cls)
-        made.path, made.entries, made._file, made._size = path, entries, path.open("ab"), at
+        made.path, made.entries, made._file, made._size = path, entries, file, at
         return made
+
+
+def _opened(path: Path) -> Any:
+    """The file, for one writer; the lock ends with the process, however it ends."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise WorldError(f"{path.parent}: this run is open elsewhere; close it there, or fork it.") from None
+    return file
