@@ -30,9 +30,7 @@ _SMALL = _words(
     "very really quite always often usually so that this who has have had do does did will would can as by from you "
     "your we our me him them person people somebody ll ve re d m s years year old but also just rather too"
 )
-_NEGATIONS = frozenset(
-    ["not", "no", "never", "dont", "doesnt", "didnt", "isnt", "arent", "cannot", "cant", "wont", "without", "nobody", "nothing", "neither"]
-)
+_NEGATIONS = _words("not no never dont doesnt didnt isnt arent cannot cant wont without nobody nothing neither")
 _FLIPS = {"dislike": "like", "hate": "like", "detest": "like", "loathe": "like", "avoid": "like", "refuse": "like",
           "unable": "able", "lack": "own"}  # fmt: skip
 """Stems that say the opposite of another."""

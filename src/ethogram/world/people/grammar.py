@@ -16,8 +16,8 @@ from ethogram.errors import OptionError, unknown
 Grammar = Mapping[str, Sequence[str]]
 
 _FIRST = (
-    "Ada Amir Bea Boris Carla Chen Dana Diego Elif Emil Fatima Felix Grace Hana Hugo Ines Ivan Jana Kofi Lena Luca Maya "
-    "Mei Nadia Noah Omar Paula Priya Rosa Ravi Sara Samir Tara Tomas Uma Viktor Wanda Yusuf Zoe"
+    "Ada Amir Bea Boris Carla Chen Dana Diego Elif Emil Fatima Felix Grace Hana Hugo Ines Ivan Jana Kofi Lena Luca "
+    "Maya Mei Nadia Noah Omar Paula Priya Rosa Ravi Sara Samir Tara Tomas Uma Viktor Wanda Yusuf Zoe"
 )
 _LAST = (
     "Adler Bauer Costa Diaz Evans Fischer Gupta Haas Ito Jensen Kaya Lopez Moreau Novak Okoye Park Quist Rossi Silva "
