@@ -62,6 +62,10 @@ class PersonaError(EthogramError):
     """A persona cannot be read or cannot be: a field is wrong, or two of its statements contradict each other."""
 
 
+class WorldError(EthogramError):
+    """A world is declared wrongly, or an act, a command or an instant is none of its own."""
+
+
 class LMError(EthogramError):
     """A language model could not be reached, refused, or did not answer what was asked.
 
