@@ -23,7 +23,7 @@ class Record:
         self.half_lives, self.now, self.catalogue = half_lives, past.days, past.catalogue
         self.item = past.item
         self.offsets = np.searchsorted(past.user, np.arange(past.households + 1))
-        weight = _weights(past.day - past.days, half_lives)
+        weight = _weights(past.day - past.days, half_lives) * times_drawn(past)
         self.ends = np.concatenate([np.zeros((len(half_lives), 1)), np.cumsum(weight, 1)], 1)
         self.total = self.ends[:, self.offsets[1:]] - self.ends[:, self.offsets[:-1]]
         self.keys, place = np.unique(past.user * self.catalogue + past.item, return_inverse=True)
@@ -108,6 +108,15 @@ class Past:
         made[~fresh] = self.record.draw(h, self.who[rows[~fresh]], inner[~fresh])
         made[fresh] = picked(self.ends[h], self.offsets, self.item, rows[fresh], inner[fresh])
         return made
+
+
+def times_drawn(past: Purchases) -> np.ndarray:
+    """How often each purchase was drawn, float64[N]: a basket is drawn item by item and holds each item once, so that
+    an item in the share s of a household's trips was drawn -log(1 - s) times a trip; s is c / (trips + 1)."""
+    _, place, count = np.unique(past.user * past.catalogue + past.item, return_inverse=True, return_counts=True)
+    trips = np.bincount(past.trips[0], minlength=past.households)[past.user]
+    share = count[place] / (trips + 1)
+    return np.asarray(-np.log1p(-share) / share)
 
 
 def _weights(age: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:

@@ -3,8 +3,8 @@
     P_h(item) = sum_k w_hk P_hk(item)
 
 The parts (`ethogram.world.people.components`) are counts; only their weights are fitted, by EM, on purchases that came
-after those counted: parts as of day T - v explain what happened from T - v to T, then parts as of T take the weights
-over. A household's weights have a Dirichlet prior around those of all, of the strength under which odd weeks of the
+after those counted: parts as of day T - v explain what happened from T - v to T (each day given the household's own
+purchases of the days before), then parts as of T take the weights over. A household's weights have a Dirichlet prior around those of all, of the strength under which odd weeks of the
 window were most probable given even ones.
 
 A basket holds different items: it is drawn item by item, and what is drawn twice counts once. So a favourite was drawn
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ethogram.world.draws import Luck
-from ethogram.world.people.components import Component, parts
+from ethogram.world.people.components import Component, Own, parts
 from ethogram.world.people.past import Past, Record
 from ethogram.world.people.purchases import Purchases
 
@@ -66,8 +66,7 @@ class Tastes:
         trip = np.unique(user * (window + 1) + day, return_inverse=True)[1]
         record = Record(old)
         made = parts(old, record, neighbours)
-        then = Past(record, np.arange(past.households))
-        chance = np.stack([c.share(then, user, item) for c in made], 1)
+        chance = ahead(made, Past(record, np.arange(past.households)), user, item, new.day[some])
         personal = np.array([c.personal for c in made])
         shared = _weights(chance, trip)
         odd = day // 7 % 2 == 1
@@ -127,6 +126,21 @@ class Tastes:
             fresh = self.draw(past, rows[who], uniform[asked])
             owner, item = _distinct(np.concatenate([owner, who]), np.concatenate([item, fresh]), sizes)
         return owner, item
+
+
+def ahead(parts: list[Component], past: Past, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Probability float64[n, K] of each purchase under each part, given what was taken on the days before."""
+    chance = np.empty((len(user), len(parts)))
+    for k, part in enumerate(parts):
+        if not isinstance(part, Own):
+            chance[:, k] = part.share(past, user, item)
+    for now in np.unique(day):
+        today = day == now
+        for k, part in enumerate(parts):
+            if isinstance(part, Own):
+                chance[today, k] = part.share(past, user[today], item[today])
+        past.add(user[today], item[today], int(now))
+    return chance
 
 
 def _distinct(owner: np.ndarray, item: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
