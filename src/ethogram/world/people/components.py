@@ -47,7 +47,8 @@ class Own:
     personal = True
 
     def __init__(self, h: int):
-        self.h, self.name = h, f"own past, half-life {HALF_LIVES[h]:g} days"
+        self.h, self.half_life = h, HALF_LIVES[h]
+        self.name = f"own past, half-life {self.half_life:g} days"
 
     def share(self, past: Past, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
         return past.share(self.h, rows, items)

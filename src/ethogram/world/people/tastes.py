@@ -68,14 +68,14 @@ class Tastes:
         made = parts(old, record, neighbours)
         chance = ahead(made, Past(record, np.arange(past.households)), user, item, new.day[some])
         personal = np.array([c.personal for c in made])
-        shared = _weights(chance, trip)
+        shared = weights(chance, trip)
         odd = day // 7 % 2 == 1
         scored = []
         for strength in STRENGTHS:
-            weight = _weights(chance[~odd], trip[~odd], user[~odd], shared, strength, past.households)
+            weight = weights(chance[~odd], trip[~odd], user[~odd], shared, strength, past.households)
             scored.append(float(np.log((chance[odd] * weight[user[odd]]).sum(1)).mean()) if odd.any() else 0.0)
         strength = STRENGTHS[int(np.argmax(scored))]
-        weight = _weights(chance, trip, user, shared, strength, past.households)
+        weight = weights(chance, trip, user, shared, strength, past.households)
         record = Record(past)
         weight = weight * ~(personal & ~(record.total[-1] > 0)[:, None])
         return cls(
@@ -155,7 +155,7 @@ def _distinct(owner: np.ndarray, item: np.ndarray, most: np.ndarray) -> tuple[np
     return owner[kept], item[kept]
 
 
-def _weights(
+def weights(
     chance: np.ndarray, trip: np.ndarray, user: np.ndarray | None = None, shared: np.ndarray | None = None,
     strength: float = 0.0, households: int = 1, rounds: int = 40,
 ) -> np.ndarray:  # fmt: skip
