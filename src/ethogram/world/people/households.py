@@ -53,6 +53,8 @@ class Households:
     Attributes
     ----------
     purchases : what they were fitted on; its last day is yesterday, `now` is today.
+    typical : float64[I], what a sale of an item (or of its group) is worth. spends : float64[U], how much more than
+        others a household spends on the same items.
     """
 
     purchases: Purchases
@@ -96,7 +98,7 @@ class Households:
             sold = np.bincount(group[p.item], minlength=group.max() + 1)
             mean = np.bincount(group[p.item], np.nan_to_num(p.value), len(sold)) / np.maximum(sold, 1)
             typical = np.where(sold[group] > 0, mean[group], typical)
-        self._typical = typical
+        self.typical = typical
         # what a household pays for an item beside what others do (quantity, size of the pack), shrunk towards 1
         known = np.bincount(p.item, np.nan_to_num(p.value), p.catalogue) / np.maximum(np.bincount(p.item, minlength=p.catalogue), 1)
         paid = np.bincount(p.user, np.nan_to_num(p.value), p.households)
@@ -117,7 +119,7 @@ class Households:
         how much more than others the household spends on the same items."""
         first, stop = self._sales[items], self._sales[items + 1]
         at = np.minimum(first + (uniform * (stop - first)).astype(np.int64), len(self._values) - 1)
-        return self.spends[who] * np.where(stop > first, self._values[at], self._typical[items])
+        return self.spends[who] * np.where(stop > first, self._values[at], self.typical[items])
 
     def going(self, who: np.ndarray, last: np.ndarray, day: int, luck: Luck) -> np.ndarray:
         """Places of those who go shopping on a day, int64; `last` is the day of each one's last trip."""

@@ -68,6 +68,11 @@ class Past:
         self.day = np.insert(self.day, at, day)
         self._index()
 
+    def put(self, row: np.ndarray, item: np.ndarray, day: np.ndarray) -> None:
+        """Take what was taken since as a whole, sorted by row and day."""
+        self.row, self.item, self.day = row, item, day
+        self._index()
+
     def _index(self) -> None:
         record = self.record
         weight = _weights(self.day - record.now, record.half_lives)
