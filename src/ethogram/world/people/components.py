@@ -1,10 +1,10 @@
 """Where a purchase may come from: the parts of a mixture, each of which can say its probability and be drawn from.
 
-    Own       the household's own past, by weights that halve with age: what it took, it takes again
-    InGroup   a group (department, type ...) as often as the household took it, in it an item by recent popularity
-    Alike     the past of a household whose past is alike (cosine of inverse-frequency weighted items)
-    Popular   what everybody took lately, or ever
-    Uniform   any item of the catalogue
+Own       the household's own past, by weights that halve with age: what it took, it takes again
+InGroup   a group (department, type ...) as often as the household took it, in it an item by recent popularity
+Alike     the past of a household whose past is alike (cosine of inverse-frequency weighted items)
+Popular   what everybody took lately, or ever
+Uniform   any item of the catalogue
 """
 
 from __future__ import annotations

@@ -100,7 +100,9 @@ class Households:
             typical = np.where(sold[group] > 0, mean[group], typical)
         self.typical = typical
         # what a household pays for an item beside what others do (quantity, size of the pack), shrunk towards 1
-        known = np.bincount(p.item, np.nan_to_num(p.value), p.catalogue) / np.maximum(np.bincount(p.item, minlength=p.catalogue), 1)
+        known = np.bincount(p.item, np.nan_to_num(p.value), p.catalogue) / np.maximum(
+            np.bincount(p.item, minlength=p.catalogue), 1
+        )
         paid = np.bincount(p.user, np.nan_to_num(p.value), p.households)
         usual = np.bincount(p.user, known[p.item], p.households)
         prior = SHRUNK * usual.sum() / max(len(p), 1)
@@ -153,7 +155,9 @@ class Households:
         start = np.searchsorted(place, place)
         number = np.arange(len(place)) - start
         most = int(number.max()) + 1 if len(number) else 0
-        value = self.worth(past.who[rows[place]], item, luck.uniform("value", most)[place, number]) if most else np.zeros(0)
+        value = (
+            self.worth(past.who[rows[place]], item, luck.uniform("value", most)[place, number]) if most else np.zeros(0)
+        )
         return Bought(rows[place], item, value, on_slate[order])
 
     def _shown(

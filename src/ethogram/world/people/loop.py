@@ -86,7 +86,9 @@ def close_loop(
     told = told.between(0, told.days // 7 * 7)
     cut = told.days - held
     if cut < 112:
-        raise OptionError(f"the log has {told.days} whole days; with {held} held out fewer than 112 are left to fit on.")
+        raise OptionError(
+            f"the log has {told.days} whole days; with {held} held out fewer than 112 are left to fit on."
+        )
     people = Households.fit(told.between(0, cut), neighbours=neighbours)
     moment = told.start + cut * DAY
     past = log.until(moment)

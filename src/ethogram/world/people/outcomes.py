@@ -71,14 +71,19 @@ def _shown(world: World, rows: np.ndarray, item: np.ndarray, bought: Any) -> dic
     day = [t["time"].to_numpy().astype("datetime64[D]").astype(np.int64) for t in (shown, bought)]
     keys = [(r << 40) + (i << 16) + d % 2**16 for r, i, d in ((whom, what, day[0]), (rows, item, day[1]))]
     hit = np.isin(keys[0], keys[1])
-    return {"items shown": float(len(np.unique(what))), "shown": float(len(shown)), "bought of shown": float(hit.mean())}
+    return {
+        "items shown": float(len(np.unique(what))),
+        "shown": float(len(shown)),
+        "bought of shown": float(hit.mean()),
+    }
 
 
 def effects(
     arms: Mapping[str, Sequence[Sums]], reference: str, *, resamples: int = boot.RESAMPLES, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """A row for each arm and outcome: `value` with `low`, `high`, and beside the reference `difference`, `change` (of the
-    value, as a share of the reference's), with `difference_low`, `difference_high` and `p`.
+    """A row for each arm and outcome: `value` with `low`, `high`, and beside the reference `difference` with
+    `difference_low`, `difference_high` and `p`, and the same as shares of the reference's value: `change`, `change_low`,
+    `change_high`.
 
     Parameters
     ----------
@@ -103,6 +108,7 @@ def effects(
         if row["arm"] != reference:
             at = row["outcome"]
             gap = boot.difference(row["value"] - base[at], drawn[row["arm"], at] - drawn[reference, at])
-            row |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high, "p": gap.p,
-                    "change": gap.value / base[at] if base[at] else float("nan")}  # fmt: skip
+            row |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high, "p": gap.p}
+            share = 1 / base[at] if base[at] else float("nan")
+            row |= {"change": gap.value * share, "change_low": gap.low * share, "change_high": gap.high * share}
     return rows

@@ -68,7 +68,9 @@ class Purchases:
                 raise OptionError(unknown("kind", kind, known))
             kept = np.asarray(rows.columns["kind"]) == known.index(kind)
         if not kept.any():
-            raise StepError("people are fitted on what they did; the log holds no events" + (f" '{kind}'." if kind else "."))
+            raise StepError(
+                "people are fitted on what they did; the log holds no events" + (f" '{kind}'." if kind else ".")
+            )
         place = rows.find(rows.user[kept])
         here, user = np.unique(place, return_inverse=True)
         time = np.asarray(rows.columns["time"])[kept]

@@ -58,6 +58,4 @@ def resampled(past: Purchases, weeks: int, window: int, copies: int, seed: int) 
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, known, (copies, past.households, weeks))
     who = np.arange(past.households)[None, :, None]
-    return Weeks(
-        history.items[who, drawn], history.value[who, drawn], history.group[who, drawn], np.zeros(drawn.shape)
-    )
+    return Weeks(history.items[who, drawn], history.value[who, drawn], history.group[who, drawn], np.zeros(drawn.shape))

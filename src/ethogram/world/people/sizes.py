@@ -58,7 +58,13 @@ class Sizes:
 
 
 def _chances(
-    user: np.ndarray, age: np.ndarray, size: np.ndarray, households: int, largest: int, half_life: float, strength: float
+    user: np.ndarray,
+    age: np.ndarray,
+    size: np.ndarray,
+    households: int,
+    largest: int,
+    half_life: float,
+    strength: float,
 ) -> np.ndarray:
     bins = np.searchsorted(EDGES, np.arange(1, largest + 1), "right") - 1
     known = np.bincount(size - 1, minlength=largest) + 0.5  # a size that nobody had yet is possible

@@ -79,7 +79,11 @@ class Tastes:
         record = Record(past)
         weight = weight * ~(personal & ~(record.total[-1] > 0)[:, None])
         return cls(
-            parts(past, record, neighbours), weight / weight.sum(1, keepdims=True), record, shared, {"strength": strength}
+            parts(past, record, neighbours),
+            weight / weight.sum(1, keepdims=True),
+            record,
+            shared,
+            {"strength": strength},
         )
 
     def past(self, who: np.ndarray) -> Past:

@@ -110,7 +110,9 @@ def _habits(
     expected = np.stack([p[:, weekday == w].sum(1) for w in range(7)], 1)
     met = np.stack([(y & risk)[:, weekday == w].sum(1) for w in range(7)], 1)
     habit = (met + strength) / (expected + strength)
-    return np.asarray(habit * expected.sum(1, keepdims=True) / np.maximum((habit * expected).sum(1, keepdims=True), _LEAST))
+    return np.asarray(
+        habit * expected.sum(1, keepdims=True) / np.maximum((habit * expected).sum(1, keepdims=True), _LEAST)
+    )
 
 
 def _solve(
