@@ -92,7 +92,9 @@ class Batch:
         if self.text:
             at = {int(p): i for i, p in enumerate(places) if int(p) in self.text}
             text = {i: self.text[p] for p, i in at.items()}
-        optional = {n: None if (c := getattr(self, n)) is None else c[places] for n in ("cause", "k", "done")}
+        optional: dict[str, Any] = {
+            n: None if (c := getattr(self, n)) is None else c[places] for n in ("cause", "k", "done")
+        }
         columns = {n: getattr(self, n)[places] for n in _COLUMNS}
         return Batch(**columns, **optional, text=text)
 
@@ -142,8 +144,8 @@ def _encoded(
         raise WorldError(f"policy '{name}', verb '{acts.verb}': object {wrong}; there are 0 to {most - 1}.")
     via = SOURCES.index(acts.via) if isinstance(acts.via, str) else acts.via
     return Batch(
-        rows, uid[rows], np.full(n, list(verbs).index(acts.verb), np.uint8), on, column("value", acts.value, np.float32),
-        column("via", via, np.uint8), np.full(n, policy, np.uint8),
+        rows, uid[rows], np.full(n, list(verbs).index(acts.verb), np.uint8), on,
+        column("value", acts.value, np.float32), column("via", via, np.uint8), np.full(n, policy, np.uint8),
         None if acts.cause is None else column("cause", acts.cause, np.int64), dict(acts.text or {}),
     )  # fmt: skip
 
@@ -154,7 +156,8 @@ def joined(parts: Sequence[Batch]) -> Batch:
         return parts[0]
     if not parts:
         kinds = (np.int64, np.uint32, np.uint8, np.int32, np.float32, np.uint8, np.uint8)
-        return Batch(*(np.zeros(0, k) for k in kinds))
+        empty: dict[str, Any] = {n: np.zeros(0, k) for n, k in zip(_COLUMNS, kinds, strict=True)}
+        return Batch(**empty)
     text: dict[int, str] = {}
     at = 0
     for part in parts:

@@ -50,14 +50,13 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, order=True)
 class Due:
-    """A command in its place; `given` is the tick at which the world was when it was given."""
+    """A command in its place."""
 
     at: int
     priority: int
     inside: int
     number: int
     command: Command = field(compare=False)
-    given: int = field(default=0, compare=False)
 
 
 class Agenda:
@@ -72,9 +71,9 @@ class Agenda:
         self.history: list[Due] = []
         self.inside = 0
 
-    def outer(self, command: Command, at: int, given: int, priority: int = 0) -> None:
+    def outer(self, command: Command, at: int, priority: int = 0) -> None:
         """A command from outside the world; on the disk before the call returns."""
-        due = Due(at, priority, 0, len(self.history), command, given)
+        due = Due(at, priority, 0, len(self.history), command)
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_told(due)) + "\n")
@@ -85,7 +84,7 @@ class Agenda:
 
     def inner(self, command: Command, at: int) -> None:
         """A command that an effect scheduled; it is scheduled again where the effect happens again."""
-        heapq.heappush(self._heap, Due(at, 0, 1, self.inside, command, at))
+        heapq.heappush(self._heap, Due(at, 0, 1, self.inside, command))
         self.inside += 1
 
     def next(self) -> int | None:
@@ -123,10 +122,15 @@ class Agenda:
         made._heap, made.history, made.inside = list(self._heap), list(self.history), self.inside
         return made
 
-    def as_given(self, history: list[Due], first: int, before: int) -> None:
-        """Hold the commands from outside that had been given before a tick, and are due at `first` or later."""
-        self.history = [d for d in history if d.given < before]
+    def as_given(self, history: list[Due], first: int) -> None:
+        """Hold the commands from outside that a run was given, as far as they are due at `first` or later."""
+        self.history = list(history)
         self._heap = [d for d in self._heap if d.inside] + [d for d in self.history if d.at >= first]
+        heapq.heapify(self._heap)
+
+    def left_alone(self) -> None:
+        """Drop the commands from outside that are still due."""
+        self._heap = [d for d in self._heap if d.inside]
         heapq.heapify(self._heap)
 
     def catch_up(self, first: int) -> None:
@@ -150,12 +154,12 @@ class Agenda:
 
 def _told(due: Due) -> dict[str, Any]:
     return {
-        "at": due.at, "priority": due.priority, "inside": due.inside, "number": due.number, "given": due.given,
+        "at": due.at, "priority": due.priority, "inside": due.inside, "number": due.number,
         **due.command.json(),
     }  # fmt: skip
 
 
 def _due(kept: Mapping[str, Any]) -> Due:
     command = Command(kept["name"], kept["arguments"], kept["by"])
-    numbers = (int(kept[n]) for n in ("at", "priority", "inside", "number"))
-    return Due(*numbers, command, int(kept["given"]))
+    at, priority, inside, number = (int(kept[n]) for n in ("at", "priority", "inside", "number"))
+    return Due(at, priority, inside, number, command)

@@ -4,8 +4,8 @@
     FOLDER/commands.jsonl          what was commanded from outside
     FOLDER/checkpoints/TICK/       columns.safetensors, state.json (with the hash of both); whole or not at all
 
-A run that was broken off continues from its newest checkpoint: the ticks behind it are repeated, minds deciding what the
-tape says they decided, and each must end in the link of the chain that it ended in before.
+A run that was broken off continues from its newest checkpoint: the ticks behind it are repeated, minds deciding what
+the tape says they decided, and each must end in the link of the chain that it ended in before.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
         if ticks:
             raise StateError(" ".join(errors))
         live = begun
-    for error in errors:
-        warnings.warn(f"{error} The one before it is taken.", stacklevel=3)
+    for told in errors:
+        warnings.warn(f"{told} The one before it is taken.", stacklevel=3)
     entries = tape.entries
     live.agenda.path = root / COMMANDS
     live.agenda.catch_up(live.tick)
@@ -147,6 +147,7 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
     for name, array in begun.arrays.items():
         if name not in arrays or arrays[name].shape != array.shape or arrays[name].dtype != array.dtype:
             raise StateError(f"checkpoint {tick} of {root} is of another world: column '{name}' is not as declared.")
+    arrays = {n: arrays[n] for n in begun.arrays}  # in the declared order, which is what minds observe them in
     before = tape.before(tick)
     if (before[-1].chain.hex() if before else "00" * 16) != head["chain"]:
         raise StateError(f"checkpoint {tick} of {root} does not belong to the events beside it, or they are damaged.")
@@ -155,7 +156,7 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
         policies[name].restore(kept)
     live = Live(
         arrays, Draws(head["seed"], head["domain"]), Calendar(arrays[WAKE]), Agenda.restore(head["agenda"]), tape,
-        Overlay.restore(world.minds, head["minds"]), policies, tick,
+        Overlay.restore(world.minds, head["minds"]), policies, tick, plain=begun.plain,
     )  # fmt: skip
     live.decisions.update(head["decisions"])
     return live

@@ -2,9 +2,9 @@
 
     choice = argmax_k (u_k + g_k)        g: standard Gumbel, so P(k) = exp(u_k) / sum_j exp(u_j)
 
-A matrix product over another number of rows may end in other last bits, and then in another choice. So either each row
-is summed in one fixed order (`Tastes`, compiled), or the product is always taken over blocks of exactly 4,096 rows
-(`in_blocks`).
+A matrix product over another number of rows, or with a row in another place, may end in other last bits, and then in
+another choice. So either each row is summed in one fixed order (`tasted`, compiled), or the product is always taken
+over the same blocks of 4,096 rows (`in_blocks`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from ethogram.world.draws import Luck, philox
+from ethogram.world.draws import Luck, Word, philox
 
 BLOCK = 4_096
 _SCALE = 2.0**-32
 
 
 @njit(cache=True, nogil=True)
-def _drawn(utilities: np.ndarray, agents: np.ndarray, tick: int, k0: int, k1: int, out: np.ndarray) -> None:
+def _drawn(utilities: np.ndarray, agents: np.ndarray, tick: Word, k0: Word, k1: Word, out: np.ndarray) -> None:
     n, m = utilities.shape
     for i in range(n):
         best, place = -np.inf, -1
@@ -37,8 +37,8 @@ def _drawn(utilities: np.ndarray, agents: np.ndarray, tick: int, k0: int, k1: in
 
 @njit(cache=True, nogil=True)
 def _tasted(
-    tastes: np.ndarray, rows: np.ndarray, items: np.ndarray, bias: np.ndarray, agents: np.ndarray, tick: int,
-    k0: int, k1: int, out: np.ndarray,
+    tastes: np.ndarray, rows: np.ndarray, items: np.ndarray, bias: np.ndarray, agents: np.ndarray, tick: Word,
+    k0: Word, k1: Word, out: np.ndarray,
 ) -> None:  # fmt: skip
     d, m = items.shape
     u = np.empty(m, np.float32)
@@ -88,12 +88,23 @@ def tasted(
     return out
 
 
-def in_blocks(score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """``score(rows)``, always called with exactly 4,096 rows (the last ones repeated), so that no row's value hangs on
-    how many others are asked with it. `score` maps row numbers to values [rows, ...]."""
-    made = []
-    for at in range(0, len(rows), BLOCK):
-        part = rows[at : at + BLOCK]
-        full = part if len(part) == BLOCK else np.concatenate([part, np.full(BLOCK - len(part), part[-1])])
-        made.append(np.asarray(score(full))[: len(part)])
-    return np.concatenate(made) if made else np.zeros(0)
+def in_blocks(score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, people: int) -> np.ndarray:
+    """``score(rows)``, computed for whole blocks of 4,096 neighbouring rows of the table (0 to 4,095, and so on).
+
+    A row's place in its block never changes, so its value hangs on nobody else who is asked. Who sleeps in a block is
+    computed in vain; `tasted` does not have that price.
+
+    Parameters
+    ----------
+    score : row numbers int64[n] -> values [n, ...]. rows : who is asked. people : how many rows the table has.
+    """
+    blocks, place = np.unique(rows // BLOCK, return_inverse=True)
+    made = np.zeros(0)
+    for i, block in enumerate(blocks.tolist()):
+        first = block * BLOCK
+        values = np.asarray(score(np.arange(first, min(first + BLOCK, people))))
+        mine = place == i
+        if not i:
+            made = np.empty((len(rows), *values.shape[1:]), values.dtype)
+        made[mine] = values[rows[mine] - first]
+    return made

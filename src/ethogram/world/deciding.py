@@ -15,7 +15,7 @@ import numpy as np
 from ethogram.errors import BudgetSpent, LMError, NotRecorded, WorldError
 from ethogram.world.acts import NOTHING, SOURCES, Acts, Batch, Decision, encoded, joined
 from ethogram.world.columns import POLICY, UID
-from ethogram.world.declared import Declared
+from ethogram.world.declared import PEOPLE, Declared
 from ethogram.world.events import REFUSED, Record
 from ethogram.world.live import Live
 from ethogram.world.minds import Context, context
@@ -100,7 +100,7 @@ async def _decided(mind: Any, told: Context, world: Declared) -> Decision:
     """A decision that can be done in this world, or one that says why there was none."""
     try:
         found = await asyncio.wait_for(mind.act(told), world.deadline)
-        if not found.verb and world.master is not None:
+        if isinstance(found, Decision) and not found.verb and world.master is not None:
             found = await asyncio.wait_for(world.master.judge(told, found), world.deadline)
         return possible(found, told)
     except NotRecorded:
@@ -174,7 +174,7 @@ def _fallen(live: Live, world: Declared, row: int, kind: str, found: Decision, s
     return batch
 
 
-def recalled(record: Record | None, world: Declared) -> dict[int, Decision]:
+def recalled(record: Record | None, live: Live, world: Declared) -> dict[int, Decision]:
     """uid -> what minds decided at a tick that is repeated; one that fell back falls back again."""
     if record is None or not world.minds:
         return {}
@@ -184,9 +184,10 @@ def recalled(record: Record | None, world: Declared) -> dict[int, Decision]:
         uid, via = int(record.uid[i]), SOURCES[int(record.via[i]) % REFUSED]
         text, why, wait = unpacked(record.text.get(i, ""))
         cause = -1 if record.cause is None else int(record.cause[i])
-        one = Decision(
-            world.verbs[record.verb[i]], int(record.object[i]), float(record.value[i]), text, cause, wait, via, why
-        )
+        verb, on = world.verbs[record.verb[i]], int(record.object[i])
+        if not live.plain and world.thing(verb) == PEOPLE:
+            on = live.row(on)
+        one = Decision(verb, on, float(record.value[i]), text, cause, wait, via, why)
         if via == "fallback" and uid in found:
             continue
         found[uid] = Decision(wait=wait, via="fallback", why=why) if via == "fallback" and world.fallback else one

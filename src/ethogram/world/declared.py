@@ -1,4 +1,4 @@
-"""What a world consists of beside its state: verbs, policies, kinds of minds, commands. Never saved, shared by forks."""
+"""What a world consists of beside its state: verbs, policies, minds, commands. Never saved; forks share it."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ Plain = Callable[[np.ndarray, Frozen, Luck], Acts | Sequence[Acts] | None]
 
 
 class Function:
-    """A function as a vector policy."""
+    """A function as a vector policy; what it carries as attributes (`every`, `wait`) counts."""
 
     def __init__(self, act: Plain):
+        self.__dict__.update(getattr(act, "__dict__", {}))
         self.act = act
 
 

@@ -20,13 +20,15 @@ WORLD = 2**32 - 1
 """The agent whose numbers are the world's own."""
 BIRTH = 2**32 - 1
 """The tick of what is drawn before the first one: initial columns."""
+Word = np.uint64
+"""32 bits in 64."""
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, int, int, int]:
+def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
     """Four 32-bit words (held in uint64) of a counter and a key."""
     for _ in range(10):
         p0, p1 = _M0 * c0, _M1 * c2
@@ -37,7 +39,7 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
 
 
 @njit(cache=True, nogil=True)
-def _words(agents: np.ndarray, tick: int, first: int, k0: int, k1: int, out: np.ndarray) -> None:
+def _words(agents: np.ndarray, tick: Word, first: int, k0: Word, k1: Word, out: np.ndarray) -> None:
     n, m = out.shape
     for i in range(n):
         for block in range(first // 4, (first + m + 3) // 4):

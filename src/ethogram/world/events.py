@@ -2,13 +2,14 @@
 
     chain_t = blake2b-128(chain_{t-1} || record_t)
 
-The last link is the run's fingerprint: equal exactly where everything that happened is equal. Wall time is in no record.
+The last link is the run's fingerprint: equal exactly where all that happened is equal. Wall time is in no record.
 A record: tick, number of events, which optional columns there are, then column by column:
 
     uid uint32, k uint8, verb uint8, via uint8 (128 is added to what was refused), policy uint8, object int32,
     value float32 [, cause int64] [, texts: places uint32, ends uint64, bytes]
 
-An event's id says when, who and which: ``tick << 40 | uid << 8 | k``. So it does not hang on how many others acted.
+An event's id says when, who and which: ``tick << 40 | (uid + 1) << 8 | k``, where the world itself comes before all
+people. So it does not hang on how many others acted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,8 @@ LINK = 16
 
 def ids(tick: int, uid: np.ndarray, k: np.ndarray | int) -> np.ndarray:
     """Ids of events, int64."""
-    return (np.int64(tick) << 40) | (uid.astype(np.int64) << 8) | np.asarray(k, np.int64)
+    who = (uid.astype(np.int64) + 1) & 0xFFFFFFFF
+    return (np.int64(tick) << 40) | (who << 8) | np.asarray(k, np.int64)
 
 
 def numbered(batch: Batch, tick: int) -> np.ndarray:
@@ -94,9 +97,9 @@ class Record:
         flags = (_CAUSE if self.cause is not None else 0) | (_TEXT if self.text else 0)
         pieces: list[bytes | memoryview] = [b""]
         for name, kind in _COLUMNS:
-            pieces.append(memoryview(np.ascontiguousarray(getattr(self, name), kind)).cast("B"))
+            pieces.append(_bytes(getattr(self, name), kind))
         if self.cause is not None:
-            pieces.append(memoryview(np.ascontiguousarray(self.cause, np.int64)).cast("B"))
+            pieces.append(_bytes(self.cause, np.int64))
         size = 0
         if self.text:
             places = sorted(self.text)
@@ -117,6 +120,10 @@ class Record:
         return cls(
             tick, batch.uid, batch.k, batch.verb, via, batch.policy, batch.object, batch.value, batch.cause, batch.text
         )
+
+
+def _bytes(column: np.ndarray, kind: Any) -> memoryview:
+    return np.ascontiguousarray(column, kind).data.cast("B")
 
 
 def link(chain: bytes, pieces: list[bytes | memoryview]) -> bytes:

@@ -1,7 +1,7 @@
 """Other courses of a run: its state at any tick that has happened, and branches from there.
 
-A branch shares with the run every column that neither has written since. What happened before the fork is the same tape,
-and it is checked: ticks between the nearest kept state and the fork are repeated, link by link.
+A branch shares with the run every column that neither has written since. What happened before the fork is the same
+tape, and it is checked: ticks between the nearest kept state and the fork are repeated, link by link.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def rebuilt(world: World, at: int) -> Live:
-    """The state as it was at the beginning of tick `at`; commands from outside that had been given by then are due.
+    """The state as it was at the beginning of tick `at`; it is given the commands that the run was given.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def rebuilt(world: World, at: int) -> Live:
     live = world.kept[near].copy()
     if world.folder is not None:
         live = _from_disk(world, world.folder, near, at) or live
-    live.agenda.as_given(now.agenda.history, live.tick, at)
+    live.agenda.as_given(now.agenda.history, live.tick)
     live.tape = Tape(None, now.tape.before(live.tick))
     repeated(live, world.declared, now.tape.entries, at)
     return live

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,14 +40,18 @@ class Live:
     policies: dict[str, Any]
     tick: int = 0
     shared: set[str] = field(default_factory=set)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     decisions: Counter[str] = field(default_factory=Counter)
     broken: str = ""
+    plain: bool = True
+    "Whether identities are the row numbers."
 
     @classmethod
     def begin(cls, arrays: dict[str, np.ndarray], world: Declared, seed: int, tape: Tape, agenda: Agenda) -> Live:
         policies = {n: own(p) for n, p in world.policies.items()}
-        return cls(arrays, Draws(seed), Calendar(arrays[WAKE]), agenda, tape, Overlay(world.minds), policies)
+        made = cls(arrays, Draws(seed), Calendar(arrays[WAKE]), agenda, tape, Overlay(world.minds), policies)
+        made.plain = bool((arrays[UID] == np.arange(len(arrays[UID]))).all())
+        return made
 
     def frozen(self, tick: int | None = None) -> Frozen:
         """The state as everybody sees it at the beginning of a tick."""
@@ -112,7 +116,7 @@ class Live:
         return Live(
             arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries)),
             Overlay.restore(kinds, self.overlay.kept()), {n: own(p) for n, p in self.policies.items()}, self.tick,
-            set(self.shared), broken=self.broken,
+            set(self.shared), broken=self.broken, plain=self.plain,
         )  # fmt: skip
 
     def return_to(self, before: Live) -> None:

@@ -16,8 +16,9 @@ from ethogram.lm.blocking import run
 from ethogram.world.actions import done
 from ethogram.world.acts import SOURCES, Batch, Decision, joined
 from ethogram.world.agenda import Command
+from ethogram.world.columns import UID
 from ethogram.world.deciding import minded, parted, recalled, vector
-from ethogram.world.declared import COMMAND, ENGINE, NOTE, OWNER, Declared
+from ethogram.world.declared import COMMAND, ENGINE, NOTE, OWNER, PEOPLE, Declared
 from ethogram.world.draws import WORLD
 from ethogram.world.events import Record, ids, numbered
 from ethogram.world.live import Live
@@ -92,7 +93,7 @@ def transacted(live: Live, world: Declared, rows: np.ndarray, recorded: Record |
     asking = [n for n in groups if hasattr(live.policies[n], "prepare")]
     parts: list[tuple[np.ndarray, Batch, Any]] = []
     if asking or len(minds):
-        known = recalled(recorded, world)
+        known = recalled(recorded, live, world)
         made, waits, notes = run(asked(live, world, {n: groups[n] for n in asking}, minds, seen, known, recorded))
         said += [own_event(NOTE, n) for n in notes]
         if len(minds):
@@ -134,16 +135,16 @@ def settled(
     batch = joined([b for _, b, _ in parts if len(b)])
     batch.k = np.zeros(0, np.uint8)
     if len(batch):
-        batch.k = numbered(batch, live.tick)
+        batch.k = numbered(batch, seen.tick)
         batch = _ordered(batch, world)
         batch.done = _resolved(batch, world, seen)
     clock = _spent(live, "resolve", clock)
     for rows, _, waits in parts:
-        live.calendar.set(rows, live.tick, waits)
+        live.calendar.set(rows, seen.tick, waits)
     try:
-        _apply(live, world, batch)
+        _apply(live, world, batch, seen.tick)
     except BaseException as error:
-        live.broken = f"tick {live.tick}: applying what happened raised {type(error).__name__}: {error}"
+        live.broken = f"tick {seen.tick}: applying what happened raised {type(error).__name__}: {error}"
         raise
     _spent(live, "apply", clock)
     return batch
@@ -156,7 +157,8 @@ def _ordered(batch: Batch, world: Declared) -> Batch:
     sorted_ = len(uid) < 2 or bool((uid[1:] >= uid[:-1]).all())
     if priority is None and sorted_:
         return batch
-    keys = [batch.k, uid] if priority is None else [batch.k, uid, priority]
+    assert batch.k is not None
+    keys = (batch.k, uid) if priority is None else (batch.k, uid, priority)
     return batch.take(np.lexsort(keys))
 
 
@@ -171,7 +173,8 @@ def _resolved(batch: Batch, world: Declared, seen: Frozen) -> np.ndarray | None:
         if rule.fair:
             luck = seen.draws.uniform(f"rule {i}", batch.uid[mine], seen.tick)[:, 0]
             priority = np.array(world.order)[batch.verb[mine]]
-            mine = mine[np.lexsort([batch.k[mine], batch.uid[mine], luck, priority])]  # type: ignore[index]
+            assert batch.k is not None
+            mine = mine[np.lexsort((batch.k[mine], batch.uid[mine], luck, priority))]
         granted = rule.accepted(batch.object[mine], seen)
         if granted is not None and not granted.all():
             found = np.ones(len(batch), bool) if found is None else found
@@ -179,10 +182,10 @@ def _resolved(batch: Batch, world: Declared, seen: Frozen) -> np.ndarray | None:
     return found
 
 
-def _apply(live: Live, world: Declared, batch: Batch) -> None:
+def _apply(live: Live, world: Declared, batch: Batch, tick: int) -> None:
     if not len(batch):
         return
-    state = live.writable(world)
+    state = live.writable(world, tick)
     first = int(batch.verb[0])
     alone = bool((batch.verb == first).all())
     verbs = [first] if alone else sorted(np.unique(batch.verb).tolist(), key=lambda v: (world.order[v], v))
@@ -196,7 +199,7 @@ def _apply(live: Live, world: Declared, batch: Batch) -> None:
             part = batch.take(np.flatnonzero(mine if batch.done is None else mine & batch.done))
         if len(part):
             assert part.k is not None
-            action.apply(state, done(action, part, ids(live.tick, part.uid, part.k)))
+            action.apply(state, done(action, part, ids(tick, part.uid, part.k)))
 
 
 def recording(live: Live, world: Declared, tick: int, parts: list[Batch]) -> Record | None:
@@ -214,11 +217,22 @@ def recording(live: Live, world: Declared, tick: int, parts: list[Batch]) -> Rec
         raise WorldError(f"tick {tick}: {own} commands and notes; at most 256 in one tick.")
     whole = parts[0] if len(parts) == 1 else together(parts, world)
     record = Record.of(whole, tick)
+    if not live.plain:
+        _by_identity(record, live, world)
     live.tape.append(record)
     via = np.bincount(whole.via, minlength=len(SOURCES))
     live.decisions.update({s: int(n) for s, n in zip(SOURCES, via, strict=True) if n})
     _spent(live, "log", clock)
     return record
+
+
+def _by_identity(record: Record, live: Live, world: Declared) -> None:
+    """What is done on people is logged with their identity; their row is none of the log's business."""
+    social = [i for i, v in enumerate(world.verbs) if world.thing(v) == PEOPLE]
+    mine = np.isin(record.verb, social) & (record.object >= 0)
+    if mine.any():
+        record.object = record.object.copy()
+        record.object[mine] = live.arrays[UID][record.object[mine]].astype(np.int32)
 
 
 def together(parts: list[Batch], world: Declared) -> Batch:
@@ -228,7 +242,7 @@ def together(parts: list[Batch], world: Declared) -> Batch:
     if any(p.done is not None for p in parts):
         whole.done = np.concatenate([np.ones(len(p), bool) if p.done is None else p.done for p in parts])
     priority = np.array(world.order)[whole.verb]
-    order = np.lexsort([whole.k, whole.uid, priority, whole.uid != WORLD])
+    order = np.lexsort((whole.k, whole.uid, priority, whole.uid != WORLD))
     return whole if (np.diff(order) > 0).all() else whole.take(order)
 
 

@@ -37,6 +37,7 @@ class LMMind:
         self.temperature, self.max_tokens, self.purpose = temperature, max_tokens, purpose
         self.texts = texts or TextTable()
         self.memory = Memory(self.texts)
+        self._found: tuple[tuple[int, int], list[int]] = ((-1, -1), [])
 
     def _system(self) -> str:
         told = "; ".join(f"{k}: {v}" for k, v in self.persona.items())
@@ -48,12 +49,19 @@ class LMMind:
 
     def _asked(self, seen: Context) -> str:
         lines = []
-        if self.recall and len(self.memory):
-            # looking does not touch: a prompt that is only shown must not change what is remembered
-            found = self.memory.retrieve(seen.text, self.recall, now=seen.time, touch=False)
-            lines += ["You remember:", *(f"- {t}" for t in found.texts), ""]
+        if found := self._recalled(seen):
+            lines += ["You remember:", *(f"- {self.memory.text(r)}" for r in found), ""]
         lines += [f"You see: {seen.text}", "", "You can:", offered(seen, self.verbs)[1], "", "What do you do?"]
         return "\n".join(lines)
+
+    def _recalled(self, seen: Context) -> list[int]:
+        """Records that come to mind. They are not touched: a prompt that is only shown must change nothing."""
+        if not self.recall or not len(self.memory):
+            return []
+        if self._found[0] != (seen.tick, len(self.memory)):
+            found = self.memory.retrieve(seen.text, self.recall, now=seen.time, touch=False)
+            self._found = ((seen.tick, len(self.memory)), found.records.tolist())
+        return self._found[1]
 
     async def act(self, seen: Context) -> Decision:
         """One call; LMError where no valid answer came."""
@@ -70,7 +78,7 @@ class LMMind:
         """Remember what was seen and done."""
         if not self.recall or decision.via == "fallback":
             return
-        self.memory.retrieve(seen.text, self.recall, now=seen.time)
+        self.memory.column("accessed")[self._recalled(seen)] = seen.time
         did = "did nothing" if decision.verb == NOTHING else f"I did: {decision.verb}"
         if decision.object >= 0 and (thing := seen.world.thing(decision.verb)):
             did += f" {seen.named(thing)[decision.object]}"

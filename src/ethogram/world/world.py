@@ -99,6 +99,7 @@ class World:
         self.every, self.snapshots = every, snapshots
         self.live = Live.begin(arrays, self.declared, seed, Tape(), Agenda())
         self.kept = {0: self.live.copy()}
+        self._kept_at = 0
         if self.folder is not None:
             self._settle(self.folder, resume)
 
@@ -108,6 +109,7 @@ class World:
             if not resume:
                 raise WorldError(f"{root} holds a run already; give resume=True to continue it, or another folder.")
             self.live = checkpoint.resume(self.live, self.declared, root)
+            self._kept_at = self.tick
             return
         self.live.tape = Tape(root / EVENTS)
         self.live.agenda.path = root / COMMANDS
@@ -136,11 +138,11 @@ class World:
             ran(self, until)
             return self
         while (at := self._next()) is not None and at < until:
-            self._keep(at)
+            self.keep(at)
             self.live.tick = at
             self.check()
             step(self.live, self.declared)
-        self._keep(until)
+        self.keep(until)
         self.live.tick = until
         return self
 
@@ -148,13 +150,14 @@ class World:
         found = [t for t in (self.live.calendar.next(), self.live.agenda.next()) if t is not None]
         return max(self.live.tick, min(found)) if found else None
 
-    def _keep(self, upcoming: int) -> None:
-        """Snapshots and checkpoints that are due between now and the next tick at which anything happens."""
-        now = self.live.tick
-        if self.snapshots and now // self.snapshots < upcoming // self.snapshots:
-            self.kept.setdefault(now, self.live.copy())
-        if self.folder is not None and now // self.every < upcoming // self.every:
+    def keep(self, upcoming: int) -> None:
+        """Snapshots and checkpoints that are due between the last ones and the next tick at which anything happens."""
+        last = self._kept_at
+        if self.snapshots and last // self.snapshots < upcoming // self.snapshots:
+            self.kept.setdefault(self.tick, self.live.copy())
+        if self.folder is not None and last // self.every < upcoming // self.every:
             self.checkpoint()
+        self._kept_at = upcoming
 
     def check(self) -> None:
         """WorldError where an effect raised halfway, so that the state is not to be believed."""
@@ -235,7 +238,7 @@ class World:
             raise WorldError(f"intervene at tick {at}: the world is at tick {self.tick}; fork it to change its past.")
         if at is None or at == self.tick:
             self.live.copy().do(made, self.declared)  # on a copy: a command that cannot be done is refused, not queued
-        self.live.agenda.outer(made, self.tick if at is None else at, self.tick, priority)
+        self.live.agenda.outer(made, self.tick if at is None else at, priority)
 
     def promote(self, uid: int, kind: str, persona: Mapping[str, Any] | None = None, *, at: int | None = None) -> None:
         """Give a person a mind of a declared kind, from the next tick (or `at`) on."""
@@ -249,7 +252,7 @@ class World:
 
     def fork(
         self, at: int | None = None, do: Command | Sequence[Command] = (), *, seed: int | None = None,
-        folder: str | Path | None = None, run: str = "",
+        commands: bool = True, folder: str | Path | None = None, run: str = "",
     ) -> World:  # fmt: skip
         """A branch from the beginning of tick `at` (now by default), with a change.
 
@@ -258,6 +261,7 @@ class World:
         do : commands done at the fork; the first thing that differs.
         seed : None keeps the run's random numbers, so that only what follows from the change differs (a paired
             counterfactual); a number gives the branch its own from here on.
+        commands : whether the branch is given what the run was commanded from outside at tick `at` and later.
         folder : where the branch is kept.
 
         Raises
@@ -270,6 +274,8 @@ class World:
         made = self._branch(self.tick if at is None else at)
         if seed is not None:
             forking.another_luck(made.live, seed)
+        if not commands:
+            made.live.agenda.left_alone()
         made.kept[made.tick] = made.live.copy()
         forking.renamed(made, run or f"{self.declared.run}, fork {made.tick}")
         if folder is not None:
@@ -291,7 +297,7 @@ class World:
     def _branch(self, tick: int) -> World:
         made: World = object.__new__(World)
         made.declared, made.folder, made.every, made.snapshots = self.declared, None, self.every, self.snapshots
-        made.live = forking.rebuilt(self, tick)
+        made.live, made._kept_at = forking.rebuilt(self, tick), tick
         made.kept = {t: live for t, live in self.kept.items() if t <= tick}
         return made
 
