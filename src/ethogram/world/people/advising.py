@@ -5,6 +5,7 @@ Histories are the real past of a household and what it took in the simulation, o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,11 +82,11 @@ class Advice:
     def _scored(self, histories: Histories, made: np.ndarray) -> np.ndarray:
         rows, ends = histories.flat()
         join = np.setdiff1d if self.exclude_seen else np.union1d
-        listed = [join(self._popular, histories.item[rows[a:b]]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        listed = [join(self._popular, histories.item[rows[a:b]]) for a, b in pairwise(ends)]
         offsets = np.r_[0, np.cumsum([len(c) for c in listed])]
         flat = np.concatenate(listed)
         scores = self.system.score(histories, Candidates(flat.astype(np.int32), self.purchases.items, offsets))
-        for i, (a, b) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(offsets)):
             best = np.argsort(-scores[a:b], kind="stable")[: self.k]
             made[i, : len(best)] = flat[a:b][best]
         return made

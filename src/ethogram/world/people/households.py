@@ -6,7 +6,7 @@
     at what price?   what a sale of the item was worth            here
 
 What is shown to a household (a slate of recommendations) multiplies the odds of each shown item by `response` r. In a
-trip of n items, shown item i is bought because it was shown with probability
+trip of n items that would not have held it, shown item i is bought with probability
 
     1 - exp(-n (r - 1) p_i / (1 + d (r - 1) sum_j p_j))        j over the slate
 
@@ -140,41 +140,37 @@ class Households:
             which take the place of another, 0 to 1.
         """
         sizes = self.sizes.draw(past.who[rows], luck.uniform("size")[:, 0])
-        place, item, shown = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
+        place, item = self.tastes.baskets(past, rows, sizes, luck)
+        number = np.arange(len(place)) - np.searchsorted(place, place)
+        most = int(number.max()) + 1 if len(number) else 0
+        value = self.worth(past.who[rows[place]], item, luck.uniform("value", most)[place, number])
         if slates is not None and slates.shape[1] and response != 1.0:
-            place, item, replaced = self._shown(past, rows, sizes, luck, slates, response, displacement)
-            sizes = sizes - np.bincount(place, replaced, len(rows)).astype(np.int64)
-            shown = np.ones(len(place), bool)
-        own, other = self.tastes.baskets(past, rows, sizes, luck)
-        key = place * self.purchases.catalogue + item
-        fresh = ~np.isin(own * self.purchases.catalogue + other, key)
-        place, item = np.concatenate([place, own[fresh]]), np.concatenate([item, other[fresh]])
-        on_slate = np.concatenate([shown, _listed(slates, own[fresh], other[fresh])])
+            whom, column, kept = self._advised(past, rows, sizes, luck, slates, place, item, response, displacement)
+            more = slates[whom, column]
+            extra = self.worth(past.who[rows[whom]], more, luck.uniform("value shown", slates.shape[1])[whom, column])
+            place, item = np.concatenate([place[kept], whom]), np.concatenate([item[kept], more])
+            value = np.concatenate([value[kept], extra])
         order = np.lexsort((item, place))
         place, item = place[order], item[order]
-        start = np.searchsorted(place, place)
-        number = np.arange(len(place)) - start
-        most = int(number.max()) + 1 if len(number) else 0
-        value = (
-            self.worth(past.who[rows[place]], item, luck.uniform("value", most)[place, number]) if most else np.zeros(0)
-        )
-        return Bought(rows[place], item, value, on_slate[order])
+        return Bought(rows[place], item, value[order], _listed(slates, place, item))
 
-    def _shown(
-        self, past: Past, rows: np.ndarray, sizes: np.ndarray, luck: Luck, slates: np.ndarray, response: float,
-        displacement: float,
+    def _advised(
+        self, past: Past, rows: np.ndarray, sizes: np.ndarray, luck: Luck, slates: np.ndarray, place: np.ndarray,
+        item: np.ndarray, response: float, displacement: float,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-        """(place, item, whether it takes another's place) of what is bought because it was shown."""
+        """(place, column of the slate) of what is bought because it was shown, and which items of the baskets stay:
+        what is displaced would have come last."""
         k = slates.shape[1]
         p = np.where(slates >= 0, self.tastes.chance(past, rows[:, None], np.maximum(slates, 0)), 0.0)
         gain = (response - 1.0) * p / (1.0 + displacement * (response - 1.0) * p.sum(1, keepdims=True))
-        # each shown item is bought for being shown at a rate; at most once
-        bought = luck.uniform("shown", k) < -np.expm1(-sizes[:, None] * gain)
-        place, column = np.nonzero(bought)
-        replaced = luck.uniform("replaced", k)[place, column] < displacement
-        # a basket keeps what it has room for
-        earlier = np.cumsum(bought, 1)[place, column]
-        return place, slates[place, column], replaced & (earlier <= sizes[place])
+        whom, column = np.nonzero(luck.uniform("shown", k) < -np.expm1(-sizes[:, None] * gain))
+        catalogue = self.purchases.catalogue
+        fresh = ~np.isin(whom * catalogue + slates[whom, column], place * catalogue + item)
+        whom, column = whom[fresh], column[fresh]
+        replaces = luck.uniform("replaced", k)[whom, column] < displacement
+        room = np.bincount(place, minlength=len(rows)) - np.bincount(whom, replaces, len(rows)).astype(np.int64)
+        kept = np.arange(len(place)) - np.searchsorted(place, place) < room[place]
+        return whom, column, kept
 
     def run(
         self, days: int, *, seed: int = 0, copies: int = 1, who: np.ndarray | None = None
@@ -205,15 +201,13 @@ class Households:
             last[gone] = day
             made.append(bought)
             when.append(np.full(len(bought.row), day))
-        row, item, value, day, old = (
-            np.concatenate(c) if c else np.zeros(0)
-            for c in ([b.row for b in made], [b.item for b in made], [b.value for b in made], when, again)
-        )
-        order = np.lexsort((item, day, row))
+        columns = ([b.row for b in made], [b.item for b in made], [b.value for b in made], when, again)
+        row, item, value, on, old = (np.concatenate(c) if c else np.zeros(0) for c in columns)
+        order = np.lexsort((item, on, row))
         p = self.purchases
         users = p.users.take(who)
         return Purchases(
-            row[order].astype(np.int64), day[order].astype(np.int64), item[order].astype(np.int64), value[order], users,
+            row[order].astype(np.int64), on[order].astype(np.int64), item[order].astype(np.int64), value[order], users,
             p.items, p.groups, p.start, self.now + days,
         ), old[order].astype(bool)  # fmt: skip
 

@@ -172,5 +172,5 @@ def joined(past: Log, more: Log) -> Log:
     columns = [c for c in ("user", "item", "time", "value") if c in past.events.schema and c in more.events.schema]
     real, made = past.table().select(columns), more.table().select(columns)
     whole = pa.concat_tables([real, made.cast(real.schema)])
-    side: dict[str, Any] = dict(past.tables)
-    return Log.open(whole, **{c: c for c in columns}, **side)
+    given: dict[str, Any] = {**{c: c for c in columns}, **past.tables}
+    return Log.open(whole, **given)

@@ -82,8 +82,7 @@ def effects(
     arms: Mapping[str, Sequence[Sums]], reference: str, *, resamples: int = boot.RESAMPLES, seed: int = 0
 ) -> list[dict[str, Any]]:
     """A row for each arm and outcome: `value` with `low`, `high`, and beside the reference `difference` with
-    `difference_low`, `difference_high` and `p`, and the same as shares of the reference's value: `change`, `change_low`,
-    `change_high`.
+    `difference_low`, `difference_high` and `p`, and the same as shares of the reference's value (`change` ...).
 
     Parameters
     ----------

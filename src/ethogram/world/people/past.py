@@ -1,6 +1,6 @@
 """What each simulated household has taken so far: the real past that it was fitted on, and what it took since.
 
-Shares and draws weigh a purchase by ``2^(-age / half_life)``. Many simulated rows may stand for the same real household:
+Shares and draws weigh a purchase by ``2^(-age / half_life)``. Many simulated rows may stand for one real household:
 they share its real past and have each their own since.
 """
 

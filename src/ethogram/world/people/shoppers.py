@@ -122,7 +122,8 @@ def shopping(
     return World(
         len(places),
         columns={
-            "household": Column("int32", initial=places), "last_trip": Column("int32", initial=people.visits.last[places]),
+            "household": Column("int32", initial=places),
+            "last_trip": Column("int32", initial=people.visits.last[places]),
             "taken": Column("int32", memory, -1), "taken_on": Column("int16", memory, 0), "count": Column("int32"),
         },
         things={"item": {"price": people.typical.astype(np.float32)}},
@@ -148,4 +149,5 @@ def simulated(world: World, people: Households, kinds: tuple[str, ...] = (BUY,))
         items = people.purchases.items.decode(np.nan_to_num(codes, nan=-1).astype(np.int64))
         table = table.set_column(table.column_names.index("item"), "item", items)
     kept = [c for c in ("user", "item", "time", "kind", "value", "actor", "source") if c in table.column_names]
-    return Log.open(table.select(kept), **{c: c for c in kept})
+    roles: dict[str, Any] = {c: c for c in kept}
+    return Log.open(table.select(kept), **roles)

@@ -40,9 +40,8 @@ class Sizes:
         if half_life is None or strength is None:
             cut = past.days - min(HELD, past.days // 4)
             old = day < cut
-            grid = [
-                (h, s) for h in ((half_life,) if half_life else HALF_LIVES) for s in ((strength,) if strength else STRENGTHS)
-            ]  # fmt: skip
+            lives, strengths = [half_life] if half_life else HALF_LIVES, [strength] if strength else STRENGTHS
+            grid = [(h, s) for h in lives for s in strengths]
             scored = []
             for h, s in grid:
                 p = _chances(user[old], cut - day[old], size[old], past.households, largest, h, s)

@@ -4,8 +4,8 @@
 
 The parts (`ethogram.world.people.components`) are counts; only their weights are fitted, by EM, on purchases that came
 after those counted: parts as of day T - v explain what happened from T - v to T (each day given the household's own
-purchases of the days before), then parts as of T take the weights over. A household's weights have a Dirichlet prior around those of all, of the strength under which odd weeks of the
-window were most probable given even ones.
+purchases of the days before), then parts as of T take the weights over. A household's weights have a Dirichlet prior
+around those of all, of the strength under which odd weeks of the window were most probable given even ones.
 
 A basket holds different items: it is drawn item by item, and what is drawn twice counts once. So a favourite was drawn
 more often than it is seen. Given that an item of probability p is in a basket of N draws it was drawn

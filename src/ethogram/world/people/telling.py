@@ -90,9 +90,9 @@ def page(found: Loop, path: Path, title: str = "The loop, closed") -> Path:
     """Write the page."""
     f = found.facts
     made = Page(title, (
-        f"{f['households']:,} households fitted on {f['fitted on days']} real days, then {f['simulated days']} simulated "
-        f"days, {f['seeds']} times, {f['k']} items shown on each trip. Assumed: what is shown is bought {f['response']:g} "
-        f"times as readily, {f['displacement']:.0%} of that in place of something else."
+        f"{f['households']:,} households fitted on {f['fitted on days']} real days, then {f['simulated days']} "
+        f"simulated days, {f['seeds']} times, {f['k']} items shown on each trip. Assumed: what is shown is bought "
+        f"{f['response']:g} times as readily, {f['displacement']:.0%} of that in place of something else."
     ))  # fmt: skip
     made.lead(*sentences(found))
     for outcome in ("purchases", "repeat share", "category entropy"):

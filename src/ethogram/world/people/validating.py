@@ -9,8 +9,8 @@ choice      log loss of every item taken, nats, one day ahead: each contestant k
             item would cost infinity); personal frequency (the same with a half-life). Shares and half-life are
             fitted on the days before the cut.
 totals      CRPS of each household's items and spending a week, and of its items by group, new and repeated, over
-            the whole period, from runs that see nothing of it. Resampling draws the household's own past weeks; from how
-            many of the last is chosen on the weeks before the cut.
+            the whole period, from runs that see nothing of it. Resampling draws the household's own past weeks;
+            from how many of the last is chosen on the weeks before the cut.
 share       of repeated items among all, against the truth.
 
     CRPS = mean_m |x_m - y| - sum_mn |x_m - x_n| / (2 M (M - 1))
@@ -20,7 +20,7 @@ T. Gneiting, A. Raftery: Strictly Proper Scoring Rules, Prediction, and Estimati
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,12 +143,13 @@ def _totals(
     floor = resampled(past, weeks, window, copies, seed)
     everyone = np.arange(u)
     rows = []
-    for what, read in {
+    sums: dict[str, Callable[[Weeks], np.ndarray]] = {
         "items a week": lambda w: w.items, "spending a week": lambda w: w.value,
         "items by group": lambda w: w.group.sum(-2),
         "repeated items": lambda w: (w.items - w.fresh).sum(-1, keepdims=True),
         "new items": lambda w: w.fresh.sum(-1, keepdims=True),
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for what, read in sums.items():
         scores = {name: crps(read(w), read(truth)).mean(-1) for name, w in ((FITTED, made), (AGAIN, floor))}
         rows.append(_row(what, "CRPS", scores, everyone, seed))
     told: dict[str, Any] = {"weeks resampled": min(window, past.days // 7)}
@@ -200,5 +201,5 @@ def _row(what: str, score: str, values: Mapping[str, np.ndarray], units: np.ndar
     gap = boot.mean_difference(values[FITTED], values[AGAIN], units=units, seed=seed)
     verdict = "better" if gap.high < 0 else "worse" if gap.low > 0 else "undecided"
     means = {name: float(v.mean()) for name, v in values.items()}
-    return {"what": what, "score": score, **means, "difference": gap.value, "low": gap.low, "high": gap.high, "p": gap.p,
-            "verdict": verdict}  # fmt: skip
+    ends = {"difference": gap.value, "low": gap.low, "high": gap.high, "p": gap.p}
+    return {"what": what, "score": score, **means, **ends, "verdict": verdict}

@@ -1,15 +1,14 @@
 """When a household goes shopping: a daily hazard with a frailty.
 
-    P(trip on day t | last trip g days ago) = 1 - exp(-rate_h * gap_g * weekday_w * habit_hw)
+    P(trip on day t | last trip g days ago) = 1 - exp(-rate_h * gap_g * weekday_w)
 
 `gap` and `weekday` are shared, with mean 1 over the days at risk; the rate of household h has a Gamma prior of strength
 a (pseudo-trips) around the mean rate r, and days count the less the longer ago they are:
 
     sum_t w_t y_t + a = sum_t w_t P(trip on t) + a rate_h / r          w_t = 2^(-age / half_life)
 
-A household's habit of going on a weekday has a Gamma prior of strength s around 1: habit_hw = (y_hw + s) / (E_hw + s), of
-the trips y on that weekday and those expected without habits. All are solved by matching margins, in turn. Strengths
-and half-life are those under which the last days of the fit's own window were most probable.
+All are solved by matching margins, in turn. Strength and half-life are those under which the last days of the fit's own
+window were most probable. (Habits of each household for weekdays were tried, and did not predict later weeks better.)
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ LONGEST = 28
 """Gaps above are one."""
 HALF_LIVES = (14.0, 28.0, 56.0, 112.0, float("inf"))
 STRENGTHS = (0.2, 0.5, 2.0, 8.0)
-HABITS = (2.0, 5.0, 15.0, 1e6)
 HELD = 28
 _LEAST = 1e-9
 
@@ -36,13 +34,12 @@ class Visits:
     Attributes
     ----------
     rate : float64[U]. gap : float64[LONGEST + 1], by days since the last trip (0 unused). weekday : float64[7], by
-        ``(days since 1970) % 7``. habit : float64[U, 7]. last : int64[U], day of the last trip known.
+        ``(days since 1970) % 7``. last : int64[U], day of the last trip known.
     """
 
     rate: np.ndarray
     gap: np.ndarray
     weekday: np.ndarray
-    habit: np.ndarray
     last: np.ndarray
     start: int
     chosen: dict[str, float] = field(default_factory=dict)
@@ -57,32 +54,24 @@ class Visits:
         shared = _solve(y, gap, before, weekday, past.days - held, float("inf"), 2.0)
         after = risk & ~before
 
-        def worth(rate: np.ndarray, habit: np.ndarray) -> float:
-            p = _chance(rate[:, None] * shared[1][gap] * shared[2][weekday] * habit[:, weekday])
+        def worth(rate: np.ndarray) -> float:
+            p = _chance(rate[:, None] * shared[1][gap] * shared[2][weekday])
             return float(np.log(np.where(y, p, 1 - p))[after].mean())
 
-        plain = np.ones((past.households, 7))
         if half_life is None or strength is None:
-            grid = [
-                (h, s) for h in ((half_life,) if half_life else HALF_LIVES) for s in ((strength,) if strength else STRENGTHS)
-            ]  # fmt: skip
-            scored = [worth(_solve(y, gap, before, weekday, past.days - held, h, s, shared)[0], plain) for h, s in grid]
+            lives, strengths = [half_life] if half_life else HALF_LIVES, [strength] if strength else STRENGTHS
+            grid = [(h, s) for h in lives for s in strengths]
+            scored = [worth(_solve(y, gap, before, weekday, past.days - held, h, s, shared)[0]) for h, s in grid]
             half_life, strength = grid[int(np.argmax(scored))]
-        rate = _solve(y, gap, before, weekday, past.days - held, half_life, strength, shared)[0]
-        scored = [worth(rate, _habits(y, gap, before, weekday, shared, s)) for s in HABITS]
-        habits = HABITS[int(np.argmax(scored))]
         rate, a, b = _solve(y, gap, risk, weekday, past.days, half_life, strength, shared)
         last = np.where(y.any(1), past.days - 1 - np.argmax(y[:, ::-1], 1), -LONGEST)
-        habit = _habits(y, gap, risk, weekday, shared, habits)
-        return cls(
-            rate, a, b, habit, last, past.start, {"half_life": half_life, "strength": strength, "habits": habits}
-        )
+        return cls(rate, a, b, last, past.start, {"half_life": half_life, "strength": strength})
 
     def chance(self, who: np.ndarray, last: np.ndarray, day: int) -> np.ndarray:
         """Probability of a trip on a day, float64[n], for households `who` whose last trip was on day `last`."""
         since = np.clip(day - last, 1, LONGEST)
         weekday = (self.start // DAY + day) % 7
-        return _chance(self.rate[who] * self.gap[since] * self.weekday[weekday] * self.habit[who, weekday])
+        return _chance(self.rate[who] * self.gap[since] * self.weekday[weekday])
 
 
 def _table(past: Purchases) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -99,20 +88,6 @@ def _table(past: Purchases) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
 def _chance(hazard: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(-np.expm1(-hazard), _LEAST, 1 - _LEAST))
-
-
-def _habits(
-    y: np.ndarray, gap: np.ndarray, risk: np.ndarray, weekday: np.ndarray,
-    shared: tuple[np.ndarray, np.ndarray, np.ndarray], strength: float,
-) -> np.ndarray:  # fmt: skip
-    """Habits float64[U, 7], of mean 1 over the trips expected; over all days alike, since habits last."""
-    p = _chance(shared[0][:, None] * shared[1][gap] * shared[2][weekday]) * risk
-    expected = np.stack([p[:, weekday == w].sum(1) for w in range(7)], 1)
-    met = np.stack([(y & risk)[:, weekday == w].sum(1) for w in range(7)], 1)
-    habit = (met + strength) / (expected + strength)
-    return np.asarray(
-        habit * expected.sum(1, keepdims=True) / np.maximum((habit * expected).sum(1, keepdims=True), _LEAST)
-    )
 
 
 def _solve(
