@@ -11,6 +11,7 @@ checkpoints and resumed runs need nothing else.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,34 +51,47 @@ class Shoppers:
                 f"response = {response} must be 1 or more, and displacement = {displacement} lie in 0 to 1."
             )
         self.people, self.adviser, self.response, self.displacement = people, adviser, response, displacement
-        self._lock, self._kept = threading.Lock(), (-1, Past(people.tastes.record, np.zeros(0, np.int64)))
+        self._lock, self._kept = threading.Lock(), _Day(-1, Past(people.tastes.record, np.zeros(0, np.int64)))
 
     def copy(self) -> Shoppers:
         """A branch's own: what is kept of a tick belongs to one run."""
         return Shoppers(self.people, self.adviser, response=self.response, displacement=self.displacement)
 
     def act(self, rows: np.ndarray, seen: Frozen, luck: Luck) -> list[Acts]:
-        day = self.people.now + seen.tick
-        gone = self.people.going(seen["household"][rows], seen["last_trip"][rows], day, luck)
-        if not len(gone):
+        today = self._today(seen)
+        mine = np.isin(rows, today.going)
+        going = rows[mine]
+        if not len(going):
             return []
-        going, past = rows[gone], self.past(seen)
-        slates = self.adviser.slates(past, going, day) if self.adviser is not None else None
+        slates = None if today.slates is None else today.slates[np.searchsorted(today.going, going)]
         bought = self.people.buy(
-            past, going, luck[gone], slates, response=self.response, displacement=self.displacement
-        )
+            today.past, going, luck[np.flatnonzero(mine)], slates, response=self.response,
+            displacement=self.displacement,
+        )  # fmt: skip
         made = [Acts(VISIT, going)]
         if slates is not None:
             place, position = np.nonzero(slates >= 0)
             made.append(Acts(SHOW, going[place], slates[place, position], position + 1.0))
         return [*made, Acts(BUY, bought.row, bought.item, bought.value)]
 
-    def past(self, seen: Frozen) -> Past:
-        """What every row took, from the columns; once a tick, whatever the batches."""
+    def _today(self, seen: Frozen) -> _Day:
+        """Who goes shopping and what they are shown: for all at once, so that no answer hangs on the batches."""
         with self._lock:
-            if self._kept[0] != seen.tick:
-                self._kept = seen.tick, past_of(self.people, seen)
-            return self._kept[1]
+            if self._kept.tick != seen.tick:
+                past, day = past_of(self.people, seen), self.people.now + seen.tick
+                every = np.arange(seen.people)
+                going = self.people.going(seen["household"], seen["last_trip"], day, seen.luck(every))
+                slates = None if self.adviser is None else self.adviser.slates(past, going, day)
+                self._kept = _Day(seen.tick, past, going, slates)
+            return self._kept
+
+
+@dataclass(frozen=True)
+class _Day:
+    tick: int
+    past: Past
+    going: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    slates: np.ndarray | None = None
 
 
 def past_of(people: Households, seen: Frozen) -> Past:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.world.conftest import LEVELS
+from tests.world.people.conftest import LEVELS
 
 from ethogram import system
 from ethogram.errors import OptionError
