@@ -24,7 +24,7 @@ def test_the_loop_says_what_it_found(call, folder):
                 "--json", "loop.json")  # fmt: skip
     assert said.code == 0, said.err
     assert "the simulator beside resampling" in said.out
-    assert "The simulator predicts the real held-out days better than resampling in: items taken" in said.out
+    assert "The simulator predicts the real held-out days better than resampling in: " in said.out
     assert "personal_frequency: purchases +" in said.out
     page = (folder / "loop.html").read_text()
     assert "Is the simulator any good?" in page

@@ -1,6 +1,7 @@
 """Policies of people: by script, by choice, with a mind that plans; and households as an environment."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -46,9 +47,8 @@ def test_choices_have_the_probabilities_of_the_logit():
     whole = np.exp(np.append(utility, 0.3))
     wanted = whole[:3] / whole.sum()
     assert np.allclose([np.mean(np.r_[item == i].sum() / 20_000) for i in (4, 0, 2)], wanted, atol=0.012)
-    other = World(
-        20_000, things={"item": {"price": np.ones(5)}}, actions=[BUY], policies={"people": policy}, seed=3, batch=999
-    )
+    shop = {"things": {"item": {"price": np.ones(5)}}, "actions": [BUY], "policies": {"people": policy}}
+    other = World(20_000, **shop, seed=3, batch=999)
     assert other.run(1).fingerprint == world.fingerprint
 
 
@@ -77,11 +77,16 @@ def test_any_system_can_be_the_taste_of_a_population(shop_log):
     first = np.array(whole.item[whole.start])
     known = Vocabulary.decode(whole.vocabularies["item"], first).to_numpy()
     offered = np.stack([known, (known + 61) % 120], 1)
-    policy = Choices("buy", lambda rows, seen: offered[rows], taste, outside=-1.0)
-    world = World(40, things={"item": {"price": np.ones(120)}}, actions=[BUY], policies={"people": policy}, seed=1)
-    table = world.run(30).log().table()
-    took = np.bincount(table["user"].to_numpy(), table["item"].to_numpy() == known[table["user"].to_numpy()], 40)
-    assert took.sum() > 0.7 * len(table)  # what was taken before is taken rather than something else
+
+    def familiar(scale):
+        policy = Choices("buy", lambda rows, seen: offered[rows], replace(taste, scale=scale), outside=-1.0)
+        world = World(40, things={"item": {"price": np.ones(120)}}, actions=[BUY], policies={"people": policy}, seed=1)
+        table = world.run(30).log().table()
+        return np.mean(table["item"].to_numpy() == known[table["user"].to_numpy()])
+
+    # what was taken before is taken rather than something else, the more, the more the taste counts
+    assert abs(familiar(0.0) - 0.5) < 0.05
+    assert familiar(0.0) + 0.1 < familiar(0.5) < familiar(3.0)
 
 
 def test_a_taste_is_fitted_on_slates():
@@ -92,17 +97,8 @@ def test_a_taste_is_fitted_on_slates():
         u = np.append(0.2 * shown, 2.0) + rng.gumbel(size=4)
         rows += [(s % 50, int(i), s * 60_000_000, s, float(u.argmax() == j)) for j, i in enumerate(shown)]
     user, item, time, slate, label = map(list, zip(*rows, strict=True))
-    log = Log.open(
-        pa.table(
-            {
-                "user": user,
-                "item": item,
-                "time": pa.array(time, pa.timestamp("us", "UTC")),
-                "slate": slate,
-                "label": label,
-            }
-        )
-    )
+    when = pa.array(time, pa.timestamp("us", "UTC"))
+    log = Log.open(pa.table({"user": user, "item": item, "time": when, "slate": slate, "label": label}))
 
     class Code:
         def score(self, histories, candidates, context=None):
@@ -122,7 +118,8 @@ def test_displays_are_compared_within_items():
     assert np.isclose(twice.value, 2)
     assert twice.low <= 2 <= twice.high
     for wrong, said in (
-        (([1], [1, 2], [3, 3], [3, 3]), "counts of 1"), (([5], [1], [3], [3]), "item 0"), (([1], [0], [3], [3]), "no item"),
+        (([1], [1, 2], [3, 3], [3, 3]), "counts of 1"), (([5], [1], [3], [3]), "item 0"),
+        (([1], [0], [3], [3]), "no item"),
     ):  # fmt: skip
         with pytest.raises(OptionError, match=said):
             display_response(*wrong)
@@ -139,11 +136,8 @@ def answers(messages, rng):
         return {"questions": ["where does this person sit?"]}
     if "What follows" in said:
         return {"insights": [{"insight": "likes the chair", "because_of": [1, 2]}]}
-    return {
-        "do": "sit" if "planned for now: sit down" in said else "sing",
-        "on": "chair 1" if "now: sit" in said else "",
-        "say": "",
-    }
+    sits = "planned for now: sit down" in said
+    return {"do": "sit" if sits else "sing", "on": "chair 1" if sits else "", "say": ""}
 
 
 def village(lm=None, **options):
@@ -151,8 +145,8 @@ def village(lm=None, **options):
     world = World(
         1, things=chairs, columns={"joy": 1.0}, facts={"warm": 20.0},
         actions=[Action("sit", on="chair", rule=everyone()), Action("sing")], policies={"idle": lambda r, s, k: None},
-        minds={"neighbour": lambda persona: PlanningMind(persona, **options)}, lm=lm or ScriptedLM(answers, name="village"),
-        start="2024-01-01", length="6h",
+        minds={"neighbour": lambda persona: PlanningMind(persona, **options)},
+        lm=lm or ScriptedLM(answers, name="village"), start="2024-01-01", length="6h",
     )  # fmt: skip
     world.promote(0, "neighbour", Persona(id="ann", demographics={"name": "Ann"}, goals=("wants a chair",)).to_json())
     return world
@@ -183,11 +177,8 @@ def test_a_mind_reflects_when_it_has_taken_in_enough():
     thoughts = [r for r in rows if r["kind"] == "thought"]
     assert thoughts
     assert all(t["text"] == "likes the chair" and t["evidence"] and t["depth"] >= 1 for t in thoughts)
-    assert not [
-        r
-        for r in village(reflects=0.0).run(4).live.overlay.of(0).mind.memory.to_arrow().to_pylist()
-        if r["kind"] == "thought"
-    ]
+    never = village(reflects=0.0).run(4).live.overlay.of(0).mind.memory.to_arrow().to_pylist()
+    assert "thought" not in {r["kind"] for r in never}
 
 
 def test_a_fork_of_a_planner_goes_on_as_the_run_did():
