@@ -59,7 +59,8 @@ def test_a_fork_with_luck_of_its_own_has_only_its_past_in_common(plain):
 def test_branches_do_not_write_into_each_other(plain):
     before = {n: plain.state[n].copy() for n in plain.state}
     branch = plain.fork(do=Command("set", {"column": "money", "value": 0.0}))
-    twin = branch.fork()
+    twin = branch.fork(commands=False)
+    assert branch.state["money"].max() == 0  # a command without a time is done at once
     branch.run(24)
     assert all((plain.state[n] == v).all() for n, v in before.items())
     assert (twin.state["money"] == before["money"]).all()
@@ -86,6 +87,27 @@ def test_a_tick_that_never_happened_cannot_be_forked(plain, at):
         plain.fork(at)
     with pytest.raises(WorldError, match="at tick 20; to go back, fork it"):
         plain.run(19)
+
+
+def test_states_that_were_kept_behind_commands_of_their_tick(tmp_path):
+    """Snapshots and checkpoints that fall between a command and its tick: it is done once, whoever repeats it."""
+    for more in ({"snapshots": 2}, {"folder": tmp_path / "a", "every": 2}):
+        world = market(people=6, wake=3, **more)
+        world.intervene("set", column="rain", value=1.0)
+        world.run(2)
+        world.intervene("deliver", amount=1)
+        world.run(9)
+        for at in range(9):
+            assert world.fork(at).run(9).fingerprint == world.fingerprint, at
+        assert world.fork(2, commands=False).run(9).fingerprint != world.fingerprint
+        if world.folder:
+            world.checkpoint()
+            world.intervene("set", column="rain", value=2.0)
+            world.checkpoint()
+            world.live.tape.close()
+            again = market(people=6, wake=3, resume=True, **more)
+            assert again.run(12).fingerprint == world.fork().run(12).fingerprint
+            assert again.state["rain"] == 2
 
 
 def test_a_fork_can_be_kept_and_resumed(plain, tmp_path):

@@ -314,3 +314,28 @@ def test_a_wrong_reach_is_told():
         world.run(3)
     with pytest.raises(WorldError, match="broke off"):
         world.run(3)
+
+
+def test_what_was_learned_in_a_tick_that_broke_off_is_learned_again():
+    """A budget that stops a mind in the tick in which archetypes asked: the notes are on the tape all the same."""
+    from ethogram.errors import BudgetSpent
+
+    broke = [True]
+
+    class Poor:
+        async def act(self, seen):
+            if broke[0]:
+                raise BudgetSpent("spent")
+            return Decision()
+
+    def made(**options):
+        world = shop(50, Archetypes(OPTIONS, classes, describe, by="shares"), minds={"m": lambda p: Poor()}, **options)
+        world.promote(3, "m")
+        return world
+
+    world = made(spent="stop")
+    with pytest.raises(BudgetSpent):
+        world.run(2)
+    broke[0] = False
+    assert world.run(2).fingerprint == made().run(2).fingerprint
+    assert world.fork(1).run(2).fingerprint == world.fingerprint

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ethogram.errors import WorldError
-from ethogram.world import Action, Acts, Column, Command, World, capacity, everyone, first_wins, merge
+from ethogram.world import Action, Acts, Column, Command, Decision, World, capacity, everyone, first_wins, merge
 from ethogram.world.calendar import Calendar
 from ethogram.world.state import NEVER
 
@@ -185,6 +185,7 @@ ACT = Action("go", on="spot", rule=everyone())
         ({"batch": 0}, "batch = 0"),
         ({"spent": "never"}, "spent='never'"),
         ({"uid": [1, 1]}, "2 different numbers"),
+        ({"people": ["a", "b"], "uid": [1, 2]}, "identities 0 to 1"),
         ({"facts": {"x": 1}, "columns": {"x": 1}}, "'x' is taken"),
     ],
 )
@@ -248,6 +249,7 @@ def test_commands_are_refused_with_the_nearest_name_or_done():
         ("promote", {"uid": 0, "kind": "x"}, "kind of minds"),
         ("promote", {"uid": 5, "kind": "x"}, "no person 5"),
         ("demote", {"uid": 0}, "has no mind"),
+        ("demote", {}, "needs uid="),
     ):
         with pytest.raises(WorldError, match=told):
             world.intervene(name, **more)
@@ -270,8 +272,23 @@ def test_a_command_that_fails_later_is_dropped_and_nothing_else_changes():
     world.intervene("bad", at=2)
     with pytest.raises(WorldError, match="unknown column 'none'"):
         world.run(5)
-    assert (world.tick, world.state["mood"].tolist()) == (2, [1, 1])
-    assert world.run(5).state["mood"].tolist() == [5, 5]
+    assert (world.tick, world.state["mood"].tolist()) == (2, [5, 5])
+    assert world.run(5).log(own=True).table()["payload"].to_pylist()[0].count("mood") == 1
+    assert world.events == 1
+
+
+def test_a_command_without_a_time_is_done_at_once_behind_those_that_were_due():
+    def note(state, what):
+        state["last"], state["many"] = what, state["many"] + 1
+
+    world = World(1, facts={"last": 0, "many": 0}, commands={"note": note}, policies={"p": len_})
+    world.intervene("note", at=3, what=1)
+    world.run(3).intervene("note", what=2)
+    assert (int(world.state["last"]), int(world.state["many"])) == (2, 2)
+    told = [world, world.fork(), world.fork(2)]
+    assert [int(w.run(5).state["last"]) for w in told] == [2, 2, 2]
+    assert len({w.fingerprint for w in told}) == 1
+    assert int(world.fork(3, commands=False).run(5).state["many"]) == 0
 
 
 def test_a_world_of_turns_lets_everybody_see_what_the_last_one_did():
@@ -297,3 +314,81 @@ def test_an_effect_that_breaks_off_leaves_a_world_that_is_not_believed():
         world.run(1)
     with pytest.raises(WorldError, match="broke off at tick 0"):
         world.run(1)
+
+
+def test_texts_are_kept_as_codes_and_forked():
+    """People pass on what they last heard; columns hold codes, equal words one code."""
+
+    def whisper(rows, seen, luck):
+        told = {i: f"{seen.text(seen['heard'][r])}{'abc'[r]}" for i, r in enumerate(rows.tolist())}
+        return Acts("whisper", rows, object=(rows + 1) % 3, text=told)
+
+    def hear(state, done):
+        state["heard"][done.object] = state.intern([done.text[i] for i in range(len(done))])
+
+    world = World(
+        3, columns={"heard": -1}, actions=[Action("whisper", on="people", rule=everyone(), apply=hear)],
+        policies={"w": whisper}, snapshots=1,
+    ).run(3)  # fmt: skip
+    assert [world.state.text(c) for c in world.state["heard"]] == ["abc", "bca", "cab"]
+    branch = world.fork(1).run(3)
+    assert branch.fingerprint == world.fingerprint
+    assert branch.state["heard"].tolist() == world.state["heard"].tolist()
+    assert world.log().table().sort_by("event")["text"].to_pylist()[3:6] == ["ca", "ab", "bc"]
+    world.fork().run(5)
+    assert len(world.state.texts) == 9
+
+
+def test_a_mind_is_told_what_came_of_its_acts_and_keeps_its_notes(tmp_path):
+    """Several acts at once; notes come back where the run is repeated, and nobody is asked again."""
+    asked = []
+
+    class Careful:
+        def __init__(self, persona):
+            self.learned = []
+
+        async def act(self, seen):
+            asked.append(seen.tick)
+            return [
+                Decision("sit", object=0, notes={"thought": f"day {seen.tick}"}, why="tired"), Decision("sit", object=1)
+            ]  # fmt: skip
+
+        def remember(self, seen, acts):
+            self.learned.append(
+                [acts[0].notes["thought"], [a.granted for a in acts], float(seen.state["bench.free"][0])]
+            )
+
+        def state(self):
+            return {"learned": self.learned}
+
+        def restore(self, kept):
+            self.learned = kept["learned"]
+
+    def sit(state, done):
+        np.subtract.at(state["bench.free"], done.object, 1)
+
+    def made(**more):
+        return bench(
+            capacity("bench.free"),
+            [],
+            people=1,
+            seats=(1, 9),
+            apply=sit,
+            policies={"p": len_},
+            minds={"c": Careful},
+            **more,
+        )
+
+    world = made(folder=tmp_path / "a", every=2)
+    world.promote(0, "c")
+    world.run(3)
+    told = [["day 0", [True, True], 1.0], ["day 1", [False, True], 0.0], ["day 2", [False, True], 0.0]]
+    assert world.live.overlay.of(0).mind.learned == told
+    payload = world.log(kinds=["sit"]).table().sort_by("event")["payload"][0].as_py()
+    assert payload == '{"why": "tired", "notes": {"thought": "day 0"}}'
+    world.live.tape.close()
+    again = made(folder=tmp_path / "a", every=2, resume=True)
+    assert again.at(1).live.overlay.of(0).mind.learned == told[:1]
+    assert again.live.overlay.of(0).mind.learned == told
+    assert asked == [0, 1, 2]
+    assert again.fingerprint == world.fingerprint

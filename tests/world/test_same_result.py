@@ -49,6 +49,7 @@ def test_a_run_in_pieces_is_the_run(plain):
     assert market(minds=2, seed=4).run(24).fingerprint != plain.fingerprint
 
 
+@pytest.mark.filterwarnings("ignore:checkpoint")  # the tape lost what a checkpoint had seen
 def test_twenty_kills_change_nothing(plain, tmp_path):
     """Killed at random moments (before, within and behind the writing of a tick), with half a record on the disk."""
     luck = random.Random(0)

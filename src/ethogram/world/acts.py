@@ -41,13 +41,15 @@ class Acts:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one mind decided.
+    """An act that a mind decided.
 
     Attributes
     ----------
     verb : "" where `text` says it in free words, for the game master to judge.
-    wait : ticks until this person is awake again, None as the mind's kind has it.
+    wait : ticks until this person is awake again, None as the mind's kind has it; of several acts the first one's.
     via : of SOURCES. why : a reason, or what went wrong, kept in the log.
+    notes : what the mind learned on the way (JSON), which it is given back in `remember`, also where a run is repeated.
+    granted : set by the engine in `remember`: whether the claim was granted.
     """
 
     verb: str = NOTHING
@@ -58,6 +60,8 @@ class Decision:
     wait: int | None = None
     via: str = "model"
     why: str = ""
+    notes: Any = None
+    granted: bool = True
 
 
 @dataclass

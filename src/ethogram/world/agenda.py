@@ -1,4 +1,6 @@
-"""What is to happen when: commands in the order (tick, priority, from outside before inside, number).
+"""What is to happen when: commands in the order (tick, priority, origin, number).
+
+First those from outside that were planned, then those that effects planned, last those that were done at once.
 
 Everything that changes a world and is nobody's act is a command: a name and arguments that JSON can hold. So it can be
 logged, saved, and done again when a run is repeated.
@@ -17,6 +19,9 @@ from typing import Any
 from ethogram.errors import StateError, WorldError
 
 NAME = "commands.jsonl"
+PLANNED, INSIDE, AT_ONCE = 0, 1, 2
+LAST = 2**31
+"""Priority of what is done at once: whatever was due at the tick has been done then."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,11 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, order=True)
 class Due:
-    """A command in its place."""
+    """A command in its place; `origin` is PLANNED, INSIDE or AT_ONCE."""
 
     at: int
     priority: int
-    inside: int
+    origin: int
     number: int
     command: Command = field(compare=False)
 
@@ -72,35 +77,36 @@ class Agenda:
         self.inside = 0
 
     def outer(self, command: Command, at: int, priority: int = 0) -> None:
-        """A command from outside the world; on the disk before the call returns."""
-        due = Due(at, priority, 0, len(self.history), command)
+        """Plan a command from outside; it is on the disk before the call returns."""
+        heapq.heappush(self._heap, self._given(command, at, priority, PLANNED))
+
+    def at_once(self, command: Command, tick: int) -> None:
+        """Keep a command from outside that was just done."""
+        self._given(command, tick, LAST, AT_ONCE)
+
+    def _given(self, command: Command, at: int, priority: int, origin: int) -> Due:
+        due = Due(at, priority, origin, len(self.history), command)
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_told(due)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         self.history.append(due)
-        heapq.heappush(self._heap, due)
+        return due
 
     def inner(self, command: Command, at: int) -> None:
         """A command that an effect scheduled; it is scheduled again where the effect happens again."""
-        heapq.heappush(self._heap, Due(at, 0, 1, self.inside, command))
+        heapq.heappush(self._heap, Due(at, 0, INSIDE, self.inside, command))
         self.inside += 1
 
     def next(self) -> int | None:
         return self._heap[0].at if self._heap else None
 
-    def take(self, tick: int) -> list[Command]:
-        """Commands due at a tick, in order."""
-        found = []
-        while self._heap and self._heap[0].at <= tick:
-            found.append(heapq.heappop(self._heap).command)
-        return found
-
-    def drop(self, command: Command) -> None:
-        """Take a command out that could not be done."""
-        self._heap = [d for d in self._heap if d.command != command]
-        heapq.heapify(self._heap)
+    def take(self, tick: int) -> Command | None:
+        """The next command that is due at a tick, None where none is."""
+        if not self._heap or self._heap[0].at > tick:
+            return None
+        return heapq.heappop(self._heap).command
 
     def json(self) -> dict[str, Any]:
         return {
@@ -122,15 +128,15 @@ class Agenda:
         made._heap, made.history, made.inside = list(self._heap), list(self.history), self.inside
         return made
 
-    def as_given(self, history: list[Due], first: int) -> None:
-        """Hold the commands from outside that a run was given, as far as they are due at `first` or later."""
+    def as_given(self, history: list[Due]) -> None:
+        """Hold also what a run was commanded from outside after this state was kept."""
+        for due in history[len(self.history) :]:
+            heapq.heappush(self._heap, due)
         self.history = list(history)
-        self._heap = [d for d in self._heap if d.inside] + [d for d in self.history if d.at >= first]
-        heapq.heapify(self._heap)
 
     def left_alone(self) -> None:
         """Drop the commands from outside that are still due."""
-        self._heap = [d for d in self._heap if d.inside]
+        self._heap = [d for d in self._heap if d.origin == INSIDE]
         heapq.heapify(self._heap)
 
     def catch_up(self, first: int) -> None:
@@ -154,12 +160,12 @@ class Agenda:
 
 def _told(due: Due) -> dict[str, Any]:
     return {
-        "at": due.at, "priority": due.priority, "inside": due.inside, "number": due.number,
+        "at": due.at, "priority": due.priority, "origin": due.origin, "number": due.number,
         **due.command.json(),
     }  # fmt: skip
 
 
 def _due(kept: Mapping[str, Any]) -> Due:
     command = Command(kept["name"], kept["arguments"], kept["by"])
-    at, priority, inside, number = (int(kept[n]) for n in ("at", "priority", "inside", "number"))
-    return Due(at, priority, inside, number, command)
+    at, priority, origin, number = (int(kept[n]) for n in ("at", "priority", "origin", "number"))
+    return Due(at, priority, origin, number, command)

@@ -20,7 +20,7 @@ from typing import Any
 
 from ethogram.errors import StateError
 from ethogram.world.agenda import NAME as COMMANDS
-from ethogram.world.agenda import Agenda
+from ethogram.world.agenda import Agenda, Command
 from ethogram.world.calendar import Calendar
 from ethogram.world.columns import WAKE
 from ethogram.world.declared import Declared
@@ -56,6 +56,8 @@ def save(live: Live, world: Declared, root: Path) -> Path:
         "chain": live.tape.chain.hex(), "agenda": live.agenda.json(), "minds": live.overlay.kept(),
         "policies": {n: p.state() for n, p in live.policies.items() if hasattr(p, "state")},
         "verbs": world.verbs, "owners": world.owners, "decisions": dict(live.decisions),
+        "commanded": [c.json() for c in live.commanded],
+        "texts": live.texts.to_arrow().column("text").to_pylist(),
         "columns": _digest(columns.read_bytes()),
     }  # fmt: skip
     text = json.dumps(head, sort_keys=True)
@@ -159,6 +161,8 @@ def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> L
         Overlay.restore(world.minds, head["minds"]), policies, tick, plain=begun.plain,
     )  # fmt: skip
     live.decisions.update(head["decisions"])
+    live.texts.add(head["texts"])
+    live.commanded = [Command(**c) for c in head["commanded"]]
     return live
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from ethogram.world.declared import PEOPLE, Declared
 from ethogram.world.events import REFUSED, Record
 from ethogram.world.live import Live
 from ethogram.world.minds import Context, context
-from ethogram.world.saying import packed, unpacked
+from ethogram.world.saying import Said, packed, unpacked
 from ethogram.world.state import Frozen
 
 
@@ -69,40 +69,59 @@ def vector(live: Live, world: Declared, name: str, rows: np.ndarray, seen: Froze
     return batch, getattr(policy, "every", 1)
 
 
+@dataclass(frozen=True)
+class Thought:
+    """What a mind decided, and what it saw: `settle` gives it back to the mind when the claims are settled."""
+
+    mind: Any
+    seen: Context
+    decisions: tuple[Decision, ...]
+
+    def settle(self, granted: Sequence[bool]) -> None:
+        if hasattr(self.mind, "remember"):
+            pairs = zip(self.decisions, granted, strict=True)
+            self.mind.remember(self.seen, tuple(d if g else replace(d, granted=False) for d, g in pairs))
+
+
 async def minded(
-    live: Live, world: Declared, rows: np.ndarray, seen: Frozen, recorded: Mapping[int, Decision] | None
-) -> tuple[Batch, np.ndarray]:
-    """What minds decide, all asked at once, in the order of their rows; and when each is awake again.
+    live: Live, world: Declared, rows: np.ndarray, seen: Frozen, recorded: Mapping[int, tuple[Decision, ...]] | None
+) -> tuple[Batch, np.ndarray, list[Thought]]:
+    """What minds decide, all asked at once, in the order of their rows; when each is awake again; what each thought.
 
     Parameters
     ----------
-    recorded : uid -> decision of a run that is repeated; those minds that can take note of it are not asked.
+    recorded : uid -> decisions of a run that is repeated; nobody is asked then.
     """
 
-    async def one(row: int) -> Decision:
+    async def one(row: int) -> Thought:
         held = live.overlay.of(row)
         told = context(row, held, seen, world)
-        known = (recorded or {}).get(told.uid)
-        if known is not None and hasattr(held.mind, "replayed"):
-            held.mind.replayed(told, known)
-            return known
+        if recorded is not None and told.uid in recorded:
+            return Thought(held.mind, told, recorded[told.uid])
         began = time.perf_counter()
         try:
-            return await _decided(held.mind, told, world)
+            return Thought(held.mind, told, await _decided(held.mind, told, world))
         finally:
             live.seconds[f"mind: {held.kind}"] += time.perf_counter() - began
 
     made = await asyncio.gather(*(one(int(r)) for r in rows))
-    return tabled(live, world, rows, list(made), seen)
+    return (*tabled(live, world, rows, list(made), seen), list(made))
 
 
-async def _decided(mind: Any, told: Context, world: Declared) -> Decision:
-    """A decision that can be done in this world, or one that says why there was none."""
+async def _decided(mind: Any, told: Context, world: Declared) -> tuple[Decision, ...]:
+    """Decisions that can be done in this world, or one that says why there is none."""
     try:
         found = await asyncio.wait_for(mind.act(told), world.deadline)
-        if isinstance(found, Decision) and not found.verb and world.master is not None:
-            found = await asyncio.wait_for(world.master.judge(told, found), world.deadline)
-        return possible(found, told)
+        several = tuple(found) if isinstance(found, list | tuple) else (found,)
+        if world.master is not None:
+            free = [isinstance(d, Decision) and not d.verb for d in several]
+            several = tuple(
+                [
+                    await asyncio.wait_for(world.master.judge(told, d), world.deadline) if f else d
+                    for d, f in zip(several, free, strict=True)
+                ]
+            )
+        return tuple(possible(d, told) for d in several) or (Decision(),)
     except NotRecorded:
         raise
     except BudgetSpent as error:
@@ -113,7 +132,7 @@ async def _decided(mind: Any, told: Context, world: Declared) -> Decision:
         why = f"no answer within {world.deadline:g} seconds"
     except (LMError, WorldError) as error:
         why = f"{type(error).__name__}: {error}"
-    return Decision(via="fallback", why=why[:500])
+    return (Decision(via="fallback", why=why[:500]),)
 
 
 def possible(found: Any, told: Context) -> Decision:
@@ -135,29 +154,31 @@ def possible(found: Any, told: Context) -> Decision:
 
 
 def tabled(
-    live: Live, world: Declared, rows: np.ndarray, made: list[Decision], seen: Frozen
+    live: Live, world: Declared, rows: np.ndarray, made: list[Thought], seen: Frozen
 ) -> tuple[Batch, np.ndarray]:
     """Decisions as a table; those that fell back are decided by the fallback policy, and say why they did."""
     waits = np.ones(len(rows), np.int64)
-    kept: list[tuple[int, Decision]] = []
+    at: list[int] = []
+    kept: list[Decision] = []
     fallen: list[Batch] = []
-    for i, (row, found) in enumerate(zip(rows.tolist(), made, strict=True)):
-        held = live.overlay.of(row)
-        waits[i] = found.wait if found.wait is not None else getattr(held.mind, "every", 1)
-        rest = _fallen(live, world, row, held.kind, found, seen) if found.via == "fallback" and world.fallback else None
-        if rest is not None and len(rest):
-            fallen.append(rest)
-        else:
-            kept.append((i, found))
-    at = [i for i, _ in kept]
+    for i, (row, thought) in enumerate(zip(rows.tolist(), made, strict=True)):
+        first = thought.decisions[0]
+        waits[i] = first.wait if first.wait is not None else getattr(thought.mind, "every", 1)
+        if first.via == "fallback" and world.fallback:
+            rest = _fallen(live, world, row, live.overlay.of(row).kind, first, seen)
+            if len(rest):
+                fallen.append(rest)
+                continue
+        at += [i] * len(thought.decisions)
+        kept += thought.decisions
     codes = [world.owners.index(live.overlay.of(int(rows[i])).kind) for i in at]
-    found_ = [d for _, d in kept]
+    said = [packed(Said(d.text, d.why, d.wait, d.notes)) for d in kept]
     table = Batch(
-        rows[at], live.arrays[UID][rows[at]], np.array([world.verbs.index(d.verb) for d in found_], np.uint8),
-        np.array([d.object for d in found_], np.int32), np.array([d.value for d in found_], np.float32),
-        np.array([SOURCES.index(d.via) for d in found_], np.uint8), np.array(codes, np.uint8),
-        np.array([d.cause for d in found_], np.int64) if any(d.cause >= 0 for d in found_) else None,
-        {i: t for i, d in enumerate(found_) if (t := packed(d.text, d.why, d.wait))},
+        rows[at], live.arrays[UID][rows[at]], np.array([world.verbs.index(d.verb) for d in kept], np.uint8),
+        np.array([d.object for d in kept], np.int32), np.array([d.value for d in kept], np.float32),
+        np.array([SOURCES.index(d.via) for d in kept], np.uint8), np.array(codes, np.uint8),
+        np.array([d.cause for d in kept], np.int64) if any(d.cause >= 0 for d in kept) else None,
+        {i: t for i, t in enumerate(said) if t},
     )  # fmt: skip
     return joined([table, *fallen]), waits
 
@@ -170,25 +191,29 @@ def _fallen(live: Live, world: Declared, row: int, kind: str, found: Decision, s
     acts = [replace(a, via="fallback") for a in acts]
     batch = encoded(acts, world.verbs, uid, world.owners.index(kind), world.fallback, world.sizes(seen))
     if len(batch):
-        batch.text[0] = packed(batch.text.get(0, ""), found.why, found.wait)
+        batch.text[0] = packed(Said(batch.text.get(0, ""), found.why, found.wait))
     return batch
 
 
-def recalled(record: Record | None, live: Live, world: Declared) -> dict[int, Decision]:
+def recalled(record: Record | None, live: Live, world: Declared) -> dict[int, tuple[Decision, ...]]:
     """uid -> what minds decided at a tick that is repeated; one that fell back falls back again."""
     if record is None or not world.minds:
         return {}
     kinds = {world.owners.index(k) for k in world.minds}
-    found: dict[int, Decision] = {}
-    for i in np.flatnonzero(np.isin(record.policy, list(kinds))).tolist():
+    found: dict[int, tuple[Decision, ...]] = {}
+    mine = np.flatnonzero(np.isin(record.policy, list(kinds)))
+    for i in mine[np.lexsort((record.k[mine], record.uid[mine]))].tolist():
         uid, via = int(record.uid[i]), SOURCES[int(record.via[i]) % REFUSED]
-        text, why, wait = unpacked(record.text.get(i, ""))
-        cause = -1 if record.cause is None else int(record.cause[i])
+        said = unpacked(record.text.get(i, ""))
+        if via == "fallback" and world.fallback:
+            if uid not in found:
+                found[uid] = (Decision(wait=said.wait, via=via, why=said.why),)
+            continue
         verb, on = world.verbs[record.verb[i]], int(record.object[i])
         if not live.plain and world.thing(verb) == PEOPLE:
             on = live.row(on)
-        one = Decision(verb, on, float(record.value[i]), text, cause, wait, via, why)
-        if via == "fallback" and uid in found:
-            continue
-        found[uid] = Decision(wait=wait, via="fallback", why=why) if via == "fallback" and world.fallback else one
+        cause = -1 if record.cause is None else int(record.cause[i])
+        value = float(record.value[i])
+        one = Decision(verb, on, value, said.text, cause, said.wait, via, said.why, said.notes)
+        found[uid] = (*found.get(uid, ()), one)
     return found

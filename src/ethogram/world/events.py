@@ -113,6 +113,12 @@ class Record:
         return pieces
 
     @classmethod
+    def empty(cls, tick: int) -> Record:
+        """A tick at which nothing happened."""
+        columns = {name: np.zeros(0, kind) for name, kind in _COLUMNS}
+        return cls(tick, cause=None, text={}, **columns)
+
+    @classmethod
     def of(cls, batch: Batch, tick: int) -> Record:
         """The acts of a tick, in the order in which they stand; `k` must be there."""
         assert batch.k is not None

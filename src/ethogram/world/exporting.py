@@ -110,8 +110,8 @@ def _texts(record: Record, places: np.ndarray) -> tuple[pa.Array, pa.Array]:
             if record.uid[place] == WORLD:
                 payload[i] = said if record.verb[place] == ENGINE.index("command") else json.dumps({"note": said})
                 continue
-            told, why, wait = unpacked(said)
-            text[i] = told or None
-            if why or wait is not None:
-                payload[i] = json.dumps({k: v for k, v in (("why", why), ("wait", wait)) if v not in ("", None)})
+            told = unpacked(said)
+            text[i] = told.text or None
+            more = {k: v for k, v in told._asdict().items() if k != "text" and v not in ("", None)}
+            payload[i] = json.dumps(more, ensure_ascii=False) if more else None
     return pa.array(text, pa.string()), pa.array(payload, pa.string())

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ethogram.world.world import World
 
 
-def rebuilt(world: World, at: int) -> Live:
-    """The state as it was at the beginning of tick `at`; it is given the commands that the run was given.
+def rebuilt(world: World, at: int, commands: bool = True) -> Live:
+    """The state as it was at the beginning of tick `at`; with `commands` it is given what
+    the run was commanded from then on.
 
     Raises
     ------
@@ -32,15 +33,21 @@ def rebuilt(world: World, at: int) -> Live:
     now = world.live
     if not 0 <= at <= now.tick:
         raise WorldError(f"tick {at} has not happened: the run is at tick {now.tick}; give 0 to {now.tick}.")
-    if at == now.tick:
-        return now.copy()
-    near = max((t for t in world.kept if t <= at), default=0)
+    if at == now.tick and (commands or not now.commanded):
+        live = now.copy()
+        if not commands:
+            live.agenda.left_alone()
+        return live
+    # a state that was kept behind commands of its own tick cannot be without them
+    near = max(t for t, kept in world.kept.items() if t < at or (t == at and (commands or not kept.commanded)))
     live = world.kept[near].copy()
     if world.folder is not None:
-        live = _from_disk(world, world.folder, near, at) or live
-    live.agenda.as_given(now.agenda.history, live.tick)
+        live = _from_disk(world, world.folder, near, at if commands else at - 1) or live
+    live.agenda.as_given(now.agenda.history)
     live.tape = Tape(None, now.tape.before(live.tick))
     repeated(live, world.declared, now.tape.entries, at)
+    if not commands:
+        live.agenda.left_alone()
     return live
 
 

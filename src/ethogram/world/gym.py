@@ -54,9 +54,6 @@ def led(world: World, uids: Sequence[int], kind: str) -> None:
     """Have people led from outside, from the beginning."""
     for uid in uids:
         world.promote(int(uid), kind)
-    if world.live.agenda.next() == world.tick:
-        for command in world.live.agenda.take(world.tick):
-            world.live.do(command, world.declared)
 
 
 class WorldEnv(gymnasium.Env[np.ndarray, Any]):
@@ -101,7 +98,7 @@ class WorldEnv(gymnasium.Env[np.ndarray, Any]):
         """Act, and run until this person is awake again; ends where they never are, is cut at the horizon."""
         verb, on = self.choices[int(action)]
         act(self.world, self.uid, verb, on)
-        before = self.world.live.copy().frozen()
+        before = self.world.live.copy(minds=False).frozen()
         self.world.run(self.world.tick + 1)
         wake = int(self.world.live.arrays["wake"][self.row])
         self.world.run(max(self.world.tick, min(wake, self.horizon)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.errors import WorldError, unknown
+from ethogram.text.table import TextTable
 from ethogram.world.agenda import Agenda, Command
 from ethogram.world.calendar import Calendar
 from ethogram.world.columns import UID, WAKE
@@ -28,6 +30,7 @@ class Live:
     ----------
     shared : columns that a snapshot or a fork also holds. draws : random numbers. overlay : minds.
     policies : vector policies; those that learn are this run's own. tick : the next tick.
+    texts : what columns of codes stand for. commanded : commands that were done at this tick and are not logged yet.
     seconds, decisions : what each part of the work took, and how many decisions of each source there were.
     """
 
@@ -42,7 +45,9 @@ class Live:
     shared: set[str] = field(default_factory=set)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     decisions: Counter[str] = field(default_factory=Counter)
+    commanded: list[Command] = field(default_factory=list)
     broken: str = ""
+    texts: TextTable = field(default_factory=TextTable)
     plain: bool = True
     "Whether identities are the row numbers."
 
@@ -55,7 +60,7 @@ class Live:
 
     def frozen(self, tick: int | None = None) -> Frozen:
         """The state as everybody sees it at the beginning of a tick."""
-        return Frozen(self.arrays, self.tick if tick is None else tick, self.draws)
+        return Frozen(self.arrays, self.tick if tick is None else tick, self.draws, self.texts)
 
     def writable(self, world: Declared, tick: int | None = None) -> State:
         """The state for effects of a tick."""
@@ -70,7 +75,7 @@ class Live:
         def wake(rows: np.ndarray, ticks: Any) -> None:
             self.calendar.set(rows, now, ticks)
 
-        return State(self.arrays, now, self.draws, self.shared, wake, schedule)
+        return State(self.arrays, now, self.draws, self.shared, wake, schedule, self.texts)
 
     def do(self, command: Command, world: Declared) -> None:
         """Do a command now."""
@@ -78,20 +83,44 @@ class Live:
         state = self.writable(world)
         arguments = dict(command.arguments)
         if command.name == PROMOTE:
-            self.overlay.put(self.row(arguments["uid"]), arguments["kind"], arguments.get("persona", {}))
+            self.overlay.put(self.row(_whom(command)), str(arguments.get("kind")), arguments.get("persona", {}))
         elif command.name == DEMOTE:
-            row = self.row(arguments["uid"])
+            row = self.row(_whom(command))
             self.overlay.of(row)
             del self.overlay.held[row]
         elif command.name in BUILT_IN:
             built_in(command.name, state, arguments, list(world.policies))
         else:
+            made = world.commands[command.name]
             try:
-                world.commands[command.name](state, **arguments)
+                inspect.signature(made).bind(state, **arguments)
             except TypeError as error:
-                if command.name not in str(error) and "argument" not in str(error):
-                    raise
                 raise WorldError(f"command '{command.name}': {error}.") from None
+            made(state, **arguments)
+
+    def at_once(self, command: Command, world: Declared) -> None:
+        """Do a command now, whole or not at all."""
+        shared, before = set(self.shared), self.copy(minds=False)
+        try:
+            self.do(command, world)
+        except BaseException:
+            keep = {n: getattr(self, n) for n in ("tape", "agenda", "seconds", "decisions")}
+            self.__dict__.update(before.__dict__ | keep)
+            raise
+        self.shared &= shared  # what was kept to return to is gone
+        self.commanded.append(command)
+
+    def settle(self, world: Declared) -> None:
+        """Do all commands that are due; one that cannot be done is dropped, and raises."""
+        while (command := self.agenda.take(self.tick)) is not None:
+            self.at_once(command, world)
+
+    def next(self) -> int | None:
+        """The next tick at which anything happens, None where all sleep and nothing is planned."""
+        found = [t for t in (self.calendar.next(), self.agenda.next()) if t is not None]
+        if self.commanded:
+            found.append(self.tick)
+        return max(self.tick, min(found)) if found else None
 
     def row(self, uid: int) -> int:
         """The row of a person."""
@@ -103,8 +132,13 @@ class Live:
             raise WorldError(f"there is no person {uid}; there are {len(uids)}.")
         return int(found[0])
 
-    def copy(self) -> Live:
-        """A branch: columns are shared until written, minds and queue are copied; its tape is in memory."""
+    def copy(self, *, minds: bool = True) -> Live:
+        """A branch: columns are shared until written, all else is copied; its tape is in memory.
+
+        Parameters
+        ----------
+        minds : False shares minds and texts, and leaves the tape out: for a branch in which nobody decides.
+        """
         self.shared |= set(self.arrays) - {WAKE}
         arrays = dict(self.arrays)
         arrays[WAKE] = self.arrays[WAKE].copy()
@@ -113,17 +147,20 @@ class Live:
         calendar._buckets = {t: list(parts) for t, parts in self.calendar._buckets.items()}
         calendar._ticks = list(self.calendar._ticks)
         kinds = self.overlay.kinds
+        overlay = Overlay.restore(kinds, self.overlay.kept()) if minds else Overlay(kinds, dict(self.overlay.held))
         return Live(
-            arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries)),
-            Overlay.restore(kinds, self.overlay.kept()), {n: own(p) for n, p in self.policies.items()}, self.tick,
-            set(self.shared), broken=self.broken, plain=self.plain,
+            arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries) if minds else None),
+            overlay, {n: own(p) for n, p in self.policies.items()}, self.tick,
+            set(self.shared), commanded=list(self.commanded), broken=self.broken,
+            texts=self.texts.copy() if minds else self.texts, plain=self.plain,
         )  # fmt: skip
 
-    def return_to(self, before: Live) -> None:
-        """Be again what `copy` kept; nothing was put on the tape since."""
-        tape, path = self.tape, self.agenda.path
-        self.__dict__.update(before.__dict__)
-        self.tape, self.agenda.path = tape, path
+
+def _whom(command: Command) -> int:
+    uid = command.arguments.get("uid")
+    if not isinstance(uid, int):
+        raise WorldError(f"command '{command.name}' needs uid=, a whole number; it got {uid!r}.")
+    return uid
 
 
 def own(policy: Any) -> Any:

@@ -3,18 +3,21 @@
 A kind of minds is declared with a world: ``minds={"townsman": make}``, where ``make(persona)`` returns something with
 ``async act(seen) -> Decision``. A mind may also have
 
+    remember(seen, acts)                           change what it knows: `acts` are its decisions, with `granted`
+    state() -> dict, restore(dict)                 what it knows beyond its persona, as JSON can hold it
     prompt(seen) -> str                            what its model is told; `World.context` shows it
     async answer(seen, question, schema) -> value  for `World.ask`; must change nothing
-    replayed(seen, decision)                       take note of what it decided in a run that is now repeated, without
-                                                   asking; without it, `act` is called again (and answered from the
-                                                   recording or the cache of the broker)
-    state() -> dict, restore(dict)                 what it knows beyond its persona, as JSON can hold it
     every                                          ticks until it is awake again, 1 if absent
+
+`act` may return several decisions. It changes nothing in the mind, as it may be too late, or be asked again: what it
+learned on the way (an importance, a thought, a plan) goes into `Decision.notes`, onto the tape, and comes back in
+`remember`. Where a run is repeated (forked, resumed), `act` is not called, and `remember` is given what the tape holds:
+minds know again what they knew, without a call to a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -88,7 +91,7 @@ class Context:
 class Mind(Protocol):
     """See the module."""
 
-    async def act(self, seen: Context) -> Decision:
+    async def act(self, seen: Context) -> Decision | Sequence[Decision]:
         """Decide, seen the frozen state. What was decided at the same tick by others cannot be seen."""
         ...
 
@@ -115,7 +118,7 @@ class Overlay:
     held: dict[int, Held] = field(default_factory=dict)
 
     def put(self, row: int, kind: str, persona: Mapping[str, Any], state: Any = None) -> None:
-        """Lay a new mind over a row; UnknownName-like WorldError for a kind that was not declared."""
+        """Lay a new mind over a row; WorldError for a kind that was not declared."""
         if kind not in self.kinds:
             raise WorldError(unknown("kind of minds", kind, self.kinds))
         mind = self.kinds[kind](dict(persona))

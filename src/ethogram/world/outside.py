@@ -8,7 +8,7 @@ Whoever has said nothing when a tick is decided is led by the world's fallback p
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class Outside:
         self.pending: Decision | None = None
 
     async def act(self, seen: Context) -> Decision:
-        said, self.pending = self.pending, None
+        said = self.pending
         if said is None and self.source is not None:
             told = self.source(seen)
             said = await told if inspect.isawaitable(told) else told
@@ -45,8 +45,8 @@ class Outside:
             return Decision(via="fallback", why="nobody outside said anything")
         return replace(said, via="outside")
 
-    def replayed(self, seen: Context, decision: Decision) -> None:
-        """What was done then is not wanted again."""
+    def remember(self, seen: Context, acts: Sequence[Decision]) -> None:
+        """What was done is not wanted again."""
         self.pending = None
 
 

@@ -29,7 +29,7 @@ from ethogram.lm.blocking import run
 from ethogram.world.acts import Batch
 from ethogram.world.calendar import Calendar
 from ethogram.world.columns import WAKE
-from ethogram.world.deciding import minded, parted, vector
+from ethogram.world.deciding import Thought, minded, parted, vector
 from ethogram.world.declared import Declared
 from ethogram.world.live import Live
 from ethogram.world.state import NEVER
@@ -112,9 +112,12 @@ class _Ahead:
         seen = live.frozen(int(live.arrays[WAKE][rows[0]]))
         groups, minds = parted(live, rows)
         parts = [(part, *vector(live, world, name, part, seen)) for name, part in groups.items()]
+        thoughts: list[Thought] = []
         if len(minds):
-            parts.append((minds, *await minded(live, world, minds, seen, None)))
-        self.parts.setdefault(seen.tick, []).append(settled(live, world, parts, seen, time.perf_counter()))
+            made, waits, thoughts = await minded(live, world, minds, seen, None)
+            parts.append((minds, made, waits))
+        done = settled(live, world, parts, thoughts, seen, time.perf_counter())
+        self.parts.setdefault(seen.tick, []).append(done)
 
     def write(self) -> None:
         """Put the ticks on the tape that nobody can add to any more."""
@@ -167,7 +170,7 @@ def ran(world: World, until: int) -> None:
     while live.tick < until:
         world.check()
         due = live.agenda.next()
-        if due is not None and due <= live.tick:
+        if live.commanded or (due is not None and due <= live.tick):
             world.keep(live.tick + 1)
             step(live, declared)
             continue

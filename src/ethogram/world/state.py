@@ -5,12 +5,13 @@ Arrays may be shared between a world, its snapshots and its forks: a column is c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ethogram.errors import WorldError, unknown
+from ethogram.text.table import TextTable
 from ethogram.world.columns import UID, WAKE
 from ethogram.world.draws import WORLD, Draws, Luck
 
@@ -23,11 +24,12 @@ class Frozen(Mapping[str, np.ndarray]):
 
     Attributes
     ----------
-    tick : the tick that is being decided. draws : the run's random numbers.
+    tick : the tick that is being decided. draws : the run's random numbers. texts : what columns of codes stand for.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], tick: int, draws: Draws):
+    def __init__(self, arrays: Mapping[str, np.ndarray], tick: int, draws: Draws, texts: TextTable | None = None):
         self._arrays, self.tick, self.draws = arrays, tick, draws
+        self.texts = TextTable() if texts is None else texts
         self._views: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -57,13 +59,17 @@ class Frozen(Mapping[str, np.ndarray]):
                 return len(array)
         raise WorldError(unknown("thing", thing, {n.partition(".")[0] for n in self._arrays if "." in n}))
 
+    def text(self, code: int) -> str:
+        """The text that a column holds the code of; "" for -1."""
+        return self.texts[int(code)] if code >= 0 else ""
+
     def luck(self, rows: Any = None) -> Luck:
         """The numbers of some people at this tick; without rows those of the world itself."""
         return self.draws.at(WORLD if rows is None else self._arrays[UID][rows], self.tick)
 
 
 class State(Frozen):
-    """The state while effects are applied: columns can be written, people woken, commands scheduled.
+    """The state while effects are applied: columns can be written, texts kept, people woken, commands scheduled.
 
     >>> state = State({"uid": np.arange(2), "hunger": np.zeros(2)}, 0, Draws(0))
     >>> state["hunger"][0] += 1; state["hunger"] = [3, 4]; state["hunger"].tolist()
@@ -72,9 +78,9 @@ class State(Frozen):
 
     def __init__(
         self, arrays: dict[str, np.ndarray], tick: int, draws: Draws, shared: set[str] | None = None,
-        wake: Any = None, schedule: Any = None,
+        wake: Any = None, schedule: Any = None, texts: TextTable | None = None,
     ):  # fmt: skip
-        super().__init__(arrays, tick, draws)
+        super().__init__(arrays, tick, draws, texts)
         self._own, self._shared, self._wake, self._schedule = arrays, shared or set(), wake, schedule
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -94,6 +100,10 @@ class State(Frozen):
             self[name][...] = value
         except (ValueError, TypeError) as error:
             raise WorldError(f"column '{name}' cannot take this: {error}.") from None
+
+    def intern(self, texts: Sequence[str]) -> np.ndarray:
+        """Codes of texts int32[n], to be kept in a column; equal texts have one code."""
+        return self.texts.add(texts)
 
     def wake(self, rows: Any, ticks: Any = 1) -> None:
         """Wake people after so many ticks (1 or more, one number or one each; NEVER lets them sleep)."""

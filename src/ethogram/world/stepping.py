@@ -15,13 +15,12 @@ from ethogram.errors import StateError, WorldError
 from ethogram.lm.blocking import run
 from ethogram.world.actions import done
 from ethogram.world.acts import SOURCES, Batch, Decision, joined
-from ethogram.world.agenda import Command
 from ethogram.world.columns import UID
-from ethogram.world.deciding import minded, parted, recalled, vector
+from ethogram.world.deciding import Thought, minded, parted, recalled, vector
 from ethogram.world.declared import COMMAND, ENGINE, NOTE, OWNER, PEOPLE, Declared
 from ethogram.world.draws import WORLD
 from ethogram.world.events import Record, ids, numbered
-from ethogram.world.live import Live
+from ethogram.world.live import Live, own
 from ethogram.world.state import Frozen
 
 
@@ -38,10 +37,11 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
         An act or a command is none of this world's; the world is as it was before the tick, unless an `apply` raised.
     """
     tick = live.tick
-    before = live.copy() if live.agenda.next() == tick else None
-    said = [own_event(COMMAND, json.dumps(c.json(), sort_keys=True)) for c in _commanded(live, world, before)]
+    live.settle(world)
+    said = [own_event(COMMAND, json.dumps(c.json(), sort_keys=True)) for c in live.commanded]
     rows = live.calendar.take(tick)
     parts: list[Batch] = []
+    learning = {n: own(p) for n, p in live.policies.items() if hasattr(p, "prepare")}
     try:
         for some in _turns(rows, world):
             parts.append(transacted(live, world, some, recorded, said))
@@ -49,10 +49,10 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
         if parts and not live.broken:
             live.broken = f"tick {tick}: {type(error).__name__} when some had acted already: {error}"
         live.calendar.put_back(rows, tick)
-        if before is not None:
-            live.return_to(before)
+        live.policies.update(learning)  # what was learned on the way is in no note
         raise
     record = recording(live, world, tick, [*said, *parts])
+    live.commanded.clear()
     live.tick += 1
     return record
 
@@ -60,20 +60,6 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
 def _turns(rows: np.ndarray, world: Declared) -> list[np.ndarray]:
     """Who decides together: all, or in a world of turns one after the other, each seeing what the last one did."""
     return [rows[i : i + 1] for i in range(len(rows))] if world.sequential else [rows]
-
-
-def _commanded(live: Live, world: Declared, before: Live | None) -> list[Command]:
-    """Do the commands that are due; one that cannot be done is dropped, and the world is as it was before."""
-    commands = live.agenda.take(live.tick)
-    for command in commands:
-        try:
-            live.do(command, world)
-        except BaseException:
-            assert before is not None
-            before.agenda.drop(command)
-            live.return_to(before)
-            raise
-    return commands
 
 
 def own_event(verb: str, text: str) -> Batch:
@@ -92,21 +78,24 @@ def transacted(live: Live, world: Declared, rows: np.ndarray, recorded: Record |
     groups, minds = parted(live, rows)
     asking = [n for n in groups if hasattr(live.policies[n], "prepare")]
     parts: list[tuple[np.ndarray, Batch, Any]] = []
+    thoughts: list[Thought] = []
     if asking or len(minds):
         known = recalled(recorded, live, world)
-        made, waits, notes = run(asked(live, world, {n: groups[n] for n in asking}, minds, seen, known, recorded))
+        made, waits, thoughts, notes = run(
+            asked(live, world, {n: groups[n] for n in asking}, minds, seen, known, recorded)
+        )
         said += [own_event(NOTE, n) for n in notes]
         if len(minds):
             parts.append((minds, made, waits))
     parts += [(part, *vector(live, world, name, part, seen)) for name, part in groups.items()]
     clock = _spent(live, "decide", clock)
-    return settled(live, world, parts, seen, clock)
+    return settled(live, world, parts, thoughts, seen, clock)
 
 
 async def asked(
     live: Live, world: Declared, groups: dict[str, np.ndarray], minds: np.ndarray, seen: Frozen,
-    known: dict[int, Decision], recorded: Record | None,
-) -> tuple[Batch, np.ndarray, list[str]]:  # fmt: skip
+    known: dict[int, tuple[Decision, ...]], recorded: Record | None,
+) -> tuple[Batch, np.ndarray, list[Thought], list[str]]:  # fmt: skip
     """What needs models: policies that prepare themselves, and minds."""
     notes: list[str] = []
     for name, rows in groups.items():
@@ -117,8 +106,9 @@ async def asked(
         else:
             told = await policy.prepare(rows, seen, world.lm)
         notes += [json.dumps([name, t]) for t in told]
-    made, waits = await minded(live, world, minds, seen, known) if len(minds) else (joined([]), np.zeros(0, np.int64))
-    return made, waits, notes
+    if not len(minds):
+        return joined([]), np.zeros(0, np.int64), [], notes
+    return (*await minded(live, world, minds, seen, known), notes)
 
 
 def noted(record: Record, world: Declared, name: str) -> list[str]:
@@ -129,9 +119,10 @@ def noted(record: Record, world: Declared, name: str) -> list[str]:
 
 
 def settled(
-    live: Live, world: Declared, parts: list[tuple[np.ndarray, Batch, Any]], seen: Frozen, clock: float
-) -> Batch:
-    """Resolve, apply, and say when everybody is awake again. (rows, acts, waits) by policy."""
+    live: Live, world: Declared, parts: list[tuple[np.ndarray, Batch, Any]], thoughts: list[Thought], seen: Frozen,
+    clock: float,
+) -> Batch:  # fmt: skip
+    """Resolve, let minds remember, apply, and say when everybody is awake again. `parts`: (rows, acts, waits)."""
     batch = joined([b for _, b, _ in parts if len(b)])
     batch.k = np.zeros(0, np.uint8)
     if len(batch):
@@ -139,15 +130,28 @@ def settled(
         batch = _ordered(batch, world)
         batch.done = _resolved(batch, world, seen)
     clock = _spent(live, "resolve", clock)
-    for rows, _, waits in parts:
-        live.calendar.set(rows, seen.tick, waits)
     try:
+        _remembered(batch, thoughts)
+        for rows, _, waits in parts:
+            live.calendar.set(rows, seen.tick, waits)
         _apply(live, world, batch, seen.tick)
     except BaseException as error:
         live.broken = f"tick {seen.tick}: applying what happened raised {type(error).__name__}: {error}"
         raise
     _spent(live, "apply", clock)
     return batch
+
+
+def _remembered(batch: Batch, thoughts: list[Thought]) -> None:
+    """Give minds back what they decided, and whether it was granted, before anything of it happens."""
+    if not thoughts:
+        return
+    refused: set[tuple[int, int]] = set()
+    if batch.done is not None and batch.k is not None:
+        lost = ~batch.done
+        refused = set(zip(batch.uid[lost].tolist(), batch.k[lost].tolist(), strict=True))
+    for one in thoughts:
+        one.settle([(one.seen.uid, k) not in refused for k in range(len(one.decisions))])
 
 
 def _ordered(batch: Batch, world: Declared) -> Batch:
@@ -262,14 +266,12 @@ def repeated(live: Live, world: Declared, entries: list[Any], until: int) -> Non
     """
     told = {e.tick: e for e in entries if live.tick <= e.tick < until}
     while live.tick < until:
-        upcoming = [t for t in (live.calendar.next(), live.agenda.next(), min(told, default=None)) if t is not None]
+        upcoming = [t for t in (live.next(), min(told, default=None)) if t is not None]
         if not upcoming or min(upcoming) >= until:
             break
-        live.tick = max(live.tick, min(upcoming))
-        entry = told.pop(live.tick, None)
-        at = live.tick
-        step(live, world, entry.record() if entry else None)
-        if (entry is not None and live.tape.chain != entry.chain) or (entry is None and live.tape.entries[-1:] and
-                                                                   live.tape.entries[-1].tick == at):  # fmt: skip
+        live.tick = at = max(live.tick, min(upcoming))
+        entry, before = told.pop(at, None), live.tape.chain
+        step(live, world, entry.record() if entry else Record.empty(at))
+        if live.tape.chain != (entry.chain if entry else before):
             raise StateError(f"tick {at} is not repeated as it was: the world is declared otherwise than when it ran.")
     live.tick = max(live.tick, until)

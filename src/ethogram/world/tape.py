@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ethogram.errors import StateError
 from ethogram.world.events import LINK, Record, decode, link
 
@@ -114,11 +116,12 @@ class Tape:
             The file is none of ours, or a record before its end is not what was written.
         """
         try:
-            data = memoryview(path.read_bytes())
+            mapped = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
         except OSError as error:
             raise StateError(
                 f"{path} cannot be read ({error.strerror}); a run's folder holds its events there."
             ) from None
+        data = mapped.data
         if bytes(data[: len(_MAGIC)]) != _MAGIC:
             raise StateError(f"{path} is not a tape of events.")
         at, entries, chain = len(_MAGIC), [], bytes(LINK)
@@ -137,7 +140,7 @@ class Tape:
                 raise StateError(f"{path}: the events of tick {record.tick} are not what was written.")
             entries.append(Entry(record.tick, len(record), chain, (path, at, end + LINK - at)))
             at = end + LINK
-        del data
+        del data, mapped
         if at < path.stat().st_size:
             os.truncate(path, at)
         made = cls.__new__(cls)

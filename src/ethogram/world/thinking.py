@@ -70,18 +70,19 @@ class LMMind:
             self._asked(seen), schema, system=self._system(), temperature=self.temperature, seed=seen.seed,
             max_tokens=self.max_tokens, purpose=self.purpose,
         )  # fmt: skip
-        decision = read(seen, answer.value)
-        self.replayed(seen, decision)
-        return decision
+        return read(seen, answer.value)
 
-    def replayed(self, seen: Context, decision: Decision) -> None:
-        """Remember what was seen and done."""
+    def remember(self, seen: Context, acts: Sequence[Decision]) -> None:
+        """Keep what was seen and done."""
+        decision = acts[0]
         if not self.recall or decision.via == "fallback":
             return
         self.memory.column("accessed")[self._recalled(seen)] = seen.time
         did = "did nothing" if decision.verb == NOTHING else f"I did: {decision.verb}"
         if decision.object >= 0 and (thing := seen.world.thing(decision.verb)):
             did += f" {seen.named(thing)[decision.object]}"
+        if not decision.granted:
+            did += ", but it was taken"
         self.memory.add(f"I saw: {seen.text}", time=seen.time, importance=2)
         self.memory.add(f"{did}. {decision.text}".strip(), time=seen.time, importance=3)
         if len(self.memory) > self.most:

@@ -84,6 +84,8 @@ class World:
     ):  # fmt: skip
         ids = None if isinstance(people, int | np.integer) else [str(p) for p in people]
         n = int(people) if isinstance(people, int | np.integer) else len(people)
+        if ids is not None and uid is not None and sorted(map(int, uid)) != list(range(n)):
+            raise WorldError(f"uid: people with names have the identities 0 to {n - 1}, their places among the names.")
         arrays = build(n, columns, things, facts, seed, uid, wake)
         self.declared = checked(
             arrays, actions, policies, minds, commands, names=names, observe=observe, lm=lm, master=master,
@@ -137,7 +139,7 @@ class World:
 
             ran(self, until)
             return self
-        while (at := self._next()) is not None and at < until:
+        while (at := self.live.next()) is not None and at < until:
             self.keep(at)
             self.live.tick = at
             self.check()
@@ -145,10 +147,6 @@ class World:
         self.keep(until)
         self.live.tick = until
         return self
-
-    def _next(self) -> int | None:
-        found = [t for t in (self.live.calendar.next(), self.live.agenda.next()) if t is not None]
-        return max(self.live.tick, min(found)) if found else None
 
     def keep(self, upcoming: int) -> None:
         """Snapshots and checkpoints that are due between the last ones and the next tick at which anything happens."""
@@ -162,7 +160,7 @@ class World:
     def check(self) -> None:
         """WorldError where an effect raised halfway, so that the state is not to be believed."""
         if self.live.broken:
-            where = f" resume it from {self.folder}" if self.folder else " fork it before that tick"
+            where = f"resume it from {self.folder}" if self.folder else "fork it before that tick"
             raise WorldError(f"this run broke off at {self.live.broken}; {where}.")
 
     @property
@@ -220,9 +218,10 @@ class World:
     # changing it
 
     def intervene(
-        self, command: str, *, at: int | None = None, by: str = "director", priority: int = 0, **arguments: Any
-    ) -> None:
-        """Have a command done before tick `at` is decided, the next one by default; it is an event of the run.
+        self, command: str | Command, *, at: int | None = None, by: str = "director", priority: int = 0,
+        **arguments: Any,
+    ) -> None:  # fmt: skip
+        """Do a command now, or plan it for the beginning of tick `at`; it is an event of the run.
 
         Commands are those that were declared, and ``set`` (column, value, rows=None), ``bind`` (policy, rows),
         ``promote`` (uid, kind, persona), ``demote`` (uid).
@@ -230,18 +229,22 @@ class World:
         Raises
         ------
         WorldError
-            There is no such command, the tick is past, or (where it is due now) it cannot be done.
+            There is no such command, the tick is past, or it cannot be done: then nothing of it is done.
         """
-        made = Command(command, arguments, by)
-        check(command, self.declared)
+        self.check()
+        made = command if isinstance(command, Command) else Command(command, arguments, by)
+        check(made.name, self.declared)
         if at is not None and at < self.tick:
             raise WorldError(f"intervene at tick {at}: the world is at tick {self.tick}; fork it to change its past.")
-        if at is None or at == self.tick:
-            self.live.copy().do(made, self.declared)  # on a copy: a command that cannot be done is refused, not queued
-        self.live.agenda.outer(made, self.tick if at is None else at, priority)
+        if at is not None and at > self.tick:
+            self.live.agenda.outer(made, at, priority)
+            return
+        self.live.settle(self.declared)
+        self.live.at_once(made, self.declared)
+        self.live.agenda.at_once(made, self.tick)
 
     def promote(self, uid: int, kind: str, persona: Mapping[str, Any] | None = None, *, at: int | None = None) -> None:
-        """Give a person a mind of a declared kind, from the next tick (or `at`) on."""
+        """Give a person a mind of a declared kind, now or from tick `at` on."""
         self.intervene(PROMOTE, at=at, uid=int(uid), kind=kind, persona=dict(persona or {}))
 
     def demote(self, uid: int, *, at: int | None = None) -> None:
@@ -271,11 +274,9 @@ class World:
         """
         if at is None:
             self.check()
-        made = self._branch(self.tick if at is None else at)
+        made = self._branch(self.tick if at is None else at, commands)
         if seed is not None:
             forking.another_luck(made.live, seed)
-        if not commands:
-            made.live.agenda.left_alone()
         made.kept[made.tick] = made.live.copy()
         forking.renamed(made, run or f"{self.declared.run}, fork {made.tick}")
         if folder is not None:
@@ -287,17 +288,17 @@ class World:
             made.live.agenda.path = root / COMMANDS
             made.checkpoint()
         for command in [do] if isinstance(do, Command) else do:
-            made.intervene(command.name, by=command.by, **command.arguments)
+            made.intervene(command)
         return made
 
     def at(self, tick: int) -> World:
         """The world as it was at the beginning of a tick that has happened, to look at; a branch like any other."""
-        return self._branch(tick)
+        return self._branch(tick, True)
 
-    def _branch(self, tick: int) -> World:
+    def _branch(self, tick: int, commands: bool) -> World:
         made: World = object.__new__(World)
         made.declared, made.folder, made.every, made.snapshots = self.declared, None, self.every, self.snapshots
-        made.live, made._kept_at = forking.rebuilt(self, tick), tick
+        made.live, made._kept_at = forking.rebuilt(self, tick, commands), tick
         made.kept = {t: live for t, live in self.kept.items() if t <= tick}
         return made
 

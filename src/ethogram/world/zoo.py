@@ -70,7 +70,7 @@ class WorldParallelEnv(pettingzoo.ParallelEnv):  # type: ignore[misc]
         for agent, action in actions.items():
             verb, on = self.choices[int(action)]
             act(self.world, self.uids[agent], verb, on)
-        before = self.world.live.copy().frozen()
+        before = self.world.live.copy(minds=False).frozen()
         self.world.run(self.world.tick + 1)
         state, agents = self.world.state, self.agents
         worth = {a: float(self.reward(before, state, self._rows[a])) for a in agents}
