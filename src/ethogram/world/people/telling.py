@@ -13,6 +13,7 @@ from ethogram.world.people.loop import NOTHING, Loop
 from ethogram.world.people.validating import AGAIN, FITTED
 
 HEADLINE = ("purchases", "repeat share", "categories")
+PICTURED = ("purchases", "repeat share", "category entropy")
 
 
 def sentences(found: Loop) -> list[str]:
@@ -95,12 +96,8 @@ def page(found: Loop, path: Path, title: str = "The loop, closed") -> Path:
         f"{f['response']:g} times as readily, {f['displacement']:.0%} of that in place of something else."
     ))  # fmt: skip
     made.lead(*sentences(found))
-    for outcome in ("purchases", "repeat share", "category entropy"):
-        rows = [
-            {"label": r["arm"], **{k: 100 * r[c] for k, c in
-             (("value", "change"), ("low", "change_low"), ("high", "change_high"))}}
-            for r in found.effects if r["outcome"] == outcome and r["arm"] != NOTHING
-        ]  # fmt: skip
+    for outcome in PICTURED:
+        rows = _changes(found, outcome)
         made.section(
             outcome.replace(" ", "-"), outcome.capitalize(),
             made.chart(
@@ -117,6 +114,37 @@ def page(found: Loop, path: Path, title: str = "The loop, closed") -> Path:
         made.section("sensitivity", "Under other assumptions", _table(*sensitivity_rows(found)))
     path.write_text(made.html(), "utf-8")
     return path
+
+
+def picture(found: Loop, path: Path) -> Path:
+    """The effects as one SVG file, in the light colours of the pages.
+
+    Raises
+    ------
+    MissingExtra
+        Altair or vl-convert is not installed.
+    """
+    from ethogram.evaluate.plots import PALETTE, altair_
+
+    alt = altair_()
+    import vl_convert
+
+    charts = [
+        forest(_changes(found, o), f"{o}: change against being shown nothing, %", reference=0.0) for o in PICTURED
+    ]
+    drawn: str = vl_convert.vegalite_to_svg(alt.vconcat(*charts).to_dict())
+    for name, (light, _) in PALETTE.items():
+        drawn = drawn.replace(f"var(--{name})", light)
+    path.write_text(drawn, "utf-8")
+    return path
+
+
+def _changes(found: Loop, outcome: str) -> list[dict[str, Any]]:
+    parts = (("value", "change"), ("low", "change_low"), ("high", "change_high"))
+    return [
+        {"label": r["arm"], **{k: 100 * r[c] for k, c in parts}}
+        for r in found.effects if r["outcome"] == outcome and r["arm"] != NOTHING
+    ]  # fmt: skip
 
 
 def _ends(low: float, high: float) -> str:
