@@ -20,8 +20,8 @@ def write(path, days=168, households=20):
 def test_the_loop_says_what_it_found(call, folder):
     write(folder / "shop.csv")
     said = call("loop", "--log", "shop.csv", "--recommender", "personal_frequency", "--recommender", "popularity",
-                "--days", 7, "--held", 28, "--seeds", 2, "--copies", 3, "--response", 4, "--report", "loop.html", "--picture", "loop.svg",
-                "--json", "loop.json")  # fmt: skip
+                "--days", 7, "--held", 28, "--seeds", 2, "--copies", 3, "--response", 4, "--report", "loop.html",
+                "--picture", "loop.svg", "--json", "loop.json")  # fmt: skip
     assert said.code == 0, said.err
     assert "the simulator beside resampling" in said.out
     assert "The simulator predicts the real held-out days better than resampling in: " in said.out

@@ -126,13 +126,16 @@ def picture(found: Loop, path: Path) -> Path:
     """
     from ethogram.evaluate.plots import PALETTE, altair_
 
-    alt = altair_()
+    altair_()
     import vl_convert
 
-    charts = [
-        forest(_changes(found, o), f"{o}: change against being shown nothing, %", reference=0.0) for o in PICTURED
+    specs = [
+        forest(_changes(found, o), f"{o}: change against being shown nothing, %", reference=0.0).to_dict()
+        for o in PICTURED
     ]
-    drawn: str = vl_convert.vegalite_to_svg(alt.vconcat(*charts).to_dict())
+    whole = {"$schema": specs[0]["$schema"], "config": {**specs[0]["config"], "background": PALETTE["paper"][0]}}
+    inner = [{k: v for k, v in s.items() if k not in ("$schema", "config")} for s in specs]
+    drawn: str = vl_convert.vegalite_to_svg({**whole, "vconcat": inner})
     for name, (light, _) in PALETTE.items():
         drawn = drawn.replace(f"var(--{name})", light)
     path.write_text(drawn, "utf-8")
