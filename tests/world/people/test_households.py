@@ -78,6 +78,12 @@ def test_logs_that_cannot_be_read(shop_log):
         Purchases.of(kinds, kind="by")
 
 
+def test_what_was_shown_is_not_what_was_taken():
+    rows = {"user": [1, 2, 2], "item": [1, 1, 3], "time": clock([0, DAY, DAY]), "label": [None, None, 0.0]}
+    p = Purchases.of(Log.open(pa.table(rows)))
+    assert p.items.decode(p.item).to_pylist() == [1, 1]
+
+
 def test_trips_have_their_rate_gap_and_weekday():
     rng = np.random.default_rng(1)
     days, rate = 400, np.repeat([0.05, 0.4], 150)

@@ -1,12 +1,14 @@
 """Fitted households in a world: the same as a run without it, advised by fitted systems, and the loop closed."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.world.people.conftest import LEVELS
 
 from ethogram import system
 from ethogram.errors import OptionError
 from ethogram.evaluate import bootstrap as boot
+from ethogram.log import Log
 from ethogram.world.people import outcomes as out
 from ethogram.world.people.advising import Advice
 from ethogram.world.people.loop import NOTHING, close_loop, joined
@@ -218,3 +220,7 @@ def test_two_logs_are_one(shop_log, people):
     whole = joined(shop_log, more)
     assert len(whole.table()) == len(shop_log.table()) + len(more.table())
     assert Purchases.of(whole, LEVELS).groups["kind_of"].max() == 6
+    table = shop_log.table().select(["user", "item", "time", "value"])
+    label = pa.array([None, 1.0] + [None] * (len(table) - 2), pa.float32())
+    shown = Log.open(table.append_column("label", label))
+    assert len(joined(shown, more).table()) == len(whole.table()) - 1
