@@ -7,7 +7,9 @@ import pytest
 from ethogram import data
 from ethogram.data.complete_journey import CompleteJourney
 from ethogram.data.complete_journey.displaying import display_counts
-from ethogram.errors import MissingExtra
+from ethogram.errors import MissingExtra, OptionError
+from ethogram.world.people.fitted import personas
+from ethogram.world.people.households import Households
 from ethogram.world.people.validating import validate
 
 try:
@@ -47,3 +49,27 @@ def test_sales_on_display_are_counted():
         wanted = {"taken_shown": (has & on).sum(), "taken_not": (has & none).sum(), "trips_shown": on.sum(),
                   "trips_not": none.sum()}  # fmt: skip
         assert made.loc[item].to_dict() == wanted
+
+
+def test_real_households_are_personas():
+    log = data.load("complete_journey", exposures=False, households=60)
+    people = Households.fit(log, levels=("department", "product_category"), neighbours=0)
+    made = personas(people, log.users, items=log.items)
+    assert [p.id for p in made] == [str(u) for u in people.purchases.users.to_pylist()]
+    table = log.users.to_pylist()
+    known = {str(r["user"]): r for r in table}
+    for one in made:
+        facts = known.get(one.id, {"user": one.id})
+        assert dict(one.demographics) == {k: v for k, v in facts.items() if k != "user" and v is not None}
+    of = people.purchases
+    u = int(np.argmax(np.bincount(of.user)))
+    category = dict(zip(log.items["item"].to_pylist(), log.items["product_category"].to_pylist(), strict=True))
+    mine = [category.get(i) for i in of.items.decode(of.item[of.user == u]).to_pylist()]
+    every = [category.get(i) for i in of.items.decode(of.item).to_pylist()]
+    for liked in made[u].interests:  # more than others take of it
+        assert mine.count(liked) / len(mine) > every.count(liked) / len(every)
+    assert len(made[u].interests) == 5
+    assert made[u].attributes[0].startswith("goes shopping every ")
+    with pytest.raises(OptionError, match="level 'brand' is none that"):
+        personas(people, items=log.items, level="brand")
+    assert personas(people)[0].interests == {}
