@@ -11,7 +11,7 @@ from ethogram.world.people.contradictions import contradictions
 
 def test_consistent_people_are_left_alone_and_mixed_ones_are_found():
     try:
-        (path,) = found("persona-chat", "Synthetic-Persona-Chat_valid.csv")
+        (path,) = found("persona-chat", "persona-chat/Synthetic-Persona-Chat_valid.csv")
     except MissingData as error:
         pytest.skip(str(error))
     with path.open(newline="", encoding="utf-8") as file:
