@@ -33,7 +33,9 @@ _CLASSES = {
     "interests": "Interests",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
+    "posts": "Posts",
     "shoppers": "Shoppers",
+    "videos": "Videos",
 }
 """Name (and module) -> class, so that listing names imports nothing."""
 
