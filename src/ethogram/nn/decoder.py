@@ -49,7 +49,7 @@ class Decoder(nn.Module):
             self.blocks = nn.ModuleList(_Block(width, heads, layers, dropout) for _ in range(layers))
             self.norm = nn.LayerNorm(width)
             for table in (self.token, self.place):
-                nn.init.normal_(table.weight, 0.0, 0.02)
+                nn.init.normal_(table.weight, 0.0, width**-0.5)
 
     @property
     def context(self) -> int:

@@ -2,7 +2,7 @@
 
     code(x) = number of inner edges not above x          value(code) = mean of the learned numbers in the bin
 
-A distribution p over the codes is read back as its mean ``sum_c p_c value_c`` or as quantiles.
+A distribution p over the codes is read back as its mean ``sum_c p_c value_c``.
 """
 
 from __future__ import annotations
@@ -60,15 +60,6 @@ class Bins:
         """The bin of each number, int64; -1 for NaN."""
         x = np.asarray(numbers, np.float64)
         return np.where(np.isnan(x), -1, np.searchsorted(self.edges, x, side="right"))
-
-    def mean(self, shares: np.ndarray) -> np.ndarray:
-        """The mean of distributions over the codes, float64[...] from [..., k]."""
-        return np.asarray(shares, np.float64) @ self.values
-
-    def quantile(self, shares: np.ndarray, q: float) -> np.ndarray:
-        """The value of the first code up to which a share of at least `q` lies."""
-        reached = np.cumsum(np.asarray(shares, np.float64), -1) >= q - 1e-9
-        return np.asarray(self.values[np.where(reached.any(-1), reached.argmax(-1), len(self) - 1)])
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """For a system's State."""

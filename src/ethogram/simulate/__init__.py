@@ -1,0 +1,1 @@
+"""Simulating people and populations: what receivers will do, before anything is sent."""
