@@ -334,11 +334,12 @@ class Anticipates(Protocol):
         """
         ...
 
-    def recognise(self, messages: Log, options: Sequence[Sequence[Any]]) -> Table:
-        """Which of several contents a message had, judged by how it was received.
+    def recognise(self, messages: Log, options: Mapping[Any, Sequence[Any]]) -> Table:
+        """Which of several contents a message had, judged by how it was received: item -> options.
 
         Hidden is a message's empty title, or the empty ones of its scenes; an option is a text, or one text for each
-        hidden scene. Columns `item`, `option` (place in its list), `score` (higher is more likely), `rank` (from 1).
+        hidden scene. Messages without options are left out. Columns `item`, `option` (place in its list), `score`
+        (higher is more likely), `rank` (from 1).
         """
         ...
 

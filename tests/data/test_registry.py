@@ -24,7 +24,9 @@ NAMES = [
     "interests",
     "listeners",
     "ml_100k",
+    "posts",
     "shoppers",
+    "videos",
 ]
 
 
@@ -54,7 +56,7 @@ def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
         match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
-        "listeners, shoppers",
+        "listeners, posts, shoppers, videos",
     ):
         data.truth("ml_100k")
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "act": "Pursue a goal in a world of texts, and show the steps.",
     "assess": "Judge the behaviour in a log, with reasons.",
     "audit": "Put an audit's cases to a language model, and report.",
+    "anticipate": "Say what receivers will do with messages, which titles to test, and why they responded.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
     "tune": "Search the options of a system that do best on validation.",

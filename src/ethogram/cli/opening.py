@@ -94,6 +94,10 @@ def open_log(source: str, reading: Reading | None, out: Output) -> Log:
         raise SourceError(
             f"there is no file or folder '{source}', nor a data set of that name.{nearest(name, data.names())}"
         )
+    from ethogram.log import messages
+
+    if messages.holds_records(source):
+        return messages.read(source)
     with as_flags():
         log = Log.open(source, **reading.given())
     if not (Path(source) / "log.toml").exists():

@@ -3,7 +3,7 @@
 The chance of a click on post i, with the terms of `ethogram.data.receivers`:
 
     logit p_i = level_c + own_a + taste[g, t] + sense_c hook_w + hour(g, h) - slope place + noise
-    views_i ~ followers_a 10^(-1 + 0.2 Normal)      clicks_i ~ Binomial(views_i, p_i)      ctr_i = 100 clicks_i / views_i
+    views_i ~ followers_a 10^(-1 + 0.2 Normal)    clicks_i ~ Binomial(views_i, p_i)    ctr_i = 100 clicks_i / views_i
 
 Below most posts stands a comment: its sentiment says whether the post did better than its account does on its channel,
 its reason is the term that did most in that direction (topic, hook, hour, place); a share `careless` of the reasons is
@@ -131,8 +131,7 @@ class Posts:
     def body(self, post: int) -> str:
         nouns, w = NOUNS[NAMES[self.drawn["topic"][post]]], self.drawn["words"][post]
         form = tuple(FORMS.values())[self.drawn["form"][post]]
-        fill = [FILLERS[v % len(FILLERS)] for v in w[4:8]]
-        return " ".join([form[w[8] % 3], fill[0], nouns[w[9] % 12], fill[1], nouns[w[10] % 12], fill[2], fill[3]])
+        return " ".join([form[w[8] % 3], nouns[w[9] % 12], FILLERS[w[4] % len(FILLERS)], nouns[w[10] % 12]])
 
     def messages(self) -> Any:
         """The posts as `ethogram.log.messages.Messages`."""

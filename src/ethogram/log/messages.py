@@ -21,7 +21,7 @@ A log of messages has one event for each message:
      "title": "Bread in an hour", "body": "...", "scenes": [{"text": "flour", "replay": 40}],
      "behaviour": {"ctr": 3.2}, "comment": {"sentiment": "positive", "reason": "topic"}, "about": {"topic": "food"}}
 
-Only `communicator`, `message`, and a title, a body or scenes must be there.
+Only `communicator`, `message`, and a title, a body or scenes must be there; `time` is told of all messages or of none.
 """
 
 from __future__ import annotations
@@ -111,7 +111,10 @@ class Messages:
             return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64).copy()
 
         item = table.column("item").to_pylist()
-        payload = [json.loads(v) if v else {} for v in (table.column("payload").to_pylist() if "payload" in names else [None] * n)]
+        payload = [
+            json.loads(v) if v else {}
+            for v in (table.column("payload").to_pylist() if "payload" in names else [None] * n)
+        ]
         found = [_parts(p, i) for p, i in zip(payload, item, strict=True)]
         time = table.column("time").cast(pa.int64()).to_numpy() if "time" in names else np.zeros(n, np.int64)
         return cls(
@@ -182,6 +185,19 @@ def read(path: str | Path) -> Log:
     return of_records(found)
 
 
+def holds_records(path: str | Path) -> bool:
+    """Whether a file of JSON lines begins with a record of a message."""
+    place = Path(path)
+    if place.suffix not in (".jsonl", ".ndjson") or not place.is_file():
+        return False
+    try:
+        with place.open("rb") as file:
+            first = json.loads(file.readline())
+    except ValueError:
+        return False
+    return isinstance(first, dict) and {"communicator", "message"} <= first.keys()
+
+
 def of_records(records: Sequence[Mapping[str, Any]]) -> Log:
     """A log of messages from records as the lines of a file hold them.
 
@@ -207,6 +223,7 @@ def of_records(records: Sequence[Mapping[str, Any]]) -> Log:
     }  # fmt: skip
     kept = {c: v for c, v in rows.items() if any(x is not None for x in v)}
     roles = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
+    roles |= {} if "time" in kept else {"order": "@row"}
     return Log.open(pa.table(kept), strict=True, **roles)
 
 

@@ -49,7 +49,7 @@ class Decoder(nn.Module):
             self.blocks = nn.ModuleList(_Block(width, heads, layers, dropout) for _ in range(layers))
             self.norm = nn.LayerNorm(width)
             for table in (self.token, self.place):
-                nn.init.normal_(table.weight, 0.0, width**-0.5)
+                nn.init.normal_(table.weight, 0.0, 0.02)
 
     @property
     def context(self) -> int:
@@ -128,7 +128,8 @@ class Falling:
 
 def teach(
     model: Decoder, rows: Callable[[np.random.Generator], Rows], count: int, *, epochs: int, batch: int = 128,
-    lr: float = 2e-3, seed: int = 0, precision: Literal["fp32", "bf16"] = "fp32", watch: Any = None,
+    lr: float = 2e-3, seed: int = 0, precision: Literal["fp32", "bf16"] = "fp32",
+    near: tuple[np.ndarray, np.ndarray] | None = None, watch: Any = None,
 ) -> Trained:  # fmt: skip
     """Teach a decoder in place by cross-entropy of the tokens that are learned.
 
@@ -136,6 +137,8 @@ def teach(
     ----------
     rows : the examples of one epoch, drawn anew each time. count : how many those are.
     batch : examples of a step; examples of like length stand together.
+    near : what is as good as a token: int64[V, k] other tokens and float32[V, k] their weights (sums above 1 make a
+        token count more); None: nothing but itself. Bins of numbers are near their neighbours.
     """
     steps = -(-count // batch)
     optimiser = Falling(model, lr, epochs * steps)
@@ -151,10 +154,15 @@ def teach(
         for j in rng.permutation(len(cuts)):
             yield padded([drawn.tokens[i] for i in cuts[j]], [drawn.learned[i] for i in cuts[j]])
 
+    others, weights = (None, None) if near is None else map(torch.from_numpy, near)
+
     def loss(part: tuple[Tensor, Tensor]) -> Tensor:
         tokens, learned = part
-        said = model(tokens[:, :-1], learned[:, 1:])
-        return F.cross_entropy(said.float(), tokens[:, 1:][learned[:, 1:]])
+        said, true = model(tokens[:, :-1], learned[:, 1:]).float(), tokens[:, 1:][learned[:, 1:]]
+        if others is None or weights is None:
+            return F.cross_entropy(said, true)
+        told = torch.log_softmax(said, -1).gather(1, others[true])
+        return -(weights[true] * told).sum() / weights[true].sum()
 
     return train(
         model, batches, loss, optimisers=[optimiser], epochs=epochs, seed=seed, clip=1.0, precision=precision,

@@ -47,16 +47,16 @@ def _fitted(case: Case) -> Any:
     return case._fits["anticipates"]
 
 
-def _asked() -> tuple[Log, list[list[Any]]]:
-    """Ten messages with a gap each, and three options."""
+def _asked() -> tuple[Log, dict[Any, list[Any]]]:
+    """Ten messages with a gap each, and three options for each."""
     read = Messages.of(sent()).take(range(10))
     scenes = [["" if s in (2, 3) else t for s, t in enumerate(own)] for own in read.scenes]
     titles = [t if own else "" for t, own in zip(read.title, scenes, strict=True)]
-    choices = [
-        [["free scene 2", "plain scene 3"], ["plain scene 2", "free scene 3"], ["other", "words"]] if own
+    choices: dict[Any, list[Any]] = {
+        item: [["free scene 2", "plain scene 3"], ["plain scene 2", "free scene 3"], ["other", "words"]] if own
         else ["free bread", "plain bread", "something else"]
-        for own in scenes
-    ]  # fmt: skip
+        for item, own in zip(read.item, scenes, strict=True)
+    }  # fmt: skip
     return replace(read, scenes=scenes, title=titles).log(), choices
 
 
@@ -152,7 +152,8 @@ def gaps_are_filled(case: Case) -> None:
         assert [r["rank"] for r in own] == [1, 2, 3]
         assert {r["option"] for r in own} == {0, 1, 2}
         assert own[0]["score"] >= own[1]["score"] >= own[2]["score"]
-    for messages, wrong in ((sent(), [["x"]] * 40), (gaps, choices[:3]), (gaps, [[] for _ in choices])):
+    first = next(iter(choices))
+    for messages, wrong in ((sent(), {first: ["x"]}), (gaps, {"nobody": ["x"]}), (gaps, {first: []})):
         try:
             built.recognise(messages, wrong)
         except OptionError:

@@ -25,7 +25,7 @@ Behavior. ICLR 2024.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -77,6 +77,10 @@ class LCBM:
     "decoder: share of plain rows among all, so that reading is not forgotten."
     bins: int = searched(24, 8, 64)
     "decoder: bins of a number."
+    blur: float = 1.5
+    "decoder: bins around the true one that count as nearly as good, standard deviation; 0 for none."
+    weight: float = 4.0
+    "decoder: how many words of content a number counts in the loss."
     words: int = 4000
     "decoder: words with a token of their own; others share 64."
     batch: int = 32
@@ -106,9 +110,19 @@ class LCBM:
         """
         shares = (self.reverse, self.rehearsal)
         if not all(0 <= s < 1 for s in shares) or (not self.behaviour and not self.reverse and self.tuned):
-            raise OptionError("lcbm: reverse and rehearsal are shares in [0, 1); a content-only twin needs reverse rows.")
-        if min(self.reading, self.shots) < 0 or min(self.epochs, self.batch, self.words) < 1 or self.bins < 2:
-            raise OptionError("lcbm: epochs, batch, words: 1 or more; bins: 2 or more; reading, shots: 0 or more.")
+            raise OptionError(
+                "lcbm: reverse and rehearsal are shares in [0, 1); a content-only twin needs reverse rows."
+            )
+        if (
+            min(self.reading, self.shots) < 0
+            or min(self.epochs, self.batch, self.words) < 1
+            or self.bins < 2
+            or self.blur < 0
+            or not self.weight > 0
+        ):
+            raise OptionError(
+                "lcbm: epochs, batch, words: 1 or more; bins: 2 or more; reading, shots, blur: 0 or more."
+            )
         if self.reader == "prompted" and not self.shots:
             raise OptionError("lcbm: reader 'prompted' needs examples; set shots to 1 or more.")
         messages = Messages.of(train)
@@ -126,20 +140,21 @@ class LCBM:
         found = self._made.anticipate(read, known)
         means = [t.mean for t in found]
         columns = {
-            "item": pa.array([read.item[t.message] for t in found], messages.table().schema.field("item").type),
+            "item": _names(messages, [read.item[t.message] for t in found]),
             "scene": pa.array([t.scene for t in found], pa.int64()),
-            "behaviour": pa.array([t.behaviour for t in found], pa.string()), "predicted": pa.array(means, pa.float64()),
+            "behaviour": pa.array([t.behaviour for t in found], pa.string()),
+            "predicted": pa.array(means, pa.float64()),
             "low": pa.array([min(t.quantile(0.1), m) for t, m in zip(found, means, strict=True)], pa.float64()),
             "high": pa.array([max(t.quantile(0.9), m) for t, m in zip(found, means, strict=True)], pa.float64()),
         }  # fmt: skip
         return pa.table(columns)
 
-    def recognise(self, messages: Log, options: Sequence[Sequence[Any]]) -> Table:
+    def recognise(self, messages: Log, options: Mapping[Any, Sequence[Any]]) -> Table:
         """Which content was responded to so; see `Anticipates`."""
-        read = Messages.of(messages)
-        _checked(read, options)
+        read, told = _asked(Messages.of(messages), options)
+        _checked(read, told)
         rows: dict[str, list[Any]] = {n: [] for n in ("item", "option", "score", "rank")}
-        for i, scores in enumerate(self._made.recognise(read, options)):
+        for i, scores in enumerate(self._made.recognise(read, told)):
             for rank, k in enumerate(np.argsort(-scores, kind="stable"), 1):
                 for name, value in zip(rows, (read.item[i], int(k), float(scores[k]), rank), strict=True):
                     rows[name].append(value)
@@ -156,12 +171,12 @@ class LCBM:
                     for name, value in zip(rows, told, strict=True):
                         rows[name].append(value)
         kinds = {"about": pa.string(), "value": pa.string(), "share": pa.float64(), "rank": pa.int64()}
-        return pa.table({n: pa.array(v, kinds.get(n)) for n, v in rows.items()})
+        return pa.table({"item": _names(messages, rows["item"])} | {n: pa.array(rows[n], k) for n, k in kinds.items()})
 
     # -- beyond the verb ------------------------------------------------------------------------------------------
 
-    def optimise(self, messages: Log, titles: Sequence[Sequence[str]], behaviour: str) -> Table:
-        """Titles for each message in the order of what they are predicted to do; an experiment says whether they do.
+    def optimise(self, messages: Log, titles: Mapping[Any, Sequence[str]], behaviour: str) -> Table:
+        """Titles of messages (item -> titles) in the order of what they should do; whether they do, experiments say.
 
         Columns `item`, `option` (place in the list), `title`, `predicted`, `gain` (over the mean of the message's
         options), `rank`.
@@ -169,14 +184,15 @@ class LCBM:
         Raises
         ------
         OptionError
-            No list of titles for each message, an empty title, or a behaviour that was not met in training.
+            A message that the log does not hold, an empty title, or a behaviour that was not met in training.
         """
-        read = Messages.of(messages)
-        if len(titles) != len(read) or not all(len(t) and all(str(x).strip() for x in t) for t in titles):
-            raise OptionError(f"optimise takes one or more titles for each of {len(read)} messages, none of them empty.")
-        own = np.repeat(np.arange(len(read)), [len(t) for t in titles])
+        read, told = _asked(Messages.of(messages), titles)
+        for item, few in zip(read.item, told, strict=True):
+            if isinstance(few, str) or not len(few) or not all(isinstance(t, str) and t.strip() for t in few):
+                raise OptionError(f"message {item!r} needs a list of one or more titles, none of them empty.")
+        own = np.repeat(np.arange(len(read)), [len(t) for t in told])
         variants = read.take(own)
-        flat = [str(x) for t in titles for x in t]
+        flat = [t for few in told for t in few]
         said = self._whole(replace(variants, title=flat), behaviour)
         rows: dict[str, list[Any]] = {n: [] for n in ("item", "option", "title", "predicted", "gain", "rank")}
         for i in range(len(read)):
@@ -260,9 +276,22 @@ class LCBM:
         return made  # type: ignore[no-any-return]
 
 
+def _names(log: Log, items: list[Any]) -> pa.Array:
+    return pa.array(items, log.table().schema.field("item").type)
+
+
+def _asked(messages: Messages, told: Mapping[Any, Sequence[Any]]) -> tuple[Messages, list[Sequence[Any]]]:
+    """The messages that something is told of, and what is told of each, in the order of the log."""
+    if not isinstance(told, Mapping):
+        raise OptionError("give a mapping: message -> its options.")
+    place = {item: i for i, item in enumerate(messages.item)}
+    if strange := [item for item in told if item not in place]:
+        raise OptionError(unknown("message", strange[0], messages.item[:10]) + " (the log's first ten)")
+    rows = sorted(place[item] for item in told)
+    return messages.take(rows), [told[messages.item[i]] for i in rows]
+
+
 def _checked(messages: Messages, options: Sequence[Sequence[Any]]) -> None:
-    if len(options) != len(messages):
-        raise OptionError(f"recognise takes options for each of {len(messages)} messages, not {len(options)} lists.")
     for i, own in enumerate(options):
         gap = gaps(messages, i)
         if not own:

@@ -32,7 +32,7 @@ WINDOWS = (3, 5, 7, 11)
 GAP = 5
 """Scenes whose content is hidden together."""
 MARKS = (
-    "pad", "begin", "end", "hidden", "asked", "sender", "audience", "channel", "hour", "day", "place", "title", "body",
+    "begin", "end", "hidden", "asked", "sender", "channel", "hour", "day", "place", "title", "body",
 )  # fmt: skip
 Row = tuple[list[int], list[bool]]
 
@@ -112,6 +112,23 @@ class Language:
     def behaviours(self) -> list[str]:
         return [b for b in self.bins if b not in ("audience", "replay")]
 
+    def near(self, blur: float, weight: float) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens int64[V, k] and weights float32[V, k] that stand for each token: a bin is read as a normal curve of
+        `blur` bins around itself that counts `weight` tokens; any other token is itself."""
+        reach = max(int(np.ceil(2.5 * blur)), 0)
+        steps = np.arange(-reach, reach + 1)
+        others = np.tile(np.arange(len(self))[:, None], (1, len(steps)))
+        weights = np.zeros(others.shape, np.float32)
+        weights[:, reach] = 1
+        for name, own in self.bins.items():
+            codes = np.arange(len(own))[:, None] + steps
+            there = (codes >= 0) & (codes < len(own))
+            curve = np.where(there, np.exp(-0.5 * (steps / max(blur, 1e-6)) ** 2), 0)
+            first = self.start[name]
+            others[first : first + len(own)] = first + np.clip(codes, 0, len(own) - 1)
+            weights[first : first + len(own)] = weight * curve / curve.sum(1, keepdims=True)
+        return others, weights
+
     def coded(self, messages: Messages) -> list[Coded]:
         """Messages as tokens; scenes beyond the most of training are left out."""
         mark, n = self.mark, len(messages)
@@ -128,7 +145,7 @@ class Language:
         for i in range(n):
             meta = [mark["begin"], mark["sender"], *sender[i], mark["channel"], *channel[i]]
             if reach[i] >= 0:
-                meta += [mark["audience"], int(reach[i])]
+                meta.append(int(reach[i]))
             meta += [mark[f"hour {hour[i]}"], mark[f"day {day[i]}"]]
             if not np.isnan(messages.position[i]):
                 meta.append(mark[f"place {min(max(int(messages.position[i]), 0), PLACES - 1)}"])
@@ -206,7 +223,9 @@ class Language:
         # either may be asked first
         parts = [[numbers[i] for i in rng.permutation(len(numbers))], [scenes[i] for i in rng.permutation(len(scenes))]]
         for kind, name in [x for part in (parts if rng.random() < 0.5 else parts[::-1]) for x in part]:
-            start, code = (self.start[name], m.behaviour[name]) if kind == "did" else (self.start["replay"], m.replays[name])
+            start, code = (
+                (self.start[name], m.behaviour[name]) if kind == "did" else (self.start["replay"], m.replays[name])
+            )
             tokens += [self.mark[f"{kind} {name}"], start + code]
             learned += [False, True]
         for key in _shuffled(m.said, rng):
@@ -218,7 +237,10 @@ class Language:
         """`behaviour` False leaves it out: what a model of content alone learns."""
         gap = _gap(len(m.scenes), rng)
         tokens = self.begin(
-            m, gap=gap, title=bool(gap), replays=[True] * len(m.scenes) if behaviour and m.scenes and "replay" in self.bins else None
+            m,
+            gap=gap,
+            title=bool(gap),
+            replays=[True] * len(m.scenes) if behaviour and m.scenes and "replay" in self.bins else None,
         )
         if behaviour:
             tokens += self.did(m, _shuffled(m.behaviour, rng))

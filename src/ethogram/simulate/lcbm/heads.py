@@ -40,7 +40,9 @@ class Heads:
         made: list[Told] = []
         for name, model in self.models.items():
             rows = _units(messages, "scenes" if name == "replay" else None)
-            values = np.concatenate([*messages.replays, np.zeros(0)]) if name == "replay" else messages.behaviour.get(name)
+            values = (
+                np.concatenate([*messages.replays, np.zeros(0)]) if name == "replay" else messages.behaviour.get(name)
+            )
             said = self._predict(model, rows, messages)
             share = np.full(SPREAD, 1 / SPREAD)
             for k, (i, s) in enumerate(rows):
@@ -168,4 +170,3 @@ def _units(messages: Messages, kind: str | None) -> list[tuple[int, int | None]]
     if kind is None:
         return [(i, None) for i in range(len(messages))]
     return [(i, s) for i, own in enumerate(messages.scenes) for s in range(len(own))]
-

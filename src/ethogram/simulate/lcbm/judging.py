@@ -46,6 +46,6 @@ def judged(messages: Messages, said: pa.Table) -> pa.Table:
 
 
 def curve(true: np.ndarray, said: np.ndarray, points: int = 10) -> np.ndarray:
-    """Calibration curve: mean prediction and mean truth of `points` groups of rising predictions, float64[points, 2]."""
+    """Calibration curve: mean prediction and truth of `points` groups of rising predictions, float64[points, 2]."""
     parts = np.array_split(np.argsort(said, kind="stable"), min(points, max(len(said), 1)))
     return np.array([(said[p].mean(), true[p].mean()) for p in parts if len(p)]).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Messages and behaviour in plain words, put to a language model together with examples that it has never been tuned on.
+"""Messages and behaviour in plain words, put with some examples to a language model that was never tuned on them.
 
 Numbers are asked as whole ones under a schema with the least and the most of training; choices are scored or drawn.
 """
@@ -70,7 +70,9 @@ class Prompted:
             there = [b for b, v in messages.behaviour.items() if known and not np.isnan(v[i])]
             told = self._told(messages, i, there, known)
             for b in (b for b in self.ranges if b not in there and b != "replay"):
-                examples = [verbalised(self.shots, k, behaviour=[b], sees=self.options.sees) for k in range(len(self.shots))]
+                examples = [
+                    verbalised(self.shots, k, behaviour=[b], sees=self.options.sees) for k in range(len(self.shots))
+                ]
                 made.append(Told(i, None, b, np.array([self._number(lm, examples, told, b, b)]), one))
             for s, replay in enumerate(messages.replays[i]):
                 if "replay" in self.ranges and not (known and not np.isnan(replay)):

@@ -88,13 +88,13 @@ class Tuned:
 
         def rows(rng: np.random.Generator) -> Rows:
             made = [one(m, d, rng) for m, d in zip(coded, rng.random(len(coded)), strict=True)]
-            made = [(t[:CONTEXT], l[:CONTEXT]) for t, l in made if any(l[:CONTEXT])]
-            return Rows([t for t, _ in made], [l for _, l in made])
+            made = [(t[:CONTEXT], own[:CONTEXT]) for t, own in made if any(own[:CONTEXT])]
+            return Rows([t for t, _ in made], [own for _, own in made])
 
         if epochs:
             teach(
                 self.model, rows, len(coded), epochs=epochs, batch=o.batch, lr=lr or o.lr, seed=seed,
-                precision=o.precision, watch=watch,
+                precision=o.precision, near=language.near(o.blur, o.weight), watch=watch,
             )  # fmt: skip
 
     def _decoder(self, seed: int) -> Any:
@@ -137,7 +137,11 @@ class Tuned:
         language, begins, branches = self.language, [], []
         for i, m in enumerate(language.coded(messages)):
             gap = gaps(messages, i)
-            told = [o.behaviour for o in [self.options] for _ in m.scenes] if m.scenes and "replay" in language.bins else None
+            told = (
+                [o.behaviour for o in [self.options] for _ in m.scenes]
+                if m.scenes and "replay" in language.bins
+                else None
+            )
             told = told if self.options.behaviour else None
             row = language.begin(m, gap=gap, title=bool(gap), replays=told)
             begins.append(row + (language.did(m, list(m.behaviour)) if self.options.behaviour else []))
@@ -159,7 +163,9 @@ class Tuned:
 
     def about(self, messages: Messages) -> list[dict[str, np.ndarray]]:
         """Facts of the content, read from it alone: key -> probabilities of its values."""
-        return self._values([self.language.begin(m) for m in self.language.coded(messages)], "about", self.language.about)
+        return self._values(
+            [self.language.begin(m) for m in self.language.coded(messages)], "about", self.language.about
+        )
 
     def _whole(self, m: Coded) -> list[int]:
         told = [True] * len(m.scenes) if m.scenes and "replay" in self.language.bins else None
@@ -246,7 +252,9 @@ def hidden(messages: Messages, windows: Sequence[Sequence[int]] | None = None) -
     """The same messages without the texts of these scenes, or without their titles."""
     if windows is None:
         return replace(messages, title=[""] * len(messages))
-    scenes = [["" if s in set(w) else t for s, t in enumerate(own)] for own, w in zip(messages.scenes, windows, strict=True)]
+    scenes = [
+        ["" if s in set(w) else t for s, t in enumerate(own)] for own, w in zip(messages.scenes, windows, strict=True)
+    ]
     return replace(messages, scenes=scenes)
 
 
