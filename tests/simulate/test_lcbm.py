@@ -268,7 +268,8 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     records = [
         {"communicator": "a", "message": f"m{i}", "time": f"2024-05-{1 + i:02d}",
-         "title": ("free" if i % 2 else "plain") + " bread", "behaviour": {"ctr": 9.0 * (i % 2)}, "comment": {"sentiment": ("positive" if i % 2 else "negative")}}
+         "title": ("free" if i % 2 else "plain") + " bread", "behaviour": {"ctr": 9.0 * (i % 2)},
+         "comment": {"sentiment": ("positive" if i % 2 else "negative")}}
         for i in range(20)
     ]  # fmt: skip
     (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, records)))

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from ethogram.errors import OptionError
 from ethogram.nn.train import Trained, train
 
-READ = -100
-"""Label of a token that is read but not learned."""
+MATRICES = 20 / 3
+"""Rate of the blocks' matrices over that of everything else."""
 
 
 class Decoder(nn.Module):
@@ -49,7 +49,7 @@ class Decoder(nn.Module):
             self.blocks = nn.ModuleList(_Block(width, heads, layers, dropout) for _ in range(layers))
             self.norm = nn.LayerNorm(width)
             for table in (self.token, self.place):
-                nn.init.normal_(table.weight, 0.0, 0.02)
+                nn.init.normal_(table.weight, 0.0, width**-0.5)
 
     @property
     def context(self) -> int:
@@ -101,29 +101,58 @@ class Rows(NamedTuple):
 
 
 class Falling:
-    """AdamW whose rate rises over `warm` steps and falls to 0 as a cosine over `steps`."""
+    """What moves a decoder's weights; the rate rises over `warm` steps and falls to 0 as a cosine over `steps`.
 
-    def __init__(self, model: nn.Module, lr: float, steps: int, warm: int = 40, decay: float = 0.01) -> None:
-        self.inner = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=decay)
-        self.lr, self.steps, self.warm, self.done = lr, max(steps, 1), max(min(warm, steps // 4), 1), 0
+    Matrices of the blocks move by `MATRICES` times the rate along the orthogonalised momentum of their gradients (Muon: U V' of its
+    singular value decomposition, by Newton-Schulz steps); everything else moves by Adam at `lr`.
+    K. Jordan and others: Muon: An Optimizer for Hidden Layers in Neural Networks (2024).
+    """
 
+    def __init__(self, model: nn.Module, lr: float, steps: int, *, warm: int = 20) -> None:
+        named = list(model.named_parameters())
+        self.hidden = [p for n, p in named if p.dim() == 2 and n.startswith("blocks")]
+        own = {id(p) for p in self.hidden}
+        self.inner = torch.optim.Adam([p for _, p in named if id(p) not in own], lr=lr, betas=(0.9, 0.98))
+        self.moved = [torch.zeros_like(p) for p in self.hidden]
+        self.lr, self.steps, self.done = lr, max(steps, 1), 0
+        self.warm = max(min(warm, steps // 4), 1)
+
+    @torch.no_grad()
     def step(self) -> None:
         rise = min(1.0, (self.done + 1) / self.warm)
-        fall = 0.5 * (1 + np.cos(np.pi * min(self.done / self.steps, 1.0)))
+        rate = self.lr * rise * 0.5 * float(1 + np.cos(np.pi * min(self.done / self.steps, 1.0)))
         for group in self.inner.param_groups:
-            group["lr"] = self.lr * rise * float(fall)
+            group["lr"] = rate
         self.inner.step()
+        for weight, moved in zip(self.hidden, self.moved, strict=True):
+            if weight.grad is not None:
+                moved.lerp_(weight.grad, 0.05)
+                way = orthogonal(weight.grad.lerp(moved, 0.95))
+                weight.add_(way, alpha=-MATRICES * rate * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)
         self.done += 1
 
     def zero_grad(self) -> None:
         self.inner.zero_grad(set_to_none=True)
+        for weight in self.hidden:
+            weight.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"inner": self.inner.state_dict(), "done": self.done}
+        return {"inner": self.inner.state_dict(), "moved": self.moved, "done": self.done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.inner.load_state_dict(state["inner"])
-        self.done = state["done"]
+        self.moved, self.done = list(state["moved"]), state["done"]
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Near U V' of a matrix U S V': its singular values are moved to about 1, without computing them."""
+    x = matrix / (matrix.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if tall else x
 
 
 def teach(

@@ -65,17 +65,17 @@ class LCBM:
     "decoder: 1 layer of 32, 3 of 96, 4 of 192, or 6 of 256 (5 million weights)."
     reading: int = 1
     "decoder: passes over plain rows (content alone) that come first."
-    epochs: int = searched(4, 1, 12)
+    epochs: int = searched(3, 1, 12)
     "decoder: passes over rows of both directions."
     tuned: bool = True
     "decoder: False stops behind `reading`: the same model before it has met behaviour."
     behaviour: bool = True
     "decoder: False hides behaviour from the reverse rows and leaves the forward ones out: the content-only twin."
-    reverse: float = 0.3
+    reverse: float = 0.2
     "decoder: share of reverse rows among those of both directions."
     rehearsal: float = 0.1
     "decoder: share of plain rows among all, so that reading is not forgotten."
-    bins: int = searched(24, 8, 64)
+    bins: int = searched(16, 8, 64)
     "decoder: bins of a number."
     blur: float = 1.5
     "decoder: bins around the true one that count as nearly as good, standard deviation; 0 for none."
@@ -83,7 +83,7 @@ class LCBM:
     "decoder: how many words of content a number counts in the loss."
     words: int = 4000
     "decoder: words with a token of their own; others share 64."
-    batch: int = 32
+    batch: int = 16
     "decoder: rows of a step."
     lr: float = searched(0.003, 0.0003, 0.01, log=True)
     "decoder: highest learning rate; it rises first and falls as a cosine."
