@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ethogram.errors import OptionError
-from ethogram.nn.decoder import Decoder, Falling, Rows, branched, padded, teach
+from ethogram.nn.decoder import MATRICES, Decoder, Falling, Rows, branched, orthogonal, padded, teach
 
 
 def by_hand(model, ids):
@@ -91,6 +91,48 @@ def test_two_trainings_with_one_seed_are_equal_and_the_generators_stay():
         made.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.equal(*made)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6)])
+def test_orthogonal_keeps_directions_and_levels_their_sizes(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    u, s, v = torch.linalg.svd(orthogonal(5 * matrix), full_matrices=False)
+    assert float(s.min()) > 0.6
+    assert float(s.max()) < 1.3
+    first = torch.linalg.svd(matrix, full_matrices=False)
+    np.testing.assert_allclose(u @ v, first.U @ first.Vh, atol=1e-3)
+
+
+def test_matrices_of_blocks_move_along_their_orthogonalised_momentum():
+    model = Decoder(5, layers=1, width=8, heads=2, context=3, seed=0)
+    made = Falling(model, 0.01, 10, warm=1)
+    weight = model.blocks[0].up.weight
+    before, grad = weight.detach().clone(), torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+    weight.grad = grad.clone()
+    made.step()
+    # the first step: momentum is a twentieth of the gradient, in its direction; taller by a factor of four
+    np.testing.assert_allclose(
+        (before - weight.detach()).numpy(), (2 * MATRICES * 0.01 * orthogonal(grad)).numpy(), rtol=1e-4, atol=1e-6
+    )
+    other = Falling(model, 0.01, 10, warm=1)
+    other.load_state_dict(made.state_dict())
+    assert torch.equal(other.moved[0], made.moved[0])
+
+
+def test_near_tokens_share_the_target():
+    """Taught that 3 is as good as 2, it says both alike; taught nothing of the kind, it says 2."""
+
+    def rows(rng):
+        return Rows([[1, 2]] * 8, [[False, True]] * 8)
+
+    near = (np.array([[0, 0], [1, 1], [2, 3], [3, 3]]), np.array([[1, 0], [1, 0], [0.5, 0.5], [1, 0]], np.float32))
+    shares = []
+    for how in (None, near):
+        model = Decoder(4, layers=1, width=8, heads=2, context=3, seed=0)
+        teach(model, rows, 8, epochs=60, batch=8, lr=0.02, near=how)
+        shares.append(np.exp(branched(model, [[1]], [[[2], [3]]])[0]).ravel())
+    assert shares[0][0] > 0.9
+    np.testing.assert_allclose(shares[1], 0.5, atol=0.05)
 
 
 def test_the_rate_rises_and_falls_and_is_kept():

@@ -84,6 +84,22 @@ def test_a_reverse_row_learns_the_gap_only(read, language):
     assert told[-6:] == ["<title>", "free", "bread", "number", "3", "<end>"]
 
 
+def test_a_bin_is_near_its_neighbours(language):
+    others, weights = language.near(0.25, 4.0)
+    first = language.start["clicks"]
+    np.testing.assert_allclose(weights.sum(1)[[0, first, first + 1]], [1, 4, 4], rtol=1e-6)
+    assert len(language.bins["clicks"]) == 4  # so that the deviation is one bin
+    held = dict.fromkeys(range(first, first + len(language.bins["clicks"])), 0.0)
+    for token, weight in zip(others[first], weights[first], strict=True):
+        held[int(token)] += float(weight)
+    curve = np.exp(-0.5 * np.arange(len(held)) ** 2)
+    curve[np.arange(len(held)) > 3] = 0
+    np.testing.assert_allclose(list(held.values()), 4 * curve / curve.sum(), rtol=1e-5)
+    plain = language.near(0.0, 1.0)
+    assert plain[0].shape[1] == 1
+    assert (plain[1] == 1).all()
+
+
 def test_what_is_not_seen_is_not_written(read):
     for sees, kept, gone in (("content", "<title>", "<sender>"), ("metadata", "<sender>", "<title>")):
         language = Language.of(read, words=100, bins=4, sees=sees)
@@ -94,7 +110,7 @@ def test_what_is_not_seen_is_not_written(read):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return system("lcbm", size="tiny", reading=2, epochs=60, batch=16, lr=0.01, bins=6, blur=0.3).fit(sent(), seed=1)
+    return system("lcbm", size="tiny", reading=2, epochs=60, batch=16, lr=0.01, bins=6, blur=0.05).fit(sent(), seed=1)
 
 
 def test_it_learns_what_earns_clicks_and_replays(fitted, read):
@@ -178,9 +194,9 @@ def test_a_prompted_model_reads_examples_and_keeps_to_the_numbers(read, tmp_path
         return {"value": 33 if "free" in asked.split("Sent by")[0] else 2}
 
     made = system("lcbm", reader="prompted", shots=3, lm=ScriptedLM(rule, rater=_likes)).fit(sent(), seed=2)
-    part = read.take([2, 3])
+    part = read.take([read.item.index("m02"), read.item.index("m03")])
     rows = made.anticipate(part.log()).to_pylist()
-    assert [(r["item"], r["predicted"]) for r in rows if r["behaviour"] == "clicks"] == [("m02", 2), ("m03", 33)]
+    assert {r["item"]: r["predicted"] for r in rows if r["behaviour"] == "clicks"} == {"m02": 2, "m03": 33}
     question = made.lm.wire.asked[0][-1].text
     assert question.count("Example:") == 3
     assert "clicks: " in question

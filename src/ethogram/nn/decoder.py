@@ -103,9 +103,9 @@ class Rows(NamedTuple):
 class Falling:
     """What moves a decoder's weights; the rate rises over `warm` steps and falls to 0 as a cosine over `steps`.
 
-    Matrices of the blocks move by `MATRICES` times the rate along the orthogonalised momentum of their gradients (Muon: U V' of its
-    singular value decomposition, by Newton-Schulz steps); everything else moves by Adam at `lr`.
-    K. Jordan and others: Muon: An Optimizer for Hidden Layers in Neural Networks (2024).
+    Matrices of the blocks move by `MATRICES` times the rate along the orthogonalised momentum of gradients (Muon),
+    everything else moves by Adam at the rate. K. Jordan and others: Muon: An Optimizer for Hidden Layers in Neural
+    Networks (2024).
     """
 
     def __init__(self, model: nn.Module, lr: float, steps: int, *, warm: int = 20) -> None:
@@ -145,7 +145,7 @@ class Falling:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Near U V' of a matrix U S V': its singular values are moved to about 1, without computing them."""
+    """Near U V' of a matrix U S V': five Newton-Schulz steps move its singular values to about 1 (0.7 to 1.2)."""
     x = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x

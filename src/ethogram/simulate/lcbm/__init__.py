@@ -77,8 +77,8 @@ class LCBM:
     "decoder: share of plain rows among all, so that reading is not forgotten."
     bins: int = searched(16, 8, 64)
     "decoder: bins of a number."
-    blur: float = 1.5
-    "decoder: bins around the true one that count as nearly as good, standard deviation; 0 for none."
+    blur: float = 0.1
+    "decoder: how far bins around the true one count as nearly as good: standard deviation, as a share of all bins."
     weight: float = 4.0
     "decoder: how many words of content a number counts in the loss."
     words: int = 4000

@@ -113,9 +113,10 @@ class Language:
         return [b for b in self.bins if b not in ("audience", "replay")]
 
     def near(self, blur: float, weight: float) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens int64[V, k] and weights float32[V, k] that stand for each token: a bin is read as a normal curve of
-        `blur` bins around itself that counts `weight` tokens; any other token is itself."""
-        reach = max(int(np.ceil(2.5 * blur)), 0)
+        """Tokens int64[V, k] and weights float32[V, k] that stand for each token: for a bin a normal curve around it, of
+        deviation a share `blur` of all bins, that counts `weight` tokens; any other token is itself."""
+        most = max((len(b) for b in self.bins.values()), default=0)
+        reach = int(np.ceil(2.5 * blur * most))
         steps = np.arange(-reach, reach + 1)
         others = np.tile(np.arange(len(self))[:, None], (1, len(steps)))
         weights = np.zeros(others.shape, np.float32)
@@ -123,7 +124,7 @@ class Language:
         for name, own in self.bins.items():
             codes = np.arange(len(own))[:, None] + steps
             there = (codes >= 0) & (codes < len(own))
-            curve = np.where(there, np.exp(-0.5 * (steps / max(blur, 1e-6)) ** 2), 0)
+            curve = np.where(there, np.exp(-0.5 * (steps / max(blur * len(own), 1e-6)) ** 2), 0)
             first = self.start[name]
             others[first : first + len(own)] = first + np.clip(codes, 0, len(own) - 1)
             weights[first : first + len(own)] = weight * curve / curve.sum(1, keepdims=True)
