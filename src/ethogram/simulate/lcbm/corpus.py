@@ -113,8 +113,8 @@ class Language:
         return [b for b in self.bins if b not in ("audience", "replay")]
 
     def near(self, blur: float, weight: float) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens int64[V, k] and weights float32[V, k] that stand for each token: for a bin a normal curve around it, of
-        deviation a share `blur` of all bins, that counts `weight` tokens; any other token is itself."""
+        """Tokens int64[V, k] and weights float32[V, k] that stand for each token: for a bin a normal curve around it,
+        whose deviation is a share `blur` of all bins, that counts `weight` tokens; any other token is itself."""
         most = max((len(b) for b in self.bins.values()), default=0)
         reach = int(np.ceil(2.5 * blur * most))
         steps = np.arange(-reach, reach + 1)
