@@ -19,6 +19,7 @@ from ethogram.simulate.lcbm.prompted import verbalised
 from ethogram.simulate.lcbm.tuned import Told, hidden
 from ethogram.system import load, system
 from ethogram.testing.anticipating import sent
+from ethogram.text.rouge import rouge_l
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,33 @@ def test_replays_tell_which_scenes_were_hidden(fitted, read):
         options[item] = [swapped, scenes[2:4]]
     found = fitted.recognise(gap.log(), options).to_pylist()
     assert np.mean([r["option"] == 1 for r in found if r["rank"] == 1]) > 0.8
+
+
+@pytest.fixture(scope="module")
+def bakery():
+    """Twenty letters; the word `free` earns 9 percent, `plain` none."""
+    return [
+        {"communicator": "a", "message": f"m{i}", "time": f"2024-05-{1 + i:02d}",
+         "title": ("free" if i % 2 else "plain") + " bread", "behaviour": {"ctr": 9.0 * (i % 2)},
+         "comment": {"sentiment": ("positive" if i % 2 else "negative")}}
+        for i in range(20)
+    ]  # fmt: skip
+
+
+def test_titles_are_written_for_a_wished_response(bakery):
+    log = of_records(bakery)
+    made = system("lcbm", size="tiny", epochs=40, batch=4, lr=0.01, reverse=0.5).fit(log)
+    for ctr, title in ((9.0, "free bread"), (0.0, "plain bread")):
+        wished = replace(
+            Messages.of(log).take([0, 1, 2]), title=["", "ignored", ""], behaviour={"ctr": np.full(3, ctr)}
+        )
+        titles = made.write(wished.log()).column("title").to_pylist()
+        assert titles == [title] * 3
+        assert rouge_l(titles, ["free bread"] * 3).tolist() == [1.0 if ctr else 0.5] * 3
+        assert made.write(wished.log(), most=1).column("title").to_pylist() == [title.split()[0]] * 3
+    for built, most in ((made, 0), (system("lcbm", reader="heads", encoder="hash").fit(sent()), 3)):
+        with pytest.raises(OptionError, match="one word or more"):
+            built.write(sent(), most=most)
 
 
 def test_titles_are_ordered_by_what_they_should_do(fitted, read):
@@ -280,15 +308,9 @@ def test_logs_without_messages_or_behaviour_are_told(read):
         built.anticipate(long)
 
 
-def test_the_command_line(tmp_path, capsys, monkeypatch):
+def test_the_command_line(tmp_path, capsys, monkeypatch, bakery):
     monkeypatch.chdir(tmp_path)
-    records = [
-        {"communicator": "a", "message": f"m{i}", "time": f"2024-05-{1 + i:02d}",
-         "title": ("free" if i % 2 else "plain") + " bread", "behaviour": {"ctr": 9.0 * (i % 2)},
-         "comment": {"sentiment": ("positive" if i % 2 else "negative")}}
-        for i in range(20)
-    ]  # fmt: skip
-    (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, records)))
+    (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, bakery)))
     (tmp_path / "titles.jsonl").write_text(json.dumps({"message": "m0", "titles": ["plain bread", "free bread"]}))
     options = ["--size", "tiny", "--epochs", "40", "--batch", "4", "--lr", "0.01"]
     assert main(["fit", "lcbm", "sent.jsonl", "--out", "model", *options]) == 0

@@ -156,7 +156,7 @@ class Messages:
         table |= {FURTHER + name: _numbers(v) for name, v in self.behaviour.items()}
         full = pa.table(table)
         kept = [c for c in full.column_names if n == 0 or full.column(c).null_count < n]
-        roles = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
+        roles: dict[str, Any] = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
         return Log.open(full.select(kept), strict=True, **roles)
 
 
@@ -222,7 +222,7 @@ def of_records(records: Sequence[Mapping[str, Any]]) -> Log:
         "payload": [_payload(r) for r in made],
     }  # fmt: skip
     kept = {c: v for c, v in rows.items() if any(x is not None for x in v)}
-    roles = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
+    roles: dict[str, Any] = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
     roles |= {} if "time" in kept else {"order": "@row"}
     return Log.open(pa.table(kept), strict=True, **roles)
 

@@ -204,6 +204,23 @@ class LCBM:
                     rows[name].append(v)
         return pa.table(rows)
 
+    def write(self, messages: Log, *, most: int = 12) -> Table:
+        """A title for each message that would be responded to as its log says: columns `item`, `title`.
+
+        Set the behaviour that is wished in the log (`label_NAME`); what is missing is taken as ordinary, and a title is
+        not read.
+
+        Raises
+        ------
+        OptionError
+            Another reader than the decoder, or `most` words below 1.
+        """
+        if not isinstance(self._made, Tuned) or most < 1:
+            raise OptionError("lcbm: reader 'decoder' alone writes, and one word or more.")
+        read = Messages.of(messages)
+        titles = self._made.write(read, most)
+        return pa.table({"item": _names(messages, read.item), "title": pa.array(titles, pa.string())})
+
     def judge(self, log: Log, *, told: Log | None = None) -> Table:
         """Predictions beside what receivers did: one row for each behaviour.
 

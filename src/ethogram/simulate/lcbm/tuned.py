@@ -155,6 +155,35 @@ class Tuned:
         # a branch's first token is a mark that stands in every option
         return [np.array([float(s[1:].sum()) for s in own]) for own in self._said(begins, branches)]
 
+    def write(self, messages: Messages, most: int) -> list[str]:
+        """The likeliest next word again and again, in the place of each title: at most `most` words.
+
+        Behaviour that is not told is taken as ordinary, the middle bin: training met it with all others.
+        """
+        language = self.language
+        ordinary = {b: len(language.bins[b]) // 2 for b in language.behaviours}
+        coded = [m._replace(behaviour=ordinary | m.behaviour) for m in language.coded(messages)]
+        begins = [
+            [*language.begin(m, title=False), *language.did(m, list(m.behaviour)), language.mark["title"]]
+            for m in coded
+        ]
+        names, end = language.lexicon.names, language.mark["end"]
+        written: list[list[int]] = [[] for _ in begins]
+        going = list(range(len(begins)))
+        for _ in range(most):
+            rows = [[*begins[i][:-1]] for i in going]
+            said = self._said(rows, [[[begins[i][-1], *written[i]]] for i in going], last=True)
+            still = []
+            for i, found in zip(going, said, strict=True):
+                word = int(found[0][: len(names)].argmax())
+                if found[0][end] < found[0][word]:
+                    written[i].append(word)
+                    still.append(i)
+            going = still
+            if not going:
+                break
+        return [" ".join(names[w] for w in own) for own in written]
+
     def reasons(self, messages: Messages) -> list[dict[str, np.ndarray]]:
         """What receivers say of each message and its response: key -> probabilities of its values."""
         coded = self.language.coded(messages)
