@@ -329,6 +329,8 @@ def test_the_command_line(tmp_path, capsys, monkeypatch, bakery):
     assert "experiment" in capsys.readouterr().out
     assert [r["title"] for r in json.loads((tmp_path / "c.json").read_text())] == ["free bread", "plain bread"]
     assert load("model").info.key == "lcbm"
+    assert main(["fit", "lcbm", "sent.jsonl", "--out", "model", "--user", "communicator"]) == 2
+    assert "leave out --user" in capsys.readouterr().err
     (tmp_path / "wrong.jsonl").write_text('["plain bread"]')
     for tokens, said in (
         (["--why", "--judge"], "give one of"), (["--titles", "titles.jsonl"], "go together"),

@@ -13,10 +13,11 @@ interval from the 10% to the 90% quantile. Options for hidden content are judged
 A title that is predicted to do best need not be the cause of anything: accounts, hours and places that go with a way of
 writing speak through it. `optimise` orders what to test; whether it works is what an experiment says.
 
-Deviations from the paper: the decoder is trained from scratch on records alone (0.05 to 5 million weights, whole words)
-and reads no pictures; *reading* plain rows stands for the pretrained language model; a share of plain rows stays among
-the others (`rehearsal`). The same verbs with `reader`: "heads" (frozen sentence vectors, ridge, boosted trees) and
-"prompted" (a language model that is shown examples).
+Deviations from the paper: the decoder is trained from scratch on records alone (0.04 to 5.7 million weights, whole
+words) and sees no pictures; *reading* plain rows stands for the pretrained language model, and a share of them stays
+among the others (`rehearsal`); a number counts more than a word in the loss (`weight`), and bins beside the true one
+count as nearly right (`blur`). The same verbs with `reader`: "heads" (frozen sentence vectors, ridge, boosted trees)
+and "prompted" (a language model that is shown examples).
 
 Khandelwal, Agrawal and others: Large Content And Behavior Models To Understand, Simulate, And Optimize Content And
 Behavior. ICLR 2024.
@@ -62,7 +63,7 @@ class LCBM:
     sees: Literal["all", "content", "metadata"] = "all"
     "What of a message is read: all, its content alone, or who sent it when to how many."
     size: Literal["tiny", "small", "medium", "full"] = "full"
-    "decoder: 1 layer of 32, 3 of 96, 4 of 192, or 6 of 256 (5 million weights)."
+    "decoder: 1 layer of 32, 3 of 96, 4 of 192, or 7 of 256 (5.7 million weights)."
     reading: int = 1
     "decoder: passes over plain rows (content alone) that come first."
     epochs: int = searched(3, 1, 12)
