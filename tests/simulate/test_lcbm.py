@@ -149,6 +149,13 @@ def bakery():
     ]  # fmt: skip
 
 
+def test_scenes_beyond_those_of_training_cannot_be_recognised(fitted):
+    scenes = [{"text": t} for t in ("a", "b", "c", "d", "e", "f", "g", "")]
+    long = of_records([{"communicator": "shop 1", "message": "x", "title": "t", "scenes": scenes}])
+    with pytest.raises(OptionError, match="hides scene 7; training met 6 at most"):
+        fitted.recognise(long, {"x": [["y"]]})
+
+
 def test_titles_are_written_for_a_wished_response(bakery):
     log = of_records(bakery)
     made = system("lcbm", size="tiny", epochs=40, batch=4, lr=0.01, reverse=0.5).fit(log)

@@ -184,14 +184,14 @@ class Language:
     # -- what is read ---------------------------------------------------------------------------------------------
 
     def begin(
-        self, m: Coded, *, gap: Sequence[int] | None = None, title: bool = True, replays: Sequence[bool] | None = None,
+        self, m: Coded, *, gap: Sequence[int] | None = None, title: bool = True, replays: Sequence[bool] = (),
     ) -> list[int]:  # fmt: skip
         """Meta, title, body and scenes.
 
         Parameters
         ----------
         gap : places of scenes whose content is hidden. title : False hides the title.
-        replays : which scenes' replays are told, of the others stands that they are asked; None writes no replays.
+        replays : which scenes' replays are told, of the others stands that they are asked; empty writes no replays.
         """
         mark = self.mark
         row = list(m.meta)
@@ -204,10 +204,14 @@ class Language:
         for s, words in enumerate(m.scenes):
             row.append(mark[f"scene {s}"])
             row += [mark["hidden"]] if s in hidden or self.sees == "metadata" else words
-            if replays is not None:
+            if replays:
                 told = replays[s] and m.replays[s] >= 0
                 row.append(self.start["replay"] + m.replays[s] if told else mark["asked"])
         return row
+
+    def every(self, m: Coded) -> list[bool]:
+        """True for each scene; empty where training met no replays, so that none are written."""
+        return [True] * len(m.scenes) if "replay" in self.bins else []
 
     def did(self, m: Coded, names: Sequence[str]) -> list[int]:
         """Behaviours of the message, each behind its mark."""
@@ -216,11 +220,11 @@ class Language:
     # -- rows that are learned ------------------------------------------------------------------------------------
 
     def forward(self, m: Coded, rng: np.random.Generator) -> Row:
-        told = _told(len(m.scenes), rng) if m.scenes and "replay" in self.bins else None
+        told = _told(len(m.scenes), rng) if self.every(m) else []
         tokens = self.begin(m, replays=told)
         learned = [False] * len(tokens)
         numbers = [("did", b) for b in m.behaviour]
-        scenes = [("scene", s) for s, t in enumerate(told or ()) if not t and m.replays[s] >= 0]
+        scenes = [("scene", s) for s, t in enumerate(told) if not t and m.replays[s] >= 0]
         # either may be asked first
         parts = [[numbers[i] for i in rng.permutation(len(numbers))], [scenes[i] for i in rng.permutation(len(scenes))]]
         for kind, name in [x for part in (parts if rng.random() < 0.5 else parts[::-1]) for x in part]:
@@ -241,7 +245,7 @@ class Language:
             m,
             gap=gap,
             title=bool(gap),
-            replays=[True] * len(m.scenes) if behaviour and m.scenes and "replay" in self.bins else None,
+            replays=self.every(m) if behaviour else [],
         )
         if behaviour:
             tokens += self.did(m, _shuffled(m.behaviour, rng))

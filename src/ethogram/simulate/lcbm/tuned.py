@@ -116,11 +116,11 @@ class Tuned:
         """All that is asked of the messages."""
         language, asked, begins, branches = self.language, [], [], []
         for i, m in enumerate(language.coded(messages)):
-            told = [known and r >= 0 for r in m.replays] if m.scenes and "replay" in language.bins else None
+            told = [known and r >= 0 for r in m.replays] if language.every(m) else []
             there = [b for b in m.behaviour if known]
             begins.append([*self.shots, *language.begin(m, replays=told), *language.did(m, there)])
             own = [(i, None, b) for b in language.behaviours if b not in there]
-            own += [(i, s, "replay") for s, t in enumerate(told or ()) if not t]
+            own += [(i, s, "replay") for s, t in enumerate(told) if not t]
             asked.append(own)
             branches.append([[language.mark[f"did {b}" if s is None else f"scene {s}"]] for _, s, b in own])
         made = []
@@ -137,14 +137,12 @@ class Tuned:
         language, begins, branches = self.language, [], []
         for i, m in enumerate(language.coded(messages)):
             gap = gaps(messages, i)
-            told = (
-                [o.behaviour for o in [self.options] for _ in m.scenes]
-                if m.scenes and "replay" in language.bins
-                else None
-            )
-            told = told if self.options.behaviour else None
-            row = language.begin(m, gap=gap, title=bool(gap), replays=told)
-            begins.append(row + (language.did(m, list(m.behaviour)) if self.options.behaviour else []))
+            if gap and gap[-1] >= len(m.scenes):
+                most = language.scenes
+                raise OptionError(f"message {messages.item[i]!r} hides scene {gap[-1]}; training met {most} at most.")
+            read = self.options.behaviour
+            row = language.begin(m, gap=gap, title=bool(gap), replays=language.every(m) if read else [])
+            begins.append(row + (language.did(m, list(m.behaviour)) if read else []))
             own = []
             for option in options[i]:
                 texts = [option] if isinstance(option, str) else list(option)
@@ -197,8 +195,7 @@ class Tuned:
         )
 
     def _whole(self, m: Coded) -> list[int]:
-        told = [True] * len(m.scenes) if m.scenes and "replay" in self.language.bins else None
-        return [*self.shots, *self.language.begin(m, replays=told)]
+        return [*self.shots, *self.language.begin(m, replays=self.language.every(m))]
 
     def _values(
         self, begins: list[list[int]], kind: str, known: Mapping[str, tuple[str, ...]]
