@@ -21,7 +21,7 @@ def predicts(bench: Any) -> Laws:
             "<=",
             0.7,
         ),
-        Law("the same over SmolLM2-135M that sees 4 examples, 8 posts", beside_lm, "<=", 0.7),
+        Law("the same over SmolLM2-135M that sees 4 examples, 12 posts", beside_lm, "<=", 0.7),
         Law("the same over boosted trees on hashed words", lambda b: _error(b, "heads boosting all"), "<=", 1.05),
         Law(
             "the same over trees on sentence vectors of 2,000 posts",

@@ -30,7 +30,7 @@ class Bench:
         if self.quick:
             return {"posts": 160, "videos": 80, "test": 16, "choice": 6, "variants": 6, "asked": 0, "vectors": 60}
         return {
-            "posts": 20_000, "videos": 2_500, "test": 1_000, "choice": 200, "variants": 250, "asked": 8,
+            "posts": 20_000, "videos": 2_500, "test": 1_000, "choice": 200, "variants": 250, "asked": 12,
             "vectors": 2_000,
         }  # fmt: skip
 
