@@ -18,6 +18,7 @@ from ethogram.simulate.lcbm.judging import curve, judged
 from ethogram.simulate.lcbm.prompted import verbalised
 from ethogram.simulate.lcbm.tuned import Told, hidden
 from ethogram.system import load, system
+from ethogram.testing import check
 from ethogram.testing.anticipating import sent
 from ethogram.text.rouge import rouge_l
 
@@ -219,6 +220,11 @@ def test_heads_learn_the_same_laws():
         system("lcbm").perplexity(sent())
 
 
+@pytest.mark.parametrize("head", ["ridge", "boosting"])
+def test_heads_keep_the_promises_of_the_verb(head):
+    check("lcbm", reader="heads", encoder="hash", head=head)
+
+
 def test_a_prompted_model_reads_examples_and_keeps_to_the_numbers(read, tmp_path):
     """By rule: 33 where the asked title says free, else 2; the examples of training stand before the question."""
 
@@ -240,6 +246,8 @@ def test_a_prompted_model_reads_examples_and_keeps_to_the_numbers(read, tmp_path
     gap = hidden(part)
     found = made.recognise(gap.log(), {"m02": ["plain", "free"], "m03": ["plain", "free"]}).to_pylist()
     assert [r["option"] for r in found if r["rank"] == 1] == [1, 1]
+    back = system("lcbm", reader="prompted", shots=3, lm=made.lm).restore(made.state())
+    assert back.anticipate(part.log()).equals(made.anticipate(part.log()))
     outside = system("lcbm", reader="prompted", shots=1, lm=ScriptedLM({"": '{"value": 900}'})).fit(sent())
     with pytest.raises(AnswerError):
         outside.anticipate(part.log())

@@ -154,10 +154,10 @@ class Posts:
         )  # fmt: skip
 
     def read(self) -> Reading:
-        log = self.messages().log()
-        table = log.table().drop_columns(["event", "user_code", "item_code"])
-        roles = {c: c for c in table.column_names if c not in ("audience", "body") and not c.startswith("label_")}
-        return Reading(table, roles)
+        from ethogram.log.messages import roles
+
+        table = self.messages().table()
+        return Reading(table, roles(table.column_names))
 
     def variants(self, posts: Sequence[int], count: int = 8) -> tuple[list[list[str]], np.ndarray]:
         """Other titles for some posts, and what they truly do.

@@ -127,10 +127,10 @@ class Videos:
         return f"{nouns[w[0] % 12]} {middle} {nouns[w[2] % 12]}"
 
     def read(self) -> Reading:
-        log = self.messages().log()
-        table = log.table().drop_columns(["event", "user_code", "item_code"])
-        roles = {c: c for c in table.column_names if c not in ("audience", "body") and not c.startswith("label_")}
-        return Reading(table, roles)
+        from ethogram.log.messages import roles
+
+        table = self.messages().table()
+        return Reading(table, roles(table.column_names))
 
     def truth(self) -> dict[str, pa.Table]:
         """What only the generator knows: ``scenes``: item, scene, logit, topic, hook (null without one)."""

@@ -27,7 +27,7 @@ Only `communicator`, `message`, and a title, a body or scenes must be there; `ti
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,8 +137,8 @@ class Messages:
             {k: v[at] for k, v in self.behaviour.items()}, some(self.comment), some(self.about),
         )  # fmt: skip
 
-    def log(self) -> Log:
-        """The messages as a log."""
+    def table(self) -> pa.Table:
+        """The events of the messages in their order, without columns that hold nothing; see `roles`."""
         n = len(self)
         payload = []
         for scenes, replays, comment, about in zip(self.scenes, self.replays, self.comment, self.about, strict=True):
@@ -155,9 +155,12 @@ class Messages:
         }  # fmt: skip
         table |= {FURTHER + name: _numbers(v) for name, v in self.behaviour.items()}
         full = pa.table(table)
-        kept = [c for c in full.column_names if n == 0 or full.column(c).null_count < n]
-        roles: dict[str, Any] = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
-        return Log.open(full.select(kept), strict=True, **roles)
+        return full.select([c for c in full.column_names if n == 0 or full.column(c).null_count < n])
+
+    def log(self) -> Log:
+        """The messages as a log."""
+        table = self.table()
+        return Log.open(table, strict=True, **_any(roles(table.column_names)))
 
 
 def read(path: str | Path) -> Log:
@@ -222,9 +225,18 @@ def of_records(records: Sequence[Mapping[str, Any]]) -> Log:
         "payload": [_payload(r) for r in made],
     }  # fmt: skip
     kept = {c: v for c, v in rows.items() if any(x is not None for x in v)}
-    roles: dict[str, Any] = {c: c for c in kept if c not in ("audience", "body") and not c.startswith(FURTHER)}
-    roles |= {} if "time" in kept else {"order": "@row"}
-    return Log.open(pa.table(kept), strict=True, **roles)
+    played = roles(kept) | ({} if "time" in kept else {"order": "@row"})
+    return Log.open(pa.table(kept), strict=True, **_any(played))
+
+
+def roles(columns: Iterable[str]) -> dict[str, str]:
+    """Role -> column of a table of messages: all but the audience, the body and the behaviours."""
+    return {c: c for c in columns if c not in ("audience", "body") and not c.startswith(FURTHER)}
+
+
+def _any(played: Mapping[str, str]) -> dict[str, Any]:
+    """For `Log.open`, whose other options are no texts."""
+    return dict(played)
 
 
 def _payload(record: Mapping[str, Any]) -> str | None:

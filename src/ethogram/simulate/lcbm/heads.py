@@ -106,9 +106,9 @@ class Heads:
             grown = HistGradientBoostingRegressor(
                 max_iter=200, learning_rate=0.08, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False,
                 random_state=seed,
-            ).fit(np.column_stack([vectors @ directions, facts, said]), y)  # fmt: skip
+            ).fit(_rounded(vectors @ directions, facts, said), y)  # fmt: skip
             model["trees"] = Trees.of(grown)
-            said = model["trees"].raw(np.column_stack([vectors @ directions, facts, said]))
+            said = model["trees"].raw(_rounded(vectors @ directions, facts, said))
         model["sd"] = float(max((y - said).std(), 1e-9))
         model["residuals"] = np.quantile(y - said, (np.arange(SPREAD) + 0.5) / SPREAD)
         model["residuals"] -= model["residuals"].mean()
@@ -121,7 +121,7 @@ class Heads:
         z = (np.concatenate([vectors, facts], 1) - model["centre"]) / model["scale"]
         said = model["mean"] + z @ model["weights"]
         if "trees" in model:
-            said = model["trees"].raw(np.column_stack([vectors @ model["directions"], facts, said]))
+            said = model["trees"].raw(_rounded(vectors @ model["directions"], facts, said))
         return np.clip(said, *model["range"])
 
     def _features(self, model: dict[str, Any], rows: Any, messages: Messages) -> tuple[np.ndarray, np.ndarray]:
@@ -170,3 +170,8 @@ def _units(messages: Messages, kind: str | None) -> list[tuple[int, int | None]]
     if kind is None:
         return [(i, None) for i in range(len(messages))]
     return [(i, s) for i, own in enumerate(messages.scenes) for s in range(len(own))]
+
+
+def _rounded(*columns: np.ndarray) -> np.ndarray:
+    """What trees see: products differ in their last digits with the size of a batch, and a split may lie between."""
+    return np.column_stack(columns).astype(np.float32)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.errors import OptionError
-from ethogram.log.messages import Messages
+from ethogram.log.messages import Messages, roles
 from ethogram.simulate.lcbm.tuned import Told, gaps
 from ethogram.verbs import State
 
@@ -128,7 +128,7 @@ class Prompted:
 
     def state(self) -> State:
         ranges = {k: list(v) for k, v in self.ranges.items()}
-        shots = {"shots": self.shots.log().table()} if len(self.shots) else {}
+        shots = {"shots": self.shots.table()} if len(self.shots) else {}
         return State(tables=shots, json={"ranges": ranges, "said": self.said, "shots": len(self.shots)})
 
     def restore(self, state: State) -> None:
@@ -137,10 +137,8 @@ class Prompted:
         if state.json["shots"]:
             from ethogram.log import Log
 
-            table = state.tables["shots"].drop_columns(["event", "user_code", "item_code"])
-            roles: Mapping[str, Any] = {
-                c: c for c in table.column_names if c not in ("audience", "body") and not c.startswith("label_")
-            }
-            self.shots = Messages.of(Log.open(table, **roles))
+            table = state.tables["shots"]
+            played: Mapping[str, Any] = roles(table.column_names)
+            self.shots = Messages.of(Log.open(table, **played))
         else:
             raise OptionError("lcbm: a saved prompted reader holds no examples.")
