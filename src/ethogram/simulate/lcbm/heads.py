@@ -174,4 +174,4 @@ def _units(messages: Messages, kind: str | None) -> list[tuple[int, int | None]]
 
 def _rounded(*columns: np.ndarray) -> np.ndarray:
     """What trees see: products differ in their last digits with the size of a batch, and a split may lie between."""
-    return np.column_stack(columns).astype(np.float32)
+    return np.round(np.column_stack(columns), 5)
