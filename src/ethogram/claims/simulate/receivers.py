@@ -59,7 +59,7 @@ class Bench:
     def _made(self, name: str) -> Any:
         from ethogram.system import system
 
-        size: dict[str, Any] = {"size": "small", "epochs": 2}
+        size: dict[str, Any] = {"size": "small", "epochs": 3}
         if self.quick:
             size = {"size": "tiny", "reading": 1, "epochs": 1, "encoder": "hash"}
         train = self.cut["train"].log() if not name.startswith("video") else self.films["train"].log()
