@@ -114,6 +114,7 @@ def explains(bench: Any) -> Laws:
             0.5,
         ),
         Law("the same − the untuned twin", lambda b: _over_untuned(b, "reason"), ">", 0.0),
+        Law("the same − always naming the most frequent cause of training", _over_frequent, ">", 0.0),
         Law("share of sentiments named", lambda b: world.mean_of(_named(b, "tuned", "sentiment")), ">=", 0.8),
         Law("the same − the untuned twin", lambda b: _over_untuned(b, "sentiment"), ">", 0.0),
     )
@@ -321,6 +322,18 @@ def _named(bench: Any, arm: str, key: str) -> np.ndarray:
     else:
         true = ["positive" if made.posts.outcome["better"][i] else "negative" for i in rows]
     return np.array([first[item] == t for item, t in zip(read.item, true, strict=True)], float)
+
+
+def _over_frequent(bench: Any) -> Estimate:
+    from collections import Counter
+
+    from ethogram.data.posts import REASONS
+
+    made = _bench(bench)
+    told = Counter(c["reason"] for c in made.cut["train"].comment if c)
+    often = told.most_common(1)[0][0]
+    true = np.array([REASONS[made.posts.outcome["true"][int(item[1:])]] for item in made.cut["test"].item])
+    return world.mean_of(_named(bench, "tuned", "reason") - (true == often))
 
 
 def _over_untuned(bench: Any, key: str) -> Estimate:
