@@ -43,6 +43,20 @@ def test_assess_tells_what_is_violated_and_where(tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 3
 
 
+def test_assess_tells_of_the_whole_log_first(tmp_path, capsys):
+    posts = tmp_path / "posts.csv"
+    posts.write_text("id,author,time,reposted\n1,a,2020-01-01,\n2,b,2020-01-02,1\n3,c,2020-01-03,1\n4,a,2020-01-04,2\n")
+    out = tmp_path / "out.csv"
+    asked = ["assess", "friendship_paradox", f"tweets:path={posts}", "--draws", "2", "--out", str(out), "--json", "-"]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    whole = [r for r in told["summary"] if r["measure"] == "in_degree"]
+    assert {r["null"] for r in whole} == {"uniform", "rewired", "permuted"}
+    assert whole[0]["share"] == pytest.approx(2 / 3)
+    assert {r["user"]: r["ties"] for r in told["cases"]} == {"a": 1, "b": 1, "c": 1}
+    assert out.read_text().startswith('"user","ties","in_degree"')
+
+
 @pytest.mark.parametrize(
     ("tokens", "said"),
     [

@@ -147,7 +147,9 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
 def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> Live:
     head, arrays = read(root, tick, world)
     for name, array in begun.arrays.items():
-        if name not in arrays or arrays[name].shape != array.shape or arrays[name].dtype != array.dtype:
+        # things may have become more since the beginning
+        fixed = int("." in name)
+        if name not in arrays or arrays[name].shape[fixed:] != array.shape[fixed:] or arrays[name].dtype != array.dtype:
             raise StateError(f"checkpoint {tick} of {root} is of another world: column '{name}' is not as declared.")
     arrays = {n: arrays[n] for n in begun.arrays}  # in the declared order, which is what minds observe them in
     before = tape.before(tick)
