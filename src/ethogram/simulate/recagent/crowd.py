@@ -108,7 +108,9 @@ class Crowd:
         return [Acts("watch", rows, items, value=place), Acts("rate", rows, items, value=stars)]
 
     def _wish(self, rows: np.ndarray, seen: Frozen) -> np.ndarray:
-        """The item most recently heard of that was not shown yet, -1 where there is none."""
+        """The item most recently heard of that was not shown yet, -1 where there is none or nobody listens."""
+        if not self.sandbox.social:
+            return np.full(len(rows), -1)
         what = seen["heard_what"][rows]
         open_ = (what >= 0) & ~seen["shown"][rows[:, None], np.maximum(what, 0)]
         newest = what.shape[1] - 1 - open_[:, ::-1].argmax(1)

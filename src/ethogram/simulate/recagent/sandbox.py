@@ -6,7 +6,7 @@ an item (`value`: which, -1 none), `post` about an item to all friends.
 
 Commands: `round` (of the run itself: who is active next, and a fit of the recommender), and from outside `recommender`
 (another one, or other options), `edit` (what people like), `broadcast` (some people tell all their friends of an item),
-`announce` (an item is told to everybody), `talk` (words to one person), `offer` (what stands first on people's pages).
+`announce` (an item is told to everybody), `talk` (words to one person), `offer` (what stands first on people's pages), `call` (people are active next round).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Sandbox:
     # commands
 
     def commands(self) -> dict[str, Any]:
-        names = ("round", "recommender", "edit", "broadcast", "announce", "talk", "offer")
+        names = ("round", "recommender", "edit", "broadcast", "announce", "talk", "offer", "call")
         return {n: getattr(self, f"_{n}") for n in names}
 
     def _round(self, state: State) -> None:
@@ -224,12 +224,16 @@ class Sandbox:
         hear(state, np.array([OUTSIDE]), np.array([row]), np.array([item], np.int32), code)
 
     def _offer(self, state: State, rows: list[int], items: list[int]) -> None:
-        """What stands first on people's first page until the next fit."""
+        """What stands first on people's first page until the next fit (planned, it needs a priority above 0)."""
         self._check(rows, state.people, "person")
         self._check(items, len(self.scene.titles), "item")
-        # the fit of this tick comes after what is planned for it: so the pages are taken as they are now
         now = state["ranked"][rows]
         state["ranked"][rows] = np.c_[items, now[:, :-1]]
+
+    def _call(self, state: State, rows: list[int]) -> None:
+        """These people are active in the next round, whatever chance says (not where they are busy then)."""
+        self._check(rows, state.people, "person")
+        state.wake(rows, 1)
 
     @staticmethod
     def _check(values: Any, most: int, what: str) -> None:
