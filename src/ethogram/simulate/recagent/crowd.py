@@ -1,7 +1,7 @@
 """The light policy: what people do, by the tastes that were learned from real choices, many at once.
 
     top        recommender, social or nothing, by fixed shares
-    a page     P(i) ~ exp(u_i),  P(next) ~ exp(bar),  P(leave) ~ exp(bar - 1),  P(search) ~ exp(bar - 2) where
+    a page     P(i) ~ exp(u_i),  P(next) ~ exp(bar),  P(leave) ~ exp(bar - 1.5),  P(search) ~ exp(bar - 2) where
                something unseen was heard of;  u_i = taste + recent choices (`taste`) + social * log2(1 + heard_i)
     watched    stars = 1 + round(4 / (1 + exp(-(u - bar))))
 
@@ -21,14 +21,14 @@ from ethogram.world.acts import NOTHING, Acts
 from ethogram.world.choosing import drawn
 from ethogram.world.draws import Luck
 from ethogram.world.social import relations
-from ethogram.world.state import NEVER, Frozen
+from ethogram.world.state import Frozen
 
 if TYPE_CHECKING:
     from ethogram.simulate.recagent.sandbox import Sandbox
 
 TOP = (0.7, 0.2, 0.1)
 """Shares of the recommender, social life, and nothing."""
-QUANTILE = 0.95
+QUANTILE = 0.85
 """Of a person's utilities over the catalogue: the bar."""
 
 
@@ -54,8 +54,10 @@ class Crowd:
         return [*acts, Acts(NOTHING, rows[top == 2])]
 
     def wait(self, rows: np.ndarray, seen: Frozen, luck: Luck) -> np.ndarray:
-        """Whoever acted sleeps until a round wakes them."""
-        return np.full(len(rows), NEVER)
+        """Whoever acted sleeps until their next turn."""
+        from ethogram.simulate.recagent.sandbox import rest
+
+        return rest(seen, rows)
 
     def utility(self, rows: np.ndarray, items: np.ndarray, seen: Frozen) -> np.ndarray:
         """u of items int[rows, k] now, float64; -inf in empty places."""
@@ -81,7 +83,7 @@ class Crowd:
             full = (shown[there, page] >= 0).any(1)
             last = page == PAGES - 1
             options = np.c_[
-                u[there, page], np.where(full & ~np.full(len(there), last), bar[there], -np.inf), bar[there] - 1,
+                u[there, page], np.where(full & ~np.full(len(there), last), bar[there], -np.inf), bar[there] - 1.5,
                 np.where(wish[there] >= 0, bar[there] - 2, -np.inf),
             ]
             choice = drawn(options, luck[there], f"page {page}")

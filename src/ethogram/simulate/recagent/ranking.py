@@ -60,9 +60,9 @@ def training(seen: Frozen) -> Log | None:
 
 
 def scores(seen: Frozen, seed: int) -> np.ndarray:
-    """What the recommender says of every item for every person, float32[people, items]; -inf where it knows nothing.
+    """What the recommender says of every item for every person, float32[people, items].
 
-    Nobody is known at the beginning without a past: then the order is drawn.
+    What it does not know comes behind all that it knows, in a drawn order; without any past that is everything.
     """
     n, m = seen["shown"].shape
     name, options = json.loads(seen.text(int(seen[RECOMMENDER])))
@@ -85,7 +85,9 @@ def scores(seen: Frozen, seed: int) -> np.ndarray:
     # who chose nothing gets what most chose
     counts = np.bincount(np.asarray(log.sequences().columns["item"]), minlength=len(items))
     made[np.ix_(strangers, items.ids.to_numpy(zero_copy_only=False).astype(np.int64))] = counts
-    return made
+    unknown = ~np.isfinite(made)
+    behind = np.where(unknown, np.inf, made).min(1, keepdims=True) - 1 - seen.luck(np.arange(n)).uniform("order", m)
+    return np.where(unknown, behind, made).astype(np.float32)
 
 
 def ranked(seen: Frozen, seed: int) -> np.ndarray:

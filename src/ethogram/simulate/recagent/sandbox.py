@@ -22,6 +22,7 @@ from ethogram.simulate.recagent.scene import Scene
 from ethogram.world import NEVER, Action, Column, State, World, everyone
 from ethogram.world.actions import Done
 from ethogram.world.social import relations
+from ethogram.world.state import Frozen
 
 HEARD = 8
 """What each person remembers having heard, newest last."""
@@ -79,7 +80,7 @@ class Sandbox:
             "watched_at": np.where(watched >= 0, np.arange(-WIDTH, 0, dtype=np.int32), -WIDTH),
             "heard": np.zeros((n, m), np.int16), "told": np.zeros((n, m), bool),
             **{c: np.full((n, HEARD), -1, np.int32) for c in ("heard_who", "heard_what", "heard_text")},
-            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"), "idle": Column("int32"),
+            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"), "turn": Column("int32"), "idle": Column("int32"),
             "chance": Column("float32", initial=self._chance), **ties,
         }  # fmt: skip
         things = {"item": {"tail": tail, "appeal": scene.taste.appeal}, **edges}
@@ -180,6 +181,7 @@ class Sandbox:
             some = some[np.lexsort((state["uid"][some], luck.uniform("turn")[some, 0]))[: self.most]]
         state["idle"] += 1
         state["idle"][some] = 0
+        state["turn"][some] = state.tick + 1
         if len(some):
             state.wake(some, 1)
         state["rounds"] = int(state["rounds"]) + 1
@@ -233,12 +235,22 @@ class Sandbox:
     def _call(self, state: State, rows: list[int]) -> None:
         """These people are active in the next round, whatever chance says (not where they are busy then)."""
         self._check(rows, state.people, "person")
+        state["turn"][rows] = state.tick + 1
         state.wake(rows, 1)
 
     @staticmethod
     def _check(values: Any, most: int, what: str) -> None:
         if wrong := [v for v in values if not 0 <= v < most]:
             raise WorldError(f"there is no {what} {wrong[0]}; there are 0 to {most - 1}.")
+
+
+def rest(seen: Frozen, rows: np.ndarray) -> np.ndarray:
+    """Ticks until people act again: in the next round, where they have their turn in it, else when a round wakes them.
+
+    The wait that a decision sets would otherwise undo the wake that the round before it set.
+    """
+    turn = seen["turn"][rows].astype(np.int64)
+    return np.where(turn > seen.tick, turn - seen.tick, NEVER)
 
 
 def hold(state: State, rows: np.ndarray, hours: np.ndarray, length: float) -> None:
