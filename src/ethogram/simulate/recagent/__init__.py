@@ -48,7 +48,6 @@ __all__ = ["RecAgent", "Sandbox", "Scene", "cocoon", "conformity", "fidelity", "
     year=2023,
     area="simulate",
     verbs=("simulate",),
-    uses=("bpr_mf",),
 )
 @dataclass(kw_only=True)
 class RecAgent:

@@ -80,7 +80,7 @@ class Sandbox:
             "watched_at": np.where(watched >= 0, np.arange(-WIDTH, 0, dtype=np.int32), -WIDTH),
             "heard": np.zeros((n, m), np.int16), "told": np.zeros((n, m), bool),
             **{c: np.full((n, HEARD), -1, np.int32) for c in ("heard_who", "heard_what", "heard_text")},
-            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"), "turn": Column("int32"), "idle": Column("int32"),
+            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"), "turn": Column("int32", initial=-1), "idle": Column("int32"),
             "chance": Column("float32", initial=self._chance), **ties,
         }  # fmt: skip
         things = {"item": {"tail": tail, "appeal": scene.taste.appeal}, **edges}
@@ -181,9 +181,7 @@ class Sandbox:
             some = some[np.lexsort((state["uid"][some], luck.uniform("turn")[some, 0]))[: self.most]]
         state["idle"] += 1
         state["idle"][some] = 0
-        state["turn"][some] = state.tick + 1
-        if len(some):
-            state.wake(some, 1)
+        turn(state, some)
         state["rounds"] = int(state["rounds"]) + 1
         state.schedule("round", after=1)
 
@@ -235,8 +233,7 @@ class Sandbox:
     def _call(self, state: State, rows: list[int]) -> None:
         """These people are active in the next round, whatever chance says (not where they are busy then)."""
         self._check(rows, state.people, "person")
-        state["turn"][rows] = state.tick + 1
-        state.wake(rows, 1)
+        turn(state, np.array(rows))
 
     @staticmethod
     def _check(values: Any, most: int, what: str) -> None:
@@ -244,13 +241,18 @@ class Sandbox:
             raise WorldError(f"there is no {what} {wrong[0]}; there are 0 to {most - 1}.")
 
 
-def rest(seen: Frozen, rows: np.ndarray) -> np.ndarray:
-    """Ticks until people act again: in the next round, where they have their turn in it, else when a round wakes them.
+def turn(state: State, rows: np.ndarray) -> None:
+    """People have their turn in the next round. Whoever has it in this one, too, is left awake, and waits by `rest`."""
+    sleeping = rows[state["turn"][rows] != state.tick]
+    state["turn"][rows] = state.tick + 1
+    if len(sleeping):
+        state.wake(sleeping, 1)
 
-    The wait that a decision sets would otherwise undo the wake that the round before it set.
-    """
-    turn = seen["turn"][rows].astype(np.int64)
-    return np.where(turn > seen.tick, turn - seen.tick, NEVER)
+
+def rest(seen: Frozen, rows: np.ndarray) -> np.ndarray:
+    """Ticks until people act again: in the next round, where they have their turn in it, else when a round wakes them."""
+    due = seen["turn"][rows].astype(np.int64)
+    return np.where(due > seen.tick, due - seen.tick, NEVER)
 
 
 def hold(state: State, rows: np.ndarray, hours: np.ndarray, length: float) -> None:
