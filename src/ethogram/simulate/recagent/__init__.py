@@ -102,18 +102,21 @@ class RecAgent:
         """Sixty people with planted tastes and 200 items."""
         return self.of(Scene.drawn(seed=seed), seed=seed).world()
 
-    def members(self, sandbox: Sandbox, rows: list[int], *, lm: Any = "local", **more: Any) -> World:
+    def members(
+        self, sandbox: Sandbox, rows: list[int], *, lm: Any = "local", viewer: dict[str, Any] | None = None, **more: Any
+    ) -> World:
         """The sandbox with some people played by a language model.
 
         Parameters
         ----------
-        lm : an LM, or where to connect to one. more : of `World`.
+        lm : an LM, or where to connect to one. viewer : options of `viewer.Viewer`. more : of `World`.
         """
         from ethogram.lm import LM
         from ethogram.simulate.recagent.viewer import Viewer
 
         asked = LM.connect(lm) if isinstance(lm, str) else lm
-        world = sandbox.world(minds={"viewer": lambda persona: Viewer(persona, sandbox)}, lm=asked, **more)
+        minds = {"viewer": lambda persona: Viewer(persona, sandbox, **(viewer or {}))}
+        world = sandbox.world(minds=minds, lm=asked, **more)
         for row in rows:
             world.promote(int(world.state["uid"][row]), "viewer")
         return world

@@ -92,8 +92,9 @@ class Sandbox:
             names={"item": _distinct(scene.titles)}, wake=NEVER, length=f"{round(self.length * 60)}m",
             observe=self.observed, **how,
         )  # fmt: skip
-        world.intervene("recommender", by="sandbox", told=self.recommender)
-        world.intervene("round", by="sandbox")
+        if not world.live.agenda.history:  # a run that is resumed has begun already
+            world.intervene("recommender", by="sandbox", told=self.recommender)
+            world.intervene("round", by="sandbox")
         return world
 
     def _chance(self, luck: Any) -> np.ndarray:
@@ -316,10 +317,10 @@ def impressions(log: Log) -> Log:
         {
             "event": table["event"], "user": table["user"], "item": table["item"], "time": table["time"],
             "label": pc.cast(pc.equal(table["kind"], "watch"), pa.float32()),
-            "place": pc.cast(table["value"], pa.int32()), "source": table["source"],
+            "position": pc.cast(table["value"], pa.int32()), "source": table["source"],
         }
     )  # fmt: skip
-    return Log.open(made, user="user", item="item", time="time", label="label", position="place", source="source")
+    return Log.open(made, user="user", item="item", time="time", label="label", position="position", source="source")
 
 
 def _distinct(titles: tuple[str, ...]) -> list[str]:
