@@ -39,7 +39,9 @@ def kinds(world):
 def test_choices_split_by_person_and_time():
     c = Choices(np.array([0, 0, 0, 0, 0, 1], np.int32), np.array([3, 1, 4, 0, 2, 4], np.int32), 2, 5)
     first, rest = c.earliest(0.8)
-    assert first.item.tolist() == [3, 1, 4, 0, 4] and rest.item.tolist() == [2] and rest.person.tolist() == [0]
+    assert first.item.tolist() == [3, 1, 4, 0, 4]
+    assert rest.item.tolist() == [2]
+    assert rest.person.tolist() == [0]
     assert c.latest(3).tolist() == [[4, 0, 2], [-1, -1, 4]]
 
 
@@ -76,9 +78,11 @@ def test_a_round_shows_labels_and_never_again(scene):
     pairs = list(zip(told["user"].to_pylist(), told["item"].to_pylist(), strict=True))
     assert len(pairs) == len(set(pairs))  # what was shown is never shown again
     places = told["position"].to_numpy()
-    assert places.min() >= 0 and places.max() <= PAGE * PAGES
+    assert places.min() >= 0
+    assert places.max() <= PAGE * PAGES
     watched = told.filter(pa.array(told["label"].to_numpy() == 1))
-    assert 0 < len(watched) < len(told) and kinds(world)["watch"] == len(watched)
+    assert 0 < len(watched) < len(told)
+    assert kinds(world)["watch"] == len(watched)
     # at most one item of a visit is taken
     per_visit = Counter(zip(watched["user"].to_pylist(), watched["time"].to_pylist(), strict=True))
     assert max(per_visit.values()) == 1
@@ -92,9 +96,8 @@ def test_a_round_shows_labels_and_never_again(scene):
 
 @pytest.mark.parametrize("mode", ["fixed", "marginal", "sampled"])
 def test_activation(scene, mode):
-    active = []
+    active, world = [], box(scene, mode=mode, active=0.3, recommender="random").world()
     for t in range(1, 30):
-        world = box(scene, mode=mode, active=0.3, recommender="random").world() if t == 1 else world
         world.run(t)
         active.append(world.state["turn"] == t)
     share = np.mean(active, 0)
@@ -125,7 +128,8 @@ def test_random_places_hold_tail_items(scene):
         assert (shown[:, :, : PAGE - k] == plain[:, :, : PAGE - k]).all()
         if k:
             other = shown[:, :, PAGE - k :] != plain[:, :, PAGE - k :]
-            assert other.mean() > 0.3 and tail[shown[:, :, PAGE - k :][other]].all()
+            assert other.mean() > 0.3
+            assert tail[shown[:, :, PAGE - k :][other]].all()
         flat = shown.reshape(40, -1)
         assert all(len(set(r[r >= 0])) == (r >= 0).sum() for r in flat)
 
@@ -139,10 +143,12 @@ def test_friends_hear_once(scene):
     assert set(np.flatnonzero(world.state["heard"][:, 17]).tolist()) == friends
     assert world.state["heard"][:, 17].max() == 1
     row = min(friends)
-    assert scene.titles[17] in world.context(row) and scene.people[3] in world.context(row)
+    assert scene.titles[17] in world.context(row)
+    assert scene.people[3] in world.context(row)
     world.intervene("announce", item=18)
     world.intervene("talk", row=5, text="Try the last one.", item=19)
-    assert (world.state["heard"][:, 18] == 1).all() and world.state["heard"][:, 19].sum() == 1
+    assert (world.state["heard"][:, 18] == 1).all()
+    assert world.state["heard"][:, 19].sum() == 1
     assert "Somebody: Try the last one." in world.context(5)
 
 
@@ -156,7 +162,8 @@ def test_recommenders_plug_in_and_learn(scene, name, options):
     world = box(scene, recommender=name, options=options).world().run(4)
     before = training(world.at(0).state)
     after = training(world.state)
-    assert len(after.table()) > len(before.table()) and kinds(world)["watch"] > 0
+    assert len(after.table()) > len(before.table())
+    assert kinds(world)["watch"] > 0
     # the ranking holds nothing that was shown when it was made
     shown = world.at(3).state["shown"]
     now = world.state["ranked"]
@@ -168,7 +175,8 @@ def test_a_popular_recommender_ranks_by_what_was_watched(scene):
     counts = np.bincount(scene.past.item, minlength=120)
     row = world.state["ranked"][0]
     best = counts[row]
-    assert (np.diff(best) <= 0).all() and best[0] == counts[~world.at(0).state["shown"][0]].max()
+    assert (np.diff(best) <= 0).all()
+    assert best[0] == counts[~world.at(0).state["shown"][0]].max()
 
 
 def test_a_fork_has_the_same_past_and_another_ranker(scene, tmp_path):
@@ -177,9 +185,13 @@ def test_a_fork_has_the_same_past_and_another_ranker(scene, tmp_path):
     other = Command("recommender", {"name": "bpr_mf", "options": {"factors": 2, "epochs": 2}})
     branch, same = world.fork(4, other).run(6), world.fork(4).run(6)
     assert same.fingerprint == world.fingerprint != branch.fingerprint
-    told = [w.log().table().sort_by("event").select(["event", "user", "kind", "item"]).to_pylist() for w in (world, branch)]
+    told = [
+        w.log().table().sort_by("event").select(["event", "user", "kind", "item"]).to_pylist() for w in (world, branch)
+    ]
     early = [[r for r in t if r["event"] < 4 << 40] for t in told]
-    assert early[0] == early[1] and len(early[0]) > 20 and told[0] != told[1]
+    assert early[0] == early[1]
+    assert len(early[0]) > 20
+    assert told[0] != told[1]
     again = made.world(folder=tmp_path / "run", resume=True)
     assert again.fingerprint == world.fingerprint
     assert again.run(8).fingerprint == same.run(8).fingerprint
@@ -241,12 +253,14 @@ def test_the_isotonic_test():
 def test_cocoon_and_conformity_tables():
     scene = Scene.drawn(40, 300, seed=3)
     table = cocoon({"popular": box(scene), "drawn": box(scene, recommender="random")}, rounds=6).to_pylist()
-    assert [r["arm"] for r in table] == ["popular", "drawn"] and len(table[0]["course"]) == 6
+    assert [r["arm"] for r in table] == ["popular", "drawn"]
+    assert len(table[0]["course"]) == 6
     assert table[1]["slope_low"] <= table[1]["slope"] <= table[1]["slope_high"]
     friends = box(scene, social=3.0)
     found = conformity(friends, holders=(0, 2, 4), repeats=2)
     rows = found.to_pylist()
-    assert rows[2]["gain_low"] > 0 and float(found.schema.metadata[b"trend_p"]) < 0.05
+    assert rows[2]["gain_low"] > 0
+    assert float(found.schema.metadata[b"trend_p"]) < 0.05
     off = conformity(box(scene, social=0.0), holders=(0, 4), repeats=1).to_pylist()
     assert off[1]["gain"] == 0.0
     with pytest.raises(OptionError, match="must ascend"):
@@ -303,12 +317,15 @@ def test_all_acts_of_a_viewer_and_a_repeat_that_asks_nobody(scene):
     mine = {k for k, a in zip(table["kind"].to_pylist(), table["actor"].to_pylist(), strict=True) if "viewer" in a}
     assert mine >= {"watch", "pass", "next", "leave", "search", "rate", "chat", "post"}
     mind = world.live.overlay.of(0).mind
-    assert any("matter" in m.text for m in mind.memory.long) and mind.memory.short
+    assert any("matter" in m.text for m in mind.memory.long)
+    assert mind.memory.short
     asked = len(lm.asked)
     state = world.at(16).live.overlay.of(0).mind.state()
-    assert len(lm.asked) == asked and state["long"]
+    assert len(lm.asked) == asked
+    assert state["long"]
     assert "You remember" in world.context(0)
-    assert world.ask(0, "What do you like?") and world.fingerprint == world.fork().fingerprint
+    assert world.ask(0, "What do you like?")
+    assert world.fingerprint == world.fork().fingerprint
 
 
 def test_a_search_finds_titles_and_prefers_what_was_heard(scene):
@@ -334,7 +351,8 @@ def test_a_round_of_the_real_model(scene):
     world = RecAgent().members(made, [0], lm=lm, viewer={"words": 8, "remembers": False}).run(2)
     table = world.log().table()
     actors = [a for a in table["actor"].to_pylist() if a.endswith("viewer")]
-    assert actors and all(a == "model:viewer" for a in actors)
+    assert actors
+    assert all(a == "model:viewer" for a in actors)
     asyncio.run(lm.close())
 
 

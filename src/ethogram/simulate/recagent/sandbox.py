@@ -6,7 +6,8 @@ an item (`value`: which, -1 none), `post` about an item to all friends.
 
 Commands: `round` (of the run itself: who is active next, and a fit of the recommender), and from outside `recommender`
 (another one, or other options), `edit` (what people like), `broadcast` (some people tell all their friends of an item),
-`announce` (an item is told to everybody), `talk` (words to one person), `offer` (what stands first on people's pages), `call` (people are active next round).
+`announce` (an item is told to everybody), `talk` (words to one person), `offer` (what stands first on
+people's pages), `call` (people are active next round).
 """
 
 from __future__ import annotations
@@ -80,15 +81,15 @@ class Sandbox:
             "watched_at": np.where(watched >= 0, np.arange(-WIDTH, 0, dtype=np.int32), -WIDTH),
             "heard": np.zeros((n, m), np.int16), "told": np.zeros((n, m), bool),
             **{c: np.full((n, HEARD), -1, np.int32) for c in ("heard_who", "heard_what", "heard_text")},
-            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"), "turn": Column("int32", initial=-1), "idle": Column("int32"),
-            "chance": Column("float32", initial=self._chance), **ties,
+            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"),
+            "turn": Column("int32", initial=-1), "idle": Column("int32"), "chance": Column("float32", initial=self._chance), **ties,
         }  # fmt: skip
         things = {"item": {"tail": tail, "appeal": scene.taste.appeal}, **edges}
         kinds = {"player": Outside, **(minds or {})}
         how: dict[str, Any] = {"seed": self.seed, "start": "2024-01-01", "fallback": "crowd", **more}
         world = World(
-            list(scene.people), columns=columns, things=things, facts={**facts, **self.facts, RECOMMENDER: -1, "rounds": 0},
-            actions=self.actions(), policies={"crowd": Crowd(self)}, minds=kinds, commands=self.commands(),
+            list(scene.people), columns=columns, things=things, facts={**facts, **self.facts, RECOMMENDER: -1, "rounds": 0}, actions=self.actions(),
+            policies={"crowd": Crowd(self)}, minds=kinds, commands=self.commands(),
             names={"item": _distinct(scene.titles)}, wake=NEVER, length=f"{round(self.length * 60)}m",
             observe=self.observed, **how,
         )  # fmt: skip
@@ -251,7 +252,7 @@ def turn(state: State, rows: np.ndarray) -> None:
 
 
 def rest(seen: Frozen, rows: np.ndarray) -> np.ndarray:
-    """Ticks until people act again: in the next round, where they have their turn in it, else when a round wakes them."""
+    """Ticks until people act again: to the next round, where they have their turn in it, else until one wakes them."""
     due = seen["turn"][rows].astype(np.int64)
     return np.where(due > seen.tick, due - seen.tick, NEVER)
 

@@ -1,9 +1,9 @@
 """Two questions about what a recommender and friends do to people: the filter bubble, and conformity.
 
-    H_u(t)    = - sum_c p_c log p_c        p_c: share of category c in what u is recommended in round t (an item of
-                                           several categories counts for each with its part)
-    adoption  = share of people who take an item of which k friends spoke, against the same people, item, page and
-                random numbers with other k
+H_u(t)    = - sum_c p_c log p_c        p_c: share of category c in what u is recommended in round t (an item of
+                                       several categories counts for each with its part)
+adoption  = share of people who take an item of which k friends spoke, against the same people, item, page and
+            random numbers with other k
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def cocoon(
 
     Parameters
     ----------
-    arms : name -> a sandbox, or with a world of it (in which some are played by a language model, say), which is run on.
+    arms : name -> a sandbox, or with a world of it (in which a language model plays some, say), which is run on.
     rows : whose entropy counts; everybody's if None.
 
     Columns `arm`, `first`, `last` (mean H of the first and the last three rounds), `slope`, `slope_low`, `slope_high`
@@ -85,7 +85,8 @@ def cocoon(
         less = bootstrap.mean(base - last, seed=seed) if len(base) == len(last) else (np.nan,) * 3
         told.append(
             {
-                "arm": name, "first": float(np.nanmean(found[:3])), "last": float(np.nanmean(last)), "slope": slope.value,
+                "arm": name, "first": float(np.nanmean(found[:3])), "last": float(np.nanmean(last)),
+                "slope": slope.value,
                 "slope_low": slope.low, "slope_high": slope.high, "less": less[0], "less_low": less[1],
                 "less_high": less[2], "people": found.shape[1], "course": np.nanmean(found, 1).tolist(),
             }

@@ -172,7 +172,9 @@ def _parts(choices: Choices, categories: np.ndarray, factors: int) -> _Parts:
     counts = csr_matrix((np.ones(len(choices.item)), (choices.person, choices.item)), (n, m))
     per_person, per_item = np.asarray(counts.sum(1)).ravel(), np.asarray(counts.sum(0)).ravel()
     scale = [1 / np.sqrt(np.maximum(v, 1)) for v in (per_person, per_item)]
-    left, size, right = svds(counts.multiply(scale[0][:, None]).multiply(scale[1]).tocsr(), factors, v0=np.ones(min(n, m)))
+    left, size, right = svds(
+        counts.multiply(scale[0][:, None]).multiply(scale[1]).tocsr(), factors, v0=np.ones(min(n, m))
+    )
     order = np.argsort(-size)
     # one sign of each pair of vectors, whatever the solver found
     sign = np.sign(left[np.abs(left).argmax(0), np.arange(factors)])[order]
