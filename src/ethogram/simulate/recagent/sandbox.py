@@ -82,13 +82,15 @@ class Sandbox:
             "heard": np.zeros((n, m), np.int16), "told": np.zeros((n, m), bool),
             **{c: np.full((n, HEARD), -1, np.int32) for c in ("heard_who", "heard_what", "heard_text")},
             "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"),
-            "turn": Column("int32", initial=-1), "idle": Column("int32"), "chance": Column("float32", initial=self._chance), **ties,
+            "turn": Column("int32", initial=-1), "idle": Column("int32"),
+            "chance": Column("float32", initial=self._chance), **ties,
         }  # fmt: skip
         things = {"item": {"tail": tail, "appeal": scene.taste.appeal}, **edges}
         kinds = {"player": Outside, **(minds or {})}
         how: dict[str, Any] = {"seed": self.seed, "start": "2024-01-01", "fallback": "crowd", **more}
         world = World(
-            list(scene.people), columns=columns, things=things, facts={**facts, **self.facts, RECOMMENDER: -1, "rounds": 0}, actions=self.actions(),
+            list(scene.people), columns=columns, things=things, actions=self.actions(),
+            facts={**facts, **self.facts, RECOMMENDER: -1, "rounds": 0},
             policies={"crowd": Crowd(self)}, minds=kinds, commands=self.commands(),
             names={"item": _distinct(scene.titles)}, wake=NEVER, length=f"{round(self.length * 60)}m",
             observe=self.observed, **how,
