@@ -90,7 +90,9 @@ def test_forgetting_by_strength():
     mine.keep("chess", 1, now=0)
     mine.keep("rain", 1, now=30 * HOUR)
     r = np.array([0.99**40, 0.99**40, 0.99**10])
-    np.testing.assert_allclose(mine.strength(40 * HOUR), np.maximum(r**1.5, 0.01) * (np.array([1, 0.1, 0.1]) + r) / 2, rtol=1e-9)
+    np.testing.assert_allclose(
+        mine.strength(40 * HOUR), np.maximum(r**1.5, 0.01) * (np.array([1, 0.1, 0.1]) + r) / 2, rtol=1e-9
+    )
     assert mine.forget(1, now=40 * HOUR) == ["chess"]
     # rain was touched within a day: it stays although it is weaker than tea
     assert mine.forget(1, now=40 * HOUR, chance=[0.5, 0.5]) == ["tea"]

@@ -148,7 +148,9 @@ def test_what_if_keeps_the_prefix_and_pairs_the_luck(made):
 def test_a_moderator_cools_a_thread(made):
     hostile = []
     for number in range(40):
-        start = Thread(number, "soil", (Node(-1, 0, "share", "a"), Node(0, 1, "attack", "b"), Node(1, 2, "attack", "c")))
+        start = Thread(
+            number, "soil", (Node(-1, 0, "share", "a"), Node(0, 1, "attack", "b"), Node(1, 2, "attack", "c"))
+        )
         pair = [made.what_if(start, 2, act=a, text=a and "Stop.") for a in ("", MODERATE)]
         hostile.append([sum(n.act == "attack" for n in t.nodes[3:]) for t in pair])
     assert np.mean(hostile, 0)[1] < np.mean(hostile, 0)[0]
@@ -198,7 +200,9 @@ def test_pairs_and_the_error_rate_by_hand():
     answers = pa.table({"rater": ["r"] * 8, "pair": list(range(8)), "choice": ["left"] * 7 + [None]})
     table = {r["arm"]: r for r in error_rates(pairs, answers).to_pylist()}
     assert table["full"]["error"] == 0.5 and (table["bare"]["answers"], table["bare"]["missing"]) == (3, 1)
-    assert table["bare"]["error"] == pytest.approx(2 / 3) and 0 <= table["full"]["low"] < 0.5 < table["full"]["high"] <= 1
+    assert (
+        table["bare"]["error"] == pytest.approx(2 / 3) and 0 <= table["full"]["low"] < 0.5 < table["full"]["high"] <= 1
+    )
     for change, match in (
         ({"pair": [9] * 8}, "no pair 9"), ({"pair": [0] * 8}, "twice"), ({"choice": ["up"] * 8}, "neither left"),
     ):  # fmt: skip

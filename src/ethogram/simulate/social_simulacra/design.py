@@ -100,4 +100,17 @@ class Design:
         return cls(**{**value, "seed_personas": people})
 
 
-_EMPTY = {"about", "where", "people", "their", "other", "others", "place", "share", "sharing", "discuss", "which", "every"}
+_EMPTY = {
+    "about",
+    "where",
+    "people",
+    "their",
+    "other",
+    "others",
+    "place",
+    "share",
+    "sharing",
+    "discuss",
+    "which",
+    "every",
+}

@@ -1,10 +1,10 @@
 """Can people (or programs) tell generated threads from real ones? Pairs, a forced choice, the error rate of each arm.
 
-    sheet = trial_sheet(pairs)                     # what a rater sees: `pair`, `left`, `right`; to CSV and back
-    rates = error_rates(pairs, answers)            # answers: `rater`, `pair`, `choice` ("left" or "right" is real)
+sheet = trial_sheet(pairs)                     # what a rater sees: `pair`, `left`, `right`; to CSV and back
+rates = error_rates(pairs, answers)            # answers: `rater`, `pair`, `choice` ("left" or "right" is real)
 
-    error = share of wrong choices; 1/2 is chance. Interval: raters are drawn with replacement, or pairs where there is
-    only one rater.
+error = share of wrong choices; 1/2 is chance. Interval: raters are drawn with replacement, or pairs where there is
+only one rater.
 """
 
 from __future__ import annotations
@@ -60,13 +60,17 @@ def paired(real: Sequence[str], generated: Mapping[str, Sequence[str]], *, seed:
 
 def trial_sheet(pairs: Sequence[Pair]) -> pa.Table:
     """What raters see; neither the arm nor the answer is on it."""
-    return pa.table({"pair": [p.number for p in pairs], "left": [p.left for p in pairs], "right": [p.right for p in pairs]})
+    return pa.table(
+        {"pair": [p.number for p in pairs], "left": [p.left for p in pairs], "right": [p.right for p in pairs]}
+    )
 
 
 def answered(pairs: Sequence[Pair], raters: Mapping[str, Rater]) -> pa.Table:
     """The answers of scripted raters: `rater`, `pair`, `choice`."""
     rows = [
-        {"rater": name, "pair": p.number, "choice": rater(p.left, p.right)} for name, rater in raters.items() for p in pairs
+        {"rater": name, "pair": p.number, "choice": rater(p.left, p.right)}
+        for name, rater in raters.items()
+        for p in pairs
     ]
     return pa.Table.from_pylist(rows)
 

@@ -131,7 +131,9 @@ class Threads:
             heat = self.heat(thread)
             last = len(thread.nodes) - 1
             parent = last if u[1] < 0.6 else int(u[2] * (last + 1))
-            more = min(OFTENEST, self.course.first * (1 + max(heat, 0.0) / 2)) * self.course.deeper ** thread.depth(parent)
+            more = min(OFTENEST, self.course.first * (1 + max(heat, 0.0) / 2)) * self.course.deeper ** thread.depth(
+                parent
+            )
             if u[3] >= more:
                 break
             author = self._author(thread.topic, thread.nodes[parent].author, u[0])
@@ -173,7 +175,9 @@ class Threads:
             visitor = Persona(id=MODERATE if act == MODERATE else "visitor")
             ask = Ask(self.design, visitor, act, thread.topic, self._path(told, node), seed=self.seed)
             said = text or await self.writer.write(ask)
-            new = Node(node, -1, act, said, "", self.design.forbids(act), self.seed, digest(self.writer.prompt(ask)), True)
+            new = Node(
+                node, -1, act, said, "", self.design.forbids(act), self.seed, digest(self.writer.prompt(ask)), True
+            )
             told = replace(thread, nodes=(*kept, new))
         step = sum(not n.inserted for n in kept)
         return await self.grown(told, self.seed if seed is None else seed, step)
