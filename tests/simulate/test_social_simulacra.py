@@ -101,12 +101,15 @@ def test_heat_by_hand(made):
 
 def test_threads_are_trees_that_hang_on_their_number_alone(made):
     threads = made.threads(12)
-    assert made.thread(7) == threads[7] and made.threads(5) == threads[:5]
+    assert made.thread(7) == threads[7]
+    assert made.threads(5) == threads[:5]
     for t in threads:
-        assert t.nodes[0].parent == -1 and all(0 <= n.parent < i for i, n in enumerate(t.nodes) if i)
+        assert t.nodes[0].parent == -1
+        assert all(0 <= n.parent < i for i, n in enumerate(t.nodes) if i)
         for n in t.nodes[1:]:
             assert n.author != t.nodes[n.parent].author or t.nodes[n.parent].author < 0
-    assert len({t.text() for t in threads}) > 10 and max(len(t.nodes) for t in threads) <= 30
+    assert len({t.text() for t in threads}) > 10
+    assert max(len(t.nodes) for t in threads) <= 30
     other = SocialSimulacra().prototype(garden(), seed=2).threads(12)
     assert other != threads
 
@@ -124,7 +127,8 @@ def test_trolls_break_rules(made):
     many = SocialSimulacra().prototype(garden(troll_rate=0.5), seed=1)
     none = SocialSimulacra().prototype(garden(troll_rate=0.0), seed=1)
     broken = [np.mean([bool(n.rule) for t in p.threads(40) for n in t.nodes]) for p in (none, many)]
-    assert broken[0] == 0 and 0.1 < broken[1] < 0.5
+    assert broken[0] == 0
+    assert 0.1 < broken[1] < 0.5
     assert sum(m.troll for m in many.members) == 30
 
 
@@ -136,8 +140,11 @@ def test_what_if_keeps_the_prefix_and_pairs_the_luck(made):
     control = made.what_if(thread, 2)
     assert control == thread
     told = made.what_if(thread, 2, text="Sell me your shovel.", act="promote")
-    assert told.nodes[:3] == thread.nodes[:3] and told.prefix(2) == thread.prefix(2)
-    assert told.nodes[3].text == "Sell me your shovel." and told.nodes[3].parent == 2 and told.nodes[3].inserted
+    assert told.nodes[:3] == thread.nodes[:3]
+    assert told.prefix(2) == thread.prefix(2)
+    assert told.nodes[3].text == "Sell me your shovel."
+    assert told.nodes[3].parent == 2
+    assert told.nodes[3].inserted
     again = made.what_if(told, 3)
     assert again == told  # what follows an inserted node is reproducible, too
     for wrong in ({"node": 99}, {"node": 0, "act": "dance"}):
@@ -159,7 +166,8 @@ def test_a_moderator_cools_a_thread(made):
 def test_universes_share_the_prefix(made):
     thread = next(t for t in made.threads(40) if len(t.nodes) >= 5)
     many = made.multiverse(thread, 5, 1)
-    assert {t.prefix(1) for t in many} == {thread.prefix(1)} and len({t.text() for t in many}) >= 4
+    assert {t.prefix(1) for t in many} == {thread.prefix(1)}
+    assert len({t.text() for t in many}) >= 4
     assert many == made.multiverse(thread, 5, 1)
     with pytest.raises(OptionError, match="2 or more"):
         made.multiverse(thread, 1)
@@ -181,14 +189,16 @@ def test_norms_are_read_from_the_words(made):
     told = norms([n.text for n in nodes], made.design.topics)
     true = [n.act if n.act in ("promote", "attack", "derail") else "" for n in nodes]
     assert np.mean([a == b for a, b in zip(told, true, strict=True)]) > 0.93
-    assert norms([]) == [] and norms(["Use my coupon for roses"]) == ["promote"]
+    assert norms([]) == []
+    assert norms(["Use my coupon for roses"]) == ["promote"]
 
 
 def test_the_log_tells_authors_parents_and_rules(made):
     log = SocialSimulacra().run(made, 6, seed=3)
     items = {r["item"]: r for r in log.items.to_pylist()}
     replies = [r for r in log.table().to_pylist() if r["kind"] == "reply"]
-    assert replies and all(items[r["item"]]["parent"] in items for r in replies)
+    assert replies
+    assert all(items[r["item"]]["parent"] in items for r in replies)
     assert all(r["text"] and r["actor"].startswith("rule:") for r in replies)
 
 
@@ -199,10 +209,10 @@ def test_pairs_and_the_error_rate_by_hand():
     pairs = [Pair(i, "full" if i < 4 else "bare", "a", "b", "left" if i % 2 else "right") for i in range(8)]
     answers = pa.table({"rater": ["r"] * 8, "pair": list(range(8)), "choice": ["left"] * 7 + [None]})
     table = {r["arm"]: r for r in error_rates(pairs, answers).to_pylist()}
-    assert table["full"]["error"] == 0.5 and (table["bare"]["answers"], table["bare"]["missing"]) == (3, 1)
-    assert (
-        table["bare"]["error"] == pytest.approx(2 / 3) and 0 <= table["full"]["low"] < 0.5 < table["full"]["high"] <= 1
-    )
+    assert table["full"]["error"] == 0.5
+    assert (table["bare"]["answers"], table["bare"]["missing"]) == (3, 1)
+    assert table["bare"]["error"] == pytest.approx(2 / 3)
+    assert 0 <= table["full"]["low"] < 0.5 < table["full"]["high"] <= 1
     for change, match in (
         ({"pair": [9] * 8}, "no pair 9"), ({"pair": [0] * 8}, "twice"), ({"choice": ["up"] * 8}, "neither left"),
     ):  # fmt: skip
@@ -227,7 +237,8 @@ def test_sheets_hide_the_answer_and_come_back_as_files(tmp_path):
     assert error_rates(pairs, answers)["error"].to_pylist() == [0.0]
     scripted = answered(pairs, {"left": lambda a, b: "left", "knows": lambda a, b: "left" if "real" in a else "right"})
     row = error_rates(pairs, scripted).to_pylist()[0]
-    assert (row["raters"], row["answers"]) == (2, 40) and 0.1 < row["error"] < 0.4
+    assert (row["raters"], row["answers"]) == (2, 40)
+    assert 0.1 < row["error"] < 0.4
     lm = ScriptedLM("x", rater=lambda prompt, said: [-1.0] * len(said))
     assert len(asked(pairs[:3], lm)) == 3
     with pytest.raises(OptionError, match="as many are needed"):
@@ -244,7 +255,8 @@ def test_prompts_hold_the_blocks_and_ablations_lack_them():
     thread = next(t for t in full.threads(10) if len(t.nodes) > 2)
     said = [m[-1].text for m in lm.asked]
     assert any("<discouraged>stay on topic</discouraged>" in s and "<said>Words" in s for s in said)
-    assert thread.nodes[1].text.startswith("Words") and len({n.prompt for n in thread.nodes}) == len(thread.nodes)
+    assert thread.nodes[1].text.startswith("Words")
+    assert len({n.prompt for n in thread.nodes}) == len(thread.nodes)
     lm.asked.clear()
     bare = built.prototype(garden(), lm=lm, seed=1, persona=False, rules=False)
     assert [n.act for n in bare.threads(10)[thread.number].nodes] == [n.act for n in thread.nodes]

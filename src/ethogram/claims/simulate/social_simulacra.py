@@ -1,9 +1,9 @@
 """What is claimed of `social_simulacra`, and how it is measured.
 
-Norms are read from the words (`norms`), whatever act was drawn. Words are the grammar's where nothing else is said; what
-is said of a language model is of the packaged one, which is small. Real texts are posts of investors; no community newer
-than the model is at hand, so what the paper measured (people wrong in 41% of the pairs) is not measured here: scripted
-raters are. A quick run has fewer threads, and a scripted model.
+Norms are read from the words (`norms`), whatever act was drawn. Words are the grammar's where nothing else is said;
+what is said of a language model is of the packaged one, which is small. Real texts are posts of investors; no community
+newer than the model is at hand, so what the paper measured (people wrong in 41% of the pairs) is not measured here:
+scripted raters are. A quick run has fewer threads, and a scripted model.
 """
 
 from __future__ import annotations

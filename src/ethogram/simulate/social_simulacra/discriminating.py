@@ -81,7 +81,7 @@ def asked(pairs: Sequence[Pair], lm: Any, *, rater: str = "model") -> pa.Table:
     async def one(p: Pair) -> str:
         import asyncio
 
-        prompts = [f"One of these two threads is real, one was generated.\n\nleft:\n{a}\n\nright:\n{b}\n\nWhich is real?"
+        prompts = [f"Of these two threads one is real, one is generated.\n\nleft:\n{a}\n\nright:\n{b}\n\nWhich is real?"
                    for a, b in ((p.left, p.right), (p.right, p.left))]  # fmt: skip
         told = await asyncio.gather(*(lm.choose(q, SIDES, purpose="social simulacra: tell apart") for q in prompts))
         left = told[0].probabilities[0] + told[1].probabilities[1]

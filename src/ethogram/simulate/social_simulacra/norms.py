@@ -20,15 +20,15 @@ SURE = {
 """Norm -> words that settle it."""
 _THEMES = ("the roof", "a good bike", "old maps", "bread", "guitars", "my dog", "the trip", "this camera")
 _LABELLED = {
-    "promote": ("Check out the new store I opened, {t} at half price!", "Order {t} from us today, use the code SAVE10.",
-                "Follow me for more on {t} and visit our website.", "We offer {t} at the best price in town, contact me.",
+    "promote": ("Check out the new store I opened, {t} at half price!", "Order {t} from us now, use the code SAVE10.",
+                "Follow me for more on {t} and visit our website.", "We offer {t} at the best price, contact me.",
                 "My new book about {t} is out, get a copy!", "Sign up to our paid newsletter on {t}."),
     "attack": ("You are a fool and know nothing of {t}.", "Nobody asked you, get lost with {t}.",
-               "That is the most ridiculous nonsense, are you blind?", "People like you ruin everything, you make me sick.",
+               "That is the most ridiculous nonsense, are you blind?", "People like you ruin it, you make me sick.",
                "You are too thick to understand {t}.", "Stop talking, you hopeless clown."),
     "derail": ("By the way, did you watch the match last night?", "Not about this at all, but my car broke down today.",
-               "Off topic: who should win the election?", "Changing the subject, I need a new phone and a cheap flight.",
-               "Completely different thing: what series do you watch?", "My neighbour's rent and the football, what a week."),
+               "Off topic: who should win the election?", "Changing the subject, I need a new phone and a flight.",
+               "Completely different thing: what series do you watch?", "My neighbour's rent, what a week."),
     "": ("I tried {t} last year and learned a lot.", "How long did it take you to get used to {t}?", "I think so too.",
          "Thank you, that helps me with {t}.", "In my experience {t} needs time, start with little.",
          "That is a good point about {t}.", "Could somebody explain {t} to me?", "Ha, {t} made me laugh again.",

@@ -45,7 +45,8 @@ class Writer(Protocol):
 WORDS: dict[str, tuple[str, ...]] = {
     "share": ("I spent the weekend with {topic} and it was {good}.", "My notes on {topic} after a month of it.",
               "What worked for me in {topic}: go slowly.", "A small report about {topic}, it turned out {good}."),
-    "agree": ("I agree, {topic} is like that.", "Exactly, this is how I see {topic} too.", "Same here with {topic}, {good}."),
+    "agree": ("I agree, {topic} is like that.", "Exactly, this is how I see {topic} too.",
+              "Same here with {topic}, {good}."),
     "answer": ("For {topic} I would start small and keep notes.", "It depends; with {topic} patience is {good}.",
                "The usual way with {topic} is to ask somebody who did it before."),
     "ask": ("How did you begin with {topic}?", "Does anybody know whether {topic} needs much time?",
@@ -56,7 +57,7 @@ WORDS: dict[str, tuple[str, ...]] = {
                "What a stupid thing to write, go away."),
     "derail": ("Anyway, has anybody seen the football results?", "Speaking of that, my landlord raised the rent again.",
                "Unrelated, but which phone should I buy?"),
-    "promote": ("Buy my course on {topic}, link in my profile!", "My shop has a discount on {topic} this week, visit it.",
+    "promote": ("Buy my course on {topic}, link in my profile!", "My shop has a discount on {topic} now, visit it.",
                 "Subscribe to my channel, I sell everything about {topic}."),
     "break": ("I know this is not allowed here, but I do it anyway: {rule}.", "Rules are silly, so: {rule}."),
     "moderate": ("Please keep to the rules, this thread is being watched.", "A reminder from the moderators: be kind."),
@@ -68,7 +69,7 @@ ENDINGS = ("", " Cheers!", " :)", " Just my view.", " Hope it helps.", " Right?"
 
 @dataclass(frozen=True)
 class GrammarWriter:
-    """Templates by act, in a voice that is each person's own (opening, ending, case). persona : whether voices differ."""
+    """Templates by act, in a voice of each person's own (opening, ending, case). persona : whether voices differ."""
 
     persona: bool = True
 
@@ -93,7 +94,7 @@ class GrammarWriter:
 
 DOES = {
     "share": "shares something", "agree": "agrees", "answer": "answers helpfully", "ask": "asks a question",
-    "joke": "makes a joke", "attack": "is angry and insults the other", "derail": "changes the subject to something else",
+    "joke": "makes a joke", "attack": "is angry and insults the other", "derail": "changes the subject",
     "promote": "advertises their own shop or channel", "moderate": "is a moderator and calls everybody to the rules",
 }  # fmt: skip
 
