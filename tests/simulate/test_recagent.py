@@ -43,6 +43,10 @@ def test_choices_split_by_person_and_time():
     assert rest.item.tolist() == [2]
     assert rest.person.tolist() == [0]
     assert c.latest(3).tolist() == [[4, 0, 2], [-1, -1, 4]]
+    tied = Choices(c.person, c.item, 2, 5, np.array([1, 2, 2, 3, 3, 4]))
+    assert tied.earliest(0.8)[1].item.tolist() == [0, 2]  # the last two were chosen at the same time
+    one = Choices(c.person[:5], c.item[:5], 2, 5, np.ones(5, np.int64))
+    assert one.earliest(0.8)[1].item.tolist() == []
 
 
 def test_weights_are_those_of_a_conditional_logit():

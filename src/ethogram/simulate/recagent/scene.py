@@ -117,6 +117,7 @@ def chosen(log: Log, liked: float) -> tuple[Choices, list[str]]:
     table = log.sequences()
     code = np.repeat(np.asarray(table.users), np.diff(table.offsets))
     item = np.asarray(table.columns["item"])
+    group = np.cumsum(np.asarray(table.starts))
     keep = np.ones(len(item), bool)
     if "value" in table.columns:
         keep = np.asarray(table.columns["value"]) >= liked
@@ -124,7 +125,8 @@ def chosen(log: Log, liked: float) -> tuple[Choices, list[str]]:
     if not keep.any():
         raise OptionError(f"recagent: nothing in the log has a value of {liked} or more.")
     names = [str(u) for u in log.vocabulary("user").decode(np.unique(code)).to_pylist()]
-    made = Choices(person[keep].astype(np.int32), item[keep].astype(np.int32), len(names), len(log.vocabulary("item")))
+    items = len(log.vocabulary("item"))
+    made = Choices(person[keep].astype(np.int32), item[keep].astype(np.int32), len(names), items, group[keep])
     return made, names
 
 
