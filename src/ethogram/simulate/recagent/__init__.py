@@ -3,7 +3,7 @@ what they do: for trying out a ranker, for measuring filter bubbles and conformi
 
     round   = who is active -> visits (pages of 5: watch, next, search, leave) or social life (chat, post) -> a fit
     label   = 1 for the item taken from a page, 0 for the others of every page looked at (`impressions`)
-    taste   : learned from real choices (`taste`);  the light policy acts by it (`crowd`)
+    taste   : learned from real choices (`taste`), or as people say (`published`); the light policy acts by it (`crowd`)
     viewer  : people played by a language model, with a memory in three stages (`viewer`, `ethogram.lm.stages`)
     studies : `choice_fidelity`, `cocoon`, `conformity`
 
