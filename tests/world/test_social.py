@@ -157,6 +157,14 @@ def test_muted_and_reported_are_not_shown():
     assert 1 in feed.posts(np.array([3]), freed.state, freed.state.luck([3]))
 
 
+def test_two_posts_of_one_person_differ():
+    platform = Platform(np.eye(4, dtype=np.float32), drift=0.5)
+    two = platform.world(policies={"talk": lambda rows, seen, luck: [Acts("post", rows), Acts("post", rows)]}).run(1)
+    topic = two.state["post.topic"][:8]
+    assert np.unique(topic, axis=0).shape == (8, 4)
+    np.testing.assert_allclose(np.linalg.norm(topic, axis=1), 1, rtol=1e-6)
+
+
 def test_hot_scores():
     # OASIS and Reddit: sign(s) log10(max(|s|, 1)) + t / decay; ten times the points are worth `decay` ticks
     np.testing.assert_allclose(hot(np.array([0, 9, 100, -100]), np.array([0, 20, 40, 0]), 20.0), [0, 1.9542425, 4, -2])

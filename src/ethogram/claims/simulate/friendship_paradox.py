@@ -1,7 +1,8 @@
 """What is claimed of `friendship_paradox`, and how it is measured.
 
-Parameters of the population were chosen on seeds 100 to 102; the claims use others. Shares are of agents with ties, by
-mean, x the in-degree, where nothing else is said. The populations of ten seeds are the units of the intervals.
+Parameters of the population were chosen on seeds 100 to 104 (a first choice was also seen on 0 to 9); the claims use
+200 to 209. Shares are of agents with ties, by mean, x the in-degree, where nothing else is said. The populations of ten
+seeds are the units of the intervals.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from ethogram.claims import Estimate, Law, Laws, claim
 
 KEY = "friendship_paradox"
-FEEDS = ("mixed", "without popular", "strangers")
+FIRST = 200
+"""The first seed."""
 NETWORKS = {"congress_twitter": {}, "college_messages": {}, "twitter_follows": {"ties": "follows"}}
 """Real networks, and how each is assessed."""
 
@@ -160,7 +162,7 @@ def reports(bench: Any, shown: str) -> list[Any]:
     def make() -> list[Any]:
         people, ticks, seeds, draws = (80, 30, 2, 1) if bench.quick else (500, 200, 10, 20)
         made = []
-        for seed in range(seeds):
+        for seed in range(FIRST, FIRST + seeds):
             built = bench.build((KEY, {"people": people, "shown": shown, "draws": draws, "seed": seed}))
             made.append(built.report(built.run(built.world(seed=seed), ticks, seed=seed)).to_pylist())
         return made

@@ -18,19 +18,19 @@ from ethogram.world import World
 from ethogram.world.social import Answers, Crowd, Followed, Mix, Platform, Popular, Strangers, Topical, traits
 
 Shown = Literal["mixed", "without popular", "strangers"]
-WINDOW, BEST = 500, 20
+WINDOW, BEST = 200, 10
 START, TICK = "2024-01-01", "1h"
 FOLLOWED = 3
 """Whom each person follows at the beginning, drawn uniformly."""
 
 
 def feed_of(shown: Shown) -> Mix:
-    """Ten places: answers to what one wrote, those one follows, what fits, what is popular."""
+    """Ten places: answers to what one wrote, those one follows, what fits, and five for what is popular."""
     if shown == "strangers":
         return Mix((Strangers(), 10))
-    popular = 3 if shown == "mixed" else 0
+    popular = 5 if shown == "mixed" else 0
     return Mix(
-        (Answers(), 2), (Followed(), 3), (Topical(window=WINDOW), 5 - popular), (Popular(WINDOW, BEST), popular)
+        (Answers(), 2), (Followed(), 2), (Topical(window=WINDOW), 6 - popular), (Popular(WINDOW, BEST), popular)
     )  # fmt: skip
 
 

@@ -66,8 +66,7 @@ def _written(state: State, done: Done, kind: int, drift: float) -> np.ndarray:
     if kind == REPOST:
         topic = state["post.topic"][parent]
     else:
-        luck = state.luck(done.rows)
-        topic = state["taste"][done.rows] + drift * luck.normal(f"topic {kind}", state["taste"].shape[1])
+        topic = state["taste"][done.rows] + drift * _strayed(state, done, kind)
         if kind != POST:
             topic = topic + state["post.topic"][parent]
         topic = topic / np.maximum(np.linalg.norm(topic, axis=1, keepdims=True), 1e-9)
@@ -79,6 +78,17 @@ def _written(state: State, done: Done, kind: int, drift: float) -> np.ndarray:
     if done.text:
         state["post.text"][fresh[list(done.text)]] = state.intern(list(done.text.values()))
     return fresh
+
+
+def _strayed(state: State, done: Done, kind: int) -> np.ndarray:
+    """Standard normal numbers of each post, [posts, d]; another post of the same person and tick has others."""
+    made = np.empty((len(done), state["taste"].shape[1]))
+    turn = done.event & 255
+    for k in np.unique(turn).tolist():
+        mine = turn == k
+        stream = f"topic {kind} {k}" if k else f"topic {kind}"
+        made[mine] = state.luck(done.rows[mine]).normal(stream, made.shape[1])
+    return made
 
 
 def _linked(state: State, head: str, link: str, rows: np.ndarray, fresh: np.ndarray) -> None:
