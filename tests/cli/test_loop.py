@@ -21,11 +21,12 @@ def test_the_loop_says_what_it_found(call, folder):
     write(folder / "shop.csv")
     said = call("loop", "--log", "shop.csv", "--recommender", "personal_frequency", "--recommender", "popularity",
                 "--days", 7, "--held", 28, "--seeds", 2, "--copies", 3, "--response", 4, "--report", "loop.html",
-                "--json", "loop.json")  # fmt: skip
+                "--picture", "loop.svg", "--json", "loop.json")  # fmt: skip
     assert said.code == 0, said.err
     assert "the simulator beside resampling" in said.out
     assert "The simulator predicts the real held-out days better than resampling in: " in said.out
     assert "personal_frequency: purchases +" in said.out
+    assert "var(--" not in (folder / "loop.svg").read_text()
     page = (folder / "loop.html").read_text()
     assert "Is the simulator any good?" in page
     assert "<svg" in page

@@ -39,6 +39,7 @@ def loop(
     copies: int = 10,
     sensitivity: bool = False,
     report: Path | None = None,
+    picture: Path | None = None,
     json: Json = None,
     reading: Reading | None = None,
 ) -> None:  # fmt: skip
@@ -74,13 +75,16 @@ def loop(
         Repeat the trial under other responses and displacements.
     report
         Also write a page that opens offline.
+    picture
+        Also write the effects as an SVG file.
     """
     from ethogram.world.people import telling
     from ethogram.world.people.loop import close_loop
 
     out = Output(json)
-    if report is not None and not report.absolute().parent.is_dir():
-        raise OptionError(f"--report {report}: there is no folder {report.absolute().parent}.")
+    for flag, path in (("--report", report), ("--picture", picture)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise OptionError(f"{flag} {path}: there is no folder {path.absolute().parent}.")
     name, _, given = log.partition(":")
     if name == "complete_journey":
         # displays answer another question, and are slow to read
@@ -109,6 +113,8 @@ def loop(
         out.line(sentence)
     if report is not None:
         out.line(f"report: {telling.page(found, report)}")
+    if picture is not None:
+        out.line(f"picture: {telling.picture(found, picture)}")
     told = None if found.check is None else {"rows": found.check.rows, **found.check.facts}
     out.result({"facts": found.facts, "check": told, "effects": found.effects, "retrained": found.retrained,
                 "sensitivity": found.sensitivity})  # fmt: skip

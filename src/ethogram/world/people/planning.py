@@ -3,7 +3,7 @@
     wake     on the first decision of a day: a plan of the day from the person, what is remembered and yesterday's plan
     recall   what it sees brings memories to mind, by recency, importance and relevance
     act      the plan's present item, memories and what it sees -> one act that the world offers
-    keep     what it saw (once, however long it lasts) and did; how important it was is asked, never of the idle
+    keep     what it saw (once, however long it lasts) and did; how important that is, is asked, never of the idle
     reflect  when enough has been taken in: questions about what it met, conclusions with their evidence
 
 Specialised by what subclasses write: `who`, `planned`, `asked`. After Park et al.: Generative Agents (UIST 2023).
@@ -12,6 +12,7 @@ Specialised by what subclasses write: `who`, `planned`, `asked`. After Park et a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from ethogram.world.people.persona import Persona
 DAY = 24 * HOUR
 PLAN = 5.0
 """Importance of a plan in memory."""
+DID = "I did: "
 PLANNED = {
     "type": "object",
     "properties": {
@@ -76,15 +78,11 @@ class PlanningMind:
         told = "; ".join(f"{k}: {v}" for k, v in self.persona.items())
         return f"You are a person in a simulated world. {told}".strip()
 
-    def now_planned(self, seen: Context) -> str:
-        """The plan's item for the hour, "" before the first."""
-        hour = seen.time % DAY // HOUR
-        return next((what for at, what in reversed(self.plan) if at <= hour), "")
-
-    def asked(self, seen: Context) -> str:
+    def asked(self, seen: Context, plan: Sequence[tuple[int, str]]) -> str:
         """What the model is asked at a tick."""
         lines = self._remembered(seen.text, seen)
-        if doing := self.now_planned(seen):
+        hour = seen.time % DAY // HOUR
+        if doing := next((what for at, what in reversed(plan) if at <= hour), ""):
             lines += [f"You planned for now: {doing}"]
         return "\n".join(
             [*lines, f"You see: {seen.text}", "", "You can:", offered(seen, self.verbs)[1], "", "What do you do?"]
@@ -99,44 +97,85 @@ class PlanningMind:
 
     def prompt(self, seen: Context) -> str:
         """What the model would be told now."""
-        return f"{self.who()}\n\n{self.asked(seen)}"
+        return f"{self.who()}\n\n{self.asked(seen, self.plan)}"
 
     async def act(self, seen: Context) -> Decision:
-        """Plan if the day is new, decide, keep, reflect if due; LMError where no valid answer came."""
-        today = seen.time // DAY
-        if self.plans and today != self.day:
-            await self._plan(seen)
-            self.day = today
+        """Plan if the day is new, decide, weigh what happened, reflect if due; LMError where no valid answer came.
+
+        Nothing of it changes the mind: it goes into the notes of the decision, and comes back in `remember`.
+        """
+        notes: dict[str, Any] = {}
+        plan = self.plan
+        if self.plans and seen.time // DAY != self.day:
+            plan = notes["plan"] = await self._planned(seen)
         answer = await seen.lm.answer(
-            self.asked(seen), offered(seen, self.verbs)[0], system=self.who(), temperature=self.temperature,
+            self.asked(seen, plan), offered(seen, self.verbs)[0], system=self.who(), temperature=self.temperature,
             seed=seen.seed, max_tokens=self.max_tokens, purpose="mind: act",
         )  # fmt: skip
         decision = read(seen, answer.value)
-        if self.recall and len(self.memory):
-            self.memory.retrieve(seen.text, self.recall, now=seen.time)  # what came to mind was thereby met again
-        await self._keep(seen.text, seen)
-        await self._keep(did(decision, seen), seen)
-        if self.reflects and self.memory.due:
-            await reflect(self.memory, seen.lm, now=seen.time, purpose="mind: reflection")
-        if len(self.memory) > self.most:
-            self.memory.forget(seen.time, most=self.most)
-        return decision
+        latest = self._latest()
+        fresh = [t for t in (seen.text, did(decision, seen)) if t and t not in latest]
+        notes["seen"] = [[t, await importance(seen.lm, t, purpose="mind: importance")] for t in fresh]
+        taken_in = self.memory.pending + sum(worth for _, worth in notes["seen"])
+        if self.reflects and taken_in >= self.reflects:
+            notes["thoughts"], notes["met"] = await self._reflected(seen, notes)
+        return replace(decision, notes=notes)
 
-    async def _plan(self, seen: Context) -> None:
+    def remember(self, seen: Context, acts: Sequence[Decision]) -> None:
+        """Take over what the notes of the first decision hold."""
+        notes, now = acts[0].notes, seen.time
+        if not isinstance(notes, Mapping):  # a fallback decided; nobody was asked
+            return
+        if self.recall and len(self.memory):
+            self.memory.retrieve(seen.text, self.recall, now=now)  # what came to mind was thereby met again
+        self._take(self.memory, notes, now, acts[0].granted)
+        if "plan" in notes:
+            self.plan, self.day = [(int(h), str(w)) for h, w in notes["plan"]], now // DAY
+        if "thoughts" in notes:
+            self.memory.column("accessed")[list(notes["met"])] = now
+            for text, worth, evidence, expires in notes["thoughts"]:
+                self.memory.add(text, time=now, kind="thought", importance=worth, evidence=evidence, expires=expires)
+            self.memory.pending = 0.0
+        if len(self.memory) > self.most:
+            self.memory.forget(now, most=self.most)
+
+    @staticmethod
+    def _take(memory: Memory, notes: Mapping[str, Any], now: int, granted: bool = True) -> None:
+        """Add the day's plan and what was seen and done."""
+        if "plan" in notes:
+            told = "; ".join(f"{hour}:00 {what}" for hour, what in notes["plan"])
+            memory.add(f"my plan for today: {told}", time=now, kind="plan", importance=PLAN)
+        for text, worth in notes["seen"]:
+            lost = text.startswith(DID) and not granted
+            memory.add(f"{text} But it was taken." if lost else text, time=now, importance=worth)
+
+    async def _planned(self, seen: Context) -> list[tuple[int, str]]:
         answer = await seen.lm.answer(
             self.planned(seen), PLANNED, system=self.who(), seed=seen.seed, max_tokens=256, purpose="mind: plan"
         )
-        items = {int(i["hour"]): str(i["activity"]) for i in answer.value["plan"]}
-        self.plan = sorted(items.items())
-        told = "; ".join(f"{hour}:00 {what}" for hour, what in self.plan)
-        self.memory.add(f"my plan for today: {told}", time=seen.time, kind="plan", importance=PLAN)
+        return sorted({int(i["hour"]): str(i["activity"]) for i in answer.value["plan"]}.items())
 
-    async def _keep(self, text: str, seen: Context) -> None:
-        """Remember an observation that is not among the latest."""
+    async def _reflected(self, seen: Context, notes: Mapping[str, Any]) -> tuple[list[list[Any]], list[int]]:
+        """What follows from the memory with this tick's observations: thoughts with evidence, and records met again."""
+        trial = (
+            Memory.from_arrow(self.memory.to_arrow(), self.texts.copy())
+            if len(self.memory)
+            else Memory(self.texts.copy())
+        )
+        self._take(trial, notes, seen.time)
+        before, accessed = len(trial), trial.column("accessed").copy()
+        await reflect(trial, seen.lm, now=seen.time, purpose="mind: reflection")
+        worth, expires = trial.column("importance"), trial.column("expires")
+        thoughts = [
+            [trial.text(r), float(worth[r]), list(trial.evidence[r]), int(expires[r])]
+            for r in range(before, len(trial))
+        ]
+        return thoughts, np.flatnonzero(trial.column("accessed")[:before] != accessed).tolist()
+
+    def _latest(self) -> set[str]:
+        """The latest observations, which are not kept again."""
         observed = np.flatnonzero(self.memory.column("kind") == _place(self.memory, "observation"))
-        if text and text not in {self.memory.text(int(r)) for r in observed[-self.retention :]}:
-            worth = await importance(seen.lm, text, purpose="mind: importance")
-            self.memory.add(text, time=seen.time, importance=worth)
+        return {self.memory.text(int(r)) for r in observed[max(len(observed) - self.retention, 0) :]}
 
     def _remembered(self, about: str, seen: Context) -> list[str]:
         if not self.recall or not len(self.memory):
@@ -174,7 +213,7 @@ def did(decision: Decision, seen: Context) -> str:
         return ""
     thing = seen.world.thing(decision.verb)
     on = f" {seen.named(thing)[decision.object]}" if thing and decision.object >= 0 else ""
-    return f"I did: {decision.verb}{on}. {decision.text}".strip()
+    return f"{DID}{decision.verb}{on}. {decision.text}".strip()
 
 
 def _place(memory: Memory, kind: str) -> int:

@@ -13,6 +13,7 @@ from ethogram.world.people.loop import NOTHING, Loop
 from ethogram.world.people.validating import AGAIN, FITTED
 
 HEADLINE = ("purchases", "repeat share", "categories")
+PICTURED = ("purchases", "repeat share", "category entropy")
 
 
 def sentences(found: Loop) -> list[str]:
@@ -21,8 +22,8 @@ def sentences(found: Loop) -> list[str]:
     if found.check is not None:
         rows = found.check.rows
         for verdict, words in (
-            ("better", "better than resampling"), ("undecided", "no different from resampling, as far as this tells"),
-            ("worse", "WORSE than resampling"),
+            ("better", "better than resampling"), ("worse", "WORSE than resampling"),
+            ("undecided", "neither better nor worse than resampling, as far as this tells,"),
         ):  # fmt: skip
             those = [str(r["what"]) for r in rows if r["verdict"] == verdict]
             if those:
@@ -95,12 +96,8 @@ def page(found: Loop, path: Path, title: str = "The loop, closed") -> Path:
         f"{f['response']:g} times as readily, {f['displacement']:.0%} of that in place of something else."
     ))  # fmt: skip
     made.lead(*sentences(found))
-    for outcome in ("purchases", "repeat share", "category entropy"):
-        rows = [
-            {"label": r["arm"], **{k: 100 * r[c] for k, c in
-             (("value", "change"), ("low", "change_low"), ("high", "change_high"))}}
-            for r in found.effects if r["outcome"] == outcome and r["arm"] != NOTHING
-        ]  # fmt: skip
+    for outcome in PICTURED:
+        rows = _changes(found, outcome)
         made.section(
             outcome.replace(" ", "-"), outcome.capitalize(),
             made.chart(
@@ -117,6 +114,40 @@ def page(found: Loop, path: Path, title: str = "The loop, closed") -> Path:
         made.section("sensitivity", "Under other assumptions", _table(*sensitivity_rows(found)))
     path.write_text(made.html(), "utf-8")
     return path
+
+
+def picture(found: Loop, path: Path) -> Path:
+    """The effects as one SVG file, in the light colours of the pages.
+
+    Raises
+    ------
+    MissingExtra
+        Altair or vl-convert is not installed.
+    """
+    from ethogram.evaluate.plots import PALETTE, altair_
+
+    altair_()
+    import vl_convert
+
+    specs = [
+        forest(_changes(found, o), f"{o}: change against being shown nothing, %", reference=0.0).to_dict()
+        for o in PICTURED
+    ]
+    whole = {"$schema": specs[0]["$schema"], "config": {**specs[0]["config"], "background": PALETTE["paper"][0]}}
+    inner = [{k: v for k, v in s.items() if k not in ("$schema", "config")} for s in specs]
+    drawn: str = vl_convert.vegalite_to_svg({**whole, "vconcat": inner})
+    for name, (light, _) in PALETTE.items():
+        drawn = drawn.replace(f"var(--{name})", light)
+    path.write_text(drawn, "utf-8")
+    return path
+
+
+def _changes(found: Loop, outcome: str) -> list[dict[str, Any]]:
+    parts = (("value", "change"), ("low", "change_low"), ("high", "change_high"))
+    return [
+        {"label": r["arm"], **{k: 100 * r[c] for k, c in parts}}
+        for r in found.effects if r["outcome"] == outcome and r["arm"] != NOTHING
+    ]  # fmt: skip
 
 
 def _ends(low: float, high: float) -> str:
