@@ -159,7 +159,7 @@ def rows(bench: Any, lm: bool = False) -> list[Any]:
         if lm:
             how |= {
                 "lm": _lm(bench),
-                "lm_people": 8 if bench.quick else 60,
+                "lm_people": 8 if bench.quick else 40,
                 "pairs": ((1, 5), (3, 6)),
                 "encoder": "hash",
             }
@@ -352,7 +352,7 @@ def _members(bench: Any) -> dict[str, Any]:
     from ethogram.simulate.recagent.studies import bubble
 
     scene = Scene.drawn(40, 300, seed=1)
-    rounds, mine = (8, list(range(10))) if bench.quick else (14, list(range(6)))
+    rounds, mine = (8, list(range(10))) if bench.quick else (8, list(range(5)))
     box = Sandbox(scene, recommender="popularity", active=1.0, seed=5)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "viewers.lmrun"

@@ -112,7 +112,7 @@ def ads(bench: Any) -> dict[str, Estimate]:
 
 
 def told(bench: Any) -> dict[str, Estimate]:
-    return dict(_held(bench, "ads by model", lambda: _ads(bench, _lm(bench), 5 if bench.quick else 40)))
+    return dict(_held(bench, "ads by model", lambda: _ads(bench, _lm(bench), 5 if bench.quick else 20)))
 
 
 def _ads(bench: Any, lm: Any, n: int) -> dict[str, Estimate]:
@@ -120,8 +120,8 @@ def _ads(bench: Any, lm: Any, n: int) -> dict[str, Estimate]:
     from ethogram.simulate.social_simulacra import garden
     from ethogram.simulate.social_simulacra.norms import norms
 
-    built = bench.build((KEY, {"longest": 30 if lm is None else 4}))
-    free = built.prototype(garden(), lm=lm, seed=11, words=24)
+    built = bench.build((KEY, {"longest": 30 if lm is None else 3}))
+    free = built.prototype(garden(), lm=lm, seed=11, words=20)
     pair = (free, free.redesigned(garden(discouraged=NO_ADS)))
     found = []
     for made in pair:
@@ -243,12 +243,12 @@ def _texts(bench: Any) -> dict[str, list[str]]:
     """Posts of each arm, and real ones."""
 
     def make() -> dict[str, list[str]]:
-        n = 16 if bench.quick else 60
+        n = 16 if bench.quick else 36
         made: dict[str, list[str]] = {}
         design = shares()
         for arm, how in ARMS.items():
             built = bench.build((KEY, {"longest": 2}))
-            proto = built.prototype(design, lm=_lm(bench), seed=15, words=28, **how)
+            proto = built.prototype(design, lm=_lm(bench), seed=15, words=20, **how)
             made[arm] = [x.text for t in proto.threads(n) for x in t.nodes][:n]
         grammar = bench.build((KEY, {"longest": 2})).prototype(design, seed=15)
         made["grammar"] = [x.text for t in grammar.threads(n) for x in t.nodes][:n]
