@@ -53,7 +53,8 @@ def bubbles(bench: Any) -> Laws:
                 ),
             ]
         laws += [
-            Law(f"{where}, random order: change per round", lambda b, w=where: slope(b, f"{w}, random"), "within", 0.001),
+            Law(f"{where}, random order: change per round", lambda b, w=where: slope(b, f"{w}, random"),
+                "within", 0.001),
             Law(f"{where}, bpr_mf: last rounds, ten random people hear each post − none",
                 lambda b, w=where: kept(b, f"{w}, bpr_mf", "others"), ">", 0.0),
         ]  # fmt: skip
@@ -168,7 +169,7 @@ def rows(bench: Any, lm: bool = False) -> list[Any]:
         if lm:
             how |= {
                 "lm": _lm(bench),
-                "lm_people": 8 if bench.quick else 40,
+                "lm_people": 8 if bench.quick else 30,
                 "pairs": ((1, 5), (3, 6)),
                 "encoder": "hash",
             }
