@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pytest
 
-from ethogram.errors import OptionError, PersonaError
+from ethogram.errors import OptionError, PersonaError, RolesError
 from ethogram.lm import LM, ScriptedLM
+from ethogram.log import Log
 from ethogram.simulate.social_simulacra import (
     Design,
     SocialSimulacra,
     answered,
     asked,
+    calibrated,
     error_rates,
     garden,
     paired,
@@ -121,6 +123,21 @@ def test_activity_is_zipf(made):
     assert top[1] > top[0] + 0.1
     with pytest.raises(OptionError, match="three people"):
         zipf_exponent([5, 1])
+
+
+def test_a_forum_gives_its_options_back():
+    """Threads without attacks, so that there is no heat, come from known options; the log alone tells them."""
+    calm = garden(discouraged=("no attacks",), troll_rate=0.0, n_members=40)
+    built = SocialSimulacra(first=0.7, deeper=0.85, obeys=0.0)
+    made = built.prototype(calm, seed=3)
+    log = made.log(made.threads(600))
+    found = calibrated(log)
+    assert found["first"] == pytest.approx(0.7, abs=0.05)
+    assert found["deeper"] == pytest.approx(0.85, abs=0.05)
+    assert 0.5 < found["zipf"] < 1.6
+    assert SocialSimulacra(**found).zipf == found["zipf"]
+    with pytest.raises(RolesError, match="parent"):
+        calibrated(Log.open(pa.table({"user": ["a"], "item": ["b"], "order": [1]})))
 
 
 def test_trolls_break_rules(made):

@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ethogram.simulate.social_simulacra.calibrating import calibrated
 from ethogram.simulate.social_simulacra.community import Prototype, populated, side_by_side, zipf_exponent
 from ethogram.simulate.social_simulacra.design import Design
 from ethogram.simulate.social_simulacra.discriminating import answered, asked, error_rates, paired, trial_sheet
@@ -42,6 +43,7 @@ __all__ = [
     "Thread",
     "answered",
     "asked",
+    "calibrated",
     "error_rates",
     "paired",
     "side_by_side",
@@ -62,7 +64,7 @@ class SocialSimulacra:
     """See the module."""
 
     zipf: float = 1.0
-    "Exponent s of the members' activity, rank^-s; `zipf_exponent` takes it from a real forum."
+    "Exponent s of the members' activity, rank^-s; `calibrated` takes it, `first` and `deeper` from a real forum."
     obeys: float = 0.25
     "What is left of an act's chance where a rule forbids it."
     first: float = 0.85

@@ -88,8 +88,7 @@ class Thread:
 
 @dataclass(frozen=True)
 class Course:
-    """How threads go: options of the process. obeys : what is left of an act's weight where a rule forbids it.
-    mix : whether acts follow members and rules; False draws them from the plain mix (an ablation)."""
+    """How threads go. obeys : what is left of an act's weight where a rule forbids it; the others as in the module."""
 
     obeys: float = 0.25
     first: float = FIRST
