@@ -17,6 +17,7 @@ from ethogram.simulate.recagent.studies import entropy, isotonic_p, slopes
 from ethogram.simulate.recagent.taste import Choices, Taste, _logit, alike
 from ethogram.world import Command
 from ethogram.world.outside import act
+from ethogram.world.permuting import relabelled
 from ethogram.world.social import relations
 
 
@@ -121,6 +122,14 @@ def test_the_busy_do_nothing(scene):
         rounds.setdefault(user, []).append(time // (5 * 3_600_000_000))
     assert all(np.diff(sorted(r)).min() >= 5 for r in rounds.values() if len(r) > 1)
     assert any(len(r) > 1 for r in rounds.values())
+
+
+def test_nothing_hangs_on_batches_or_on_the_order_of_acts(scene):
+    made = box(scene)
+    prints = {made.world(batch=b, workers=w).run(6).fingerprint for b, w in ((65_536, 1), (1, 1), (7, 2))}
+    assert len(prints) == 1
+    found = relabelled(made.world, 4)
+    assert not [f for f in found if ": " in f]  # effects; rows are people of the scene, so they cannot change places
 
 
 def test_random_places_hold_tail_items(scene):

@@ -286,10 +286,15 @@ def _rounds(ordered: np.ndarray) -> list[np.ndarray]:
 
 
 def hear(state: State, who: np.ndarray, whom: np.ndarray, what: np.ndarray, text: np.ndarray) -> None:
-    """Some people hear something of somebody; whoever spoke of an item before counts no second time."""
+    """Some people hear something of somebody; whoever spoke of an item before counts no second time.
+
+    What is heard at one time stands in the order of who said it, whatever order the acts have.
+    """
     fresh = (what >= 0) & ((who < 0) | ~state["told"][np.maximum(who, 0), np.maximum(what, 0)])
     np.add.at(state["heard"], (whom[fresh], what[fresh]), 1)
-    push(state, whom, {"heard_who": who.astype(np.int32), "heard_what": what, "heard_text": text})
+    order = np.lexsort((text, what, who))
+    heard = {"heard_who": who.astype(np.int32), "heard_what": what, "heard_text": text}
+    push(state, whom[order], {name: column[order] for name, column in heard.items()})
 
 
 def spread(state: State, rows: np.ndarray, items: np.ndarray, text: np.ndarray) -> None:
