@@ -284,20 +284,8 @@ def test_cocoon_and_conformity_tables():
         cocoon({"a": box(scene)}, rounds=2)
 
 
-def ratings(scene):
-    """The choices of a scene as a log of ratings."""
-    n = len(scene.past.item)
-    events = pa.table({
-        "user": [scene.people[p] for p in scene.past.person], "item": scene.past.item.astype(np.int64),
-        "order": np.arange(n), "value": np.full(n, 5.0),
-    })  # fmt: skip
-    lists = [[k for k, t in zip(scene.kinds, row, strict=True) if t] for row in scene.categories]
-    items = pa.table({"item": np.arange(len(scene.titles)), "title": list(scene.titles), "genres": lists})
-    return Log.open(events, items=items, user="user", item="item", order="order", value="value")
-
-
 def test_choice_fidelity_against_what_was_chosen():
-    log = ratings(Scene.drawn(60, 150, seed=5))
+    log = Scene.drawn(60, 150, seed=5).log()
     lm = ScriptedLM("x", rater=lambda prompt, said: [-1.0] * len(said))
     table = fidelity(log, pairs=((1, 5), (3, 3)), encoder="hash", factors=8, lm=lm, lm_people=9).to_pylist()
     found = {(r["set"], r["arm"]): r for r in table}

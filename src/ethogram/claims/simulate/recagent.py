@@ -126,20 +126,9 @@ def _log(bench: Any) -> Any:
 
 def _drawn_log() -> Any:
     """The choices of drawn people as ratings, so that a quick run needs no file."""
-    import pyarrow as pa
-
-    from ethogram.log import Log
     from ethogram.simulate.recagent import Scene
 
-    scene = Scene.drawn(60, 200, seed=1)
-    n = len(scene.past.item)
-    events = pa.table({
-        "user": [scene.people[p] for p in scene.past.person], "item": scene.past.item.astype(np.int64),
-        "order": np.arange(n), "value": np.full(n, 5.0),
-    })  # fmt: skip
-    lists = [[k for k, t in zip(scene.kinds, row, strict=True) if t] for row in scene.categories]
-    items = pa.table({"item": np.arange(len(scene.titles)), "title": list(scene.titles), "genres": lists})
-    return Log.open(events, items=items, user="user", item="item", order="order", value="value")
+    return Scene.drawn(60, 200, seed=1).log()
 
 
 def _lm(bench: Any, broker: Any = None) -> Any:

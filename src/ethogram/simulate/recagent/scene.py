@@ -41,6 +41,21 @@ class Scene:
         kinds = ", ".join(k for k, there in zip(self.kinds, self.categories[item], strict=True) if there)
         return f"{self.titles[item]} ({kinds})" if kinds else self.titles[item]
 
+    def log(self, stars: float = 5.0) -> Log:
+        """The past as a log of ratings, all of them `stars`; with a table of items (`title`, `genres`)."""
+        import pyarrow as pa
+
+        n = len(self.past.item)
+        events = pa.table(
+            {
+                "user": [self.people[p] for p in self.past.person], "item": self.past.item.astype(np.int64),
+                "order": np.arange(n), "value": np.full(n, stars),
+            }
+        )  # fmt: skip
+        genres = [[k for k, there in zip(self.kinds, row, strict=True) if there] for row in self.categories]
+        items = pa.table({"item": np.arange(len(self.titles)), "title": list(self.titles), "genres": genres})
+        return Log.open(events, items=items, user="user", item="item", order="order", value="value")
+
     def without_past(self) -> Scene:
         """The same people when the recommender knows nothing of them yet."""
         none = np.zeros(0, np.int32)
