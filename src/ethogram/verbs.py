@@ -18,6 +18,7 @@ from ethogram.log import Candidates, Histories, Log, Questions, Sequences, Vocab
 __all__ = [
     "VERBS",
     "Acts",
+    "Anticipates",
     "Assesses",
     "Audits",
     "Candidates",
@@ -335,7 +336,45 @@ class Simulates(Protocol):
         ...
 
 
+@runtime_checkable
+class Anticipates(Protocol):
+    """Knows messages together with what receivers do: the one from the other, in both directions.
+
+    All logs here are logs of messages; see `ethogram.log.messages`.
+    """
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Learn from messages and the behaviour that they met."""
+        ...
+
+    def anticipate(self, messages: Log, *, known: bool = False) -> Table:
+        """What receivers will do.
+
+        Columns `item`, `scene` (null for the message as a whole), `behaviour`, `predicted`, `low`, `high` (80%).
+        Behaviour that the log holds is not read; with `known` it is, and only what is missing is predicted.
+        """
+        ...
+
+    def recognise(self, messages: Log, options: Mapping[Any, Sequence[Any]]) -> Table:
+        """Which of several contents a message had, judged by how it was received: item -> options.
+
+        Hidden is a message's empty title, or the empty ones of its scenes; an option is a text, or one text for each
+        hidden scene. Messages without options are left out. Columns `item`, `option` (place in its list), `score`
+        (higher is more likely), `rank` (from 1).
+        """
+        ...
+
+    def reasons(self, messages: Log) -> Table:
+        """What lies behind a response that was observed.
+
+        Columns `item`, `about` (sentiment, reason), `value`, `share` (probability), `rank` (from 1). No row where the
+        system knows nothing of reasons.
+        """
+        ...
+
+
 VERBS: dict[str, type] = {
+    "anticipate": Anticipates,
     "score": Scores,
     "score_goals": ScoresGoals,
     "recommend": Recommends,

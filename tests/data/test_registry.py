@@ -28,10 +28,12 @@ NAMES = [
     "listeners",
     "ml_100k",
     "out_of_town",
+    "posts",
     "shoppers",
     "travellers",
     "tweets",
     "twitter_follows",
+    "videos",
 ]
 
 
@@ -61,7 +63,7 @@ def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
         match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
-        "listeners, shoppers",
+        "listeners, posts, shoppers, videos",
     ):
         data.truth("ml_100k")
 

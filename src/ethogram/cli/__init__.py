@@ -28,6 +28,7 @@ COMMANDS = {
     "assess": "Judge the behaviour in a log, with reasons.",
     "simulate": "Run a system's own simulated people, and write what they did as a log.",
     "audit": "Put an audit's cases to a model or a service, and report.",
+    "anticipate": "Say what receivers will do with messages, which titles to test, and why they responded.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
     "loop": "Try recommenders on simulated households fitted on a log, and train again on what they did.",

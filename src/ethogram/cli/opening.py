@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ethogram.cli.output import Output
-from ethogram.errors import RolesError, SourceError, nearest
+from ethogram.errors import OptionError, RolesError, SourceError, nearest
 
 if TYPE_CHECKING:
     from ethogram.log import Log
@@ -94,6 +94,13 @@ def open_log(source: str, reading: Reading | None, out: Output) -> Log:
         raise SourceError(
             f"there is no file or folder '{source}', nor a data set of that name.{nearest(name, data.names())}"
         )
+    from ethogram.log import messages
+
+    place = Path(source).expanduser()
+    if messages.holds_records(place):
+        if given := [f"--{name}" for name in reading.given()]:
+            raise OptionError(f"{place} holds records of messages, which name their own fields; leave out {given[0]}.")
+        return messages.read(place)
     with as_flags():
         log = Log.open(source, **reading.given())
     if not (Path(source) / "log.toml").exists():

@@ -37,10 +37,12 @@ _CLASSES = {
     "listeners": "Listeners",
     "ml_100k": "ML100K",
     "out_of_town": "OutOfTown",
+    "posts": "Posts",
     "shoppers": "Shoppers",
     "travellers": "Travellers",
     "tweets": "Tweets",
     "twitter_follows": "TwitterFollows",
+    "videos": "Videos",
 }
 """Name (and module) -> class, so that listing names imports nothing."""
 

@@ -39,7 +39,7 @@ class Trees:
 
     @classmethod
     def of(cls, model: Any) -> Trees:
-        """The trees of a fitted binary HistGradientBoostingClassifier without categorical splits."""
+        """The trees of a fitted HistGradientBoostingRegressor or binary Classifier, without categorical splits."""
         held = [stage[0].nodes for stage in model._predictors]
         sizes = np.array([len(h) for h in held])
         roots = np.concatenate([[0], np.cumsum(sizes)])[:-1]

@@ -17,7 +17,7 @@ from typing import Any
 
 from ethogram.catalogue import SystemInfo
 from ethogram.system import LEARNED, info
-from ethogram.testing import acting, always, recommending, routing, scoring, simulating
+from ethogram.testing import acting, always, anticipating, recommending, routing, scoring, simulating
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -33,6 +33,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "update": recommending.UPDATE,
     "similar_items": recommending.SIMILAR,
     "act": acting.ACTS,
+    "anticipate": anticipating.ANTICIPATES,
     "assess": acting.ASSESSES,
     "audit": acting.AUDITS,
     "route": routing.ROUTES,
@@ -45,6 +46,7 @@ def promises(known: SystemInfo) -> dict[str, Promise]:
     """Name -> check, for the verbs that a system declares."""
     learns = any(verb in LEARNED for verb in known.verbs)
     base = always.CHECKS if learns else routing.ALWAYS if "route" in known.verbs else acting.ALWAYS
+    base = anticipating.ALWAYS if "anticipate" in known.verbs else base
     found = {p.__name__: p for p in base}
     for verb in known.verbs:
         found |= {f"{verb} {p.__name__}": p for p in BY_VERB[verb]}
