@@ -58,6 +58,10 @@ class MissingData(EthogramError):
     """A named data set is not on this machine; the message says how to get it."""
 
 
+class WorldError(EthogramError):
+    """A world is declared wrongly, or an act, a command or an instant is none of its own."""
+
+
 class LMError(EthogramError):
     """A language model could not be reached, refused, or did not answer what was asked.
 

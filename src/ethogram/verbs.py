@@ -38,6 +38,7 @@ __all__ = [
     "Seen",
     "Sequences",
     "SimilarItems",
+    "Simulates",
     "State",
     "System",
     "Table",
@@ -314,6 +315,23 @@ class Routes(Protocol):
         ...
 
 
+@runtime_checkable
+class Simulates(Protocol):
+    """Runs a world of simulated people."""
+
+    def example(self, *, seed: int = 0) -> Any:
+        """A small world of the system's own, ready to run: what demonstrations and tests are given."""
+        ...
+
+    def run(self, world: Any, until: int, *, seed: int = 0) -> Log:
+        """What happens in the first `until` ticks of a world, as a log; the world that was given stays as it is.
+
+        Roles `user`, `time`, `kind`, `actor` (how it was decided) and `source`, which begins with "simulated:".
+        The same world and seed give the same log, and a longer run begins with the shorter one.
+        """
+        ...
+
+
 VERBS: dict[str, type] = {
     "score": Scores,
     "score_goals": ScoresGoals,
@@ -325,5 +343,6 @@ VERBS: dict[str, type] = {
     "assess": Assesses,
     "audit": Audits,
     "route": Routes,
+    "simulate": Simulates,
 }
 """Verb name as declared in `@system(verbs=...)` -> the protocol that it promises."""

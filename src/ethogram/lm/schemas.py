@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from ethogram.errors import SchemaError
@@ -48,17 +49,19 @@ def shape(schema: Any) -> Shape[Any]:
     SchemaError
         It cannot be read as a schema, or no text satisfies it (said where).
     """
-    found = _of_schema(schema) if isinstance(schema, Mapping) else _of_type(schema)
+    found = _of_schema(json.dumps(schema)) if isinstance(schema, Mapping) else _of_type(schema)
     if where := unsatisfiable(found.json):
         raise SchemaError(f"no text satisfies the schema: {where}.")
     return found
 
 
-def _of_schema(schema: Mapping[str, Any]) -> Shape[Any]:
+# agents ask under the same schema at every step, and checking a schema takes longer than all else of a call
+@lru_cache(maxsize=256)
+def _of_schema(schema: str) -> Shape[Any]:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError as Wrong
 
-    plain = json.loads(json.dumps(schema))
+    plain = json.loads(schema)
     try:
         Draft202012Validator.check_schema(plain)
     except Wrong as error:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ethogram.catalogue import SystemInfo
 from ethogram.system import LEARNED, info
-from ethogram.testing import acting, always, recommending, routing, scoring
+from ethogram.testing import acting, always, recommending, routing, scoring, simulating
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -36,6 +36,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "assess": acting.ASSESSES,
     "audit": acting.AUDITS,
     "route": routing.ROUTES,
+    "simulate": simulating.SIMULATES,
 }
 """Verb -> what a system that declares it promises; a new verb brings its checks here."""
 

@@ -79,6 +79,13 @@ class TextTable:
             made[place] = held[[known[at] for at in place]]
         return made
 
+    def copy(self) -> TextTable:
+        """A table with the same texts and codes, which grows by itself."""
+        made = TextTable(self.embed)
+        made._texts, made._codes = list(self._texts), dict(self._codes)
+        made._vectors, made._embedded = self._vectors[: self._embedded].copy(), self._embedded
+        return made
+
     def to_arrow(self) -> pa.Table:
         """The texts; vectors are computed again from them."""
         return pa.table({"text": pa.array(self._texts, pa.large_string())})

@@ -1,0 +1,132 @@
+"""Simulated people: a million as columns beside an object for each, the log on the disk, and minds that take 200 ms.
+
+``python -m benchmarks simulation``; with ``--quick`` small sizes that show that everything runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks.harness import Target
+from benchmarks.race import Found, Race
+
+OURS, TENTH, OBJECTS = "ethogram, all awake", "ethogram, a tenth awake", "an object per person, a loop over all"
+QUICK = "quick" in os.environ.get("ETHOGRAM_BENCH", "").split(",")
+PEOPLE = 20_000 if QUICK else 1_000_000
+LOOPED = 2_000 if QUICK else 200_000
+"""People of the loop: a million of them would take minutes, and no longer each."""
+
+
+def measured(kind: str, people: int, ticks: int) -> dict[str, Any]:
+    """What a process of its own found."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.simulated", kind, str(people), str(ticks)],
+        env=dict(os.environ), stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def people() -> Found:
+    """(a) of the engine's acceptance, beside the plain loop."""
+    found = Found()
+    runs = {
+        OURS: ("world", PEOPLE, 10), TENTH: ("sparse", PEOPLE, 20), OBJECTS: ("objects", LOOPED, 1)
+    }  # fmt: skip
+    for name, (kind, size, ticks) in runs.items():
+        # of three, the fastest: whatever else the machine does only adds
+        told = min((measured(kind, size, ticks) for _ in range(1 if QUICK else 3)), key=lambda t: t["wall"])
+        found.rows.append(
+            {
+                "": name, "people": size, "decisions / s": told["decisions"] / told["wall"],
+                "decisions / CPU s": told["decisions"] / told["cpu"], "ticks / s": told["ticks"] / told["wall"],
+                "peak RSS, MiB": told["peak"], "bytes a person": told["own"] * 2**20 / size,
+            }
+        )  # fmt: skip
+        found.values |= {f"{name} {what}": float(told[what]) for what in ("wall", "cpu", "peak")}
+        found.values[f"{name} rate"] = told["decisions"] / told["wall"]
+        found.values[f"{name} cpu rate"] = told["decisions"] / told["cpu"]
+        found.values[f"{name} ticks"] = told["ticks"] / told["wall"]
+    found.notes.append("decisions of ours are logged to disk in a chain of hashes; those of the loop go to a list")
+    found.notes.append("peak RSS is of the whole process; bytes a person are without imports and compiled code")
+    return found
+
+
+def logged() -> Found:
+    """(b): events to disk."""
+    told = min(
+        (measured("log", PEOPLE, 10) for _ in range(1 if QUICK else 3)),
+        key=lambda t: -t["rates"]["packed to disk"]["wall"],
+    )
+    found = Found(
+        [
+            {"": f"ethogram, {name}", "M events / s": rate["wall"] / 1e6, "M events / CPU s": rate["cpu"] / 1e6}
+            for name, rate in told["rates"].items()
+        ],
+        {name: rate["wall"] for name, rate in told["rates"].items()},
+    )
+    found.notes.append(
+        f"{told['bytes']:.1f} bytes an event; batches of {PEOPLE:,} events; the page cache takes the writes"
+    )
+    return found
+
+
+def minds() -> Found:
+    """(d): 25 minds."""
+    told = measured("minds", 25, 4 if QUICK else 40)
+    serial = told["one after the other"]["wall"]
+    rows = [
+        {
+            "": name if name.startswith("one") else f"ethogram, {name}", "s / tick": one["wall"],
+            "x serial": serial / one["wall"], "occupancy": one["occupancy"],
+            "LM calls / simulated h": one["calls_per_hour"],
+        }
+        for name, one in told.items()
+    ]  # fmt: skip
+    values = {f"{n} gain": serial / one["wall"] for n, one in told.items()}
+    values |= {f"{n} occupancy": one["occupancy"] for n, one in told.items()}
+    notes = [
+        "25 minds, 200 ms a call, 16 calls at once; ticks of 10 s; barrier and running ahead end in one fingerprint"
+    ]
+    notes.append("with a barrier 25 calls go in two waves of 16: at most 78% of the lanes can be busy")
+    return Found(rows, values, notes=notes)  # type: ignore[arg-type]
+
+
+def cases() -> Iterable[Any]:
+    """The harness's form."""
+    yield Race(
+        "simulation_people",
+        f"{PEOPLE:,} people choose among 8 items by 16 tastes, two cores",
+        people,
+        [
+            Target("decisions / s, all awake", lambda v: v[f"{OURS} rate"], least=1e6),
+            Target("ticks / s, a tenth awake, logged", lambda v: v[f"{TENTH} ticks"], least=5),
+            Target("peak RSS, MiB", lambda v: v[f"{OURS} peak"], most=4_096),
+            Target("x the loop, by CPU", lambda v: v[f"{OURS} cpu rate"] / v[f"{OBJECTS} cpu rate"], least=10),
+        ],
+        threads=2,
+    )
+    yield Race(
+        "simulation_log",
+        "events of a simulation from memory to disk",
+        logged,
+        [
+            Target("packed, events / s", lambda v: v["packed to disk"], least=1e7),
+            Target("with the chain of hashes, events / s", lambda v: v["chained to disk"], least=5e5),
+        ],
+    )
+    yield Race(
+        "simulation_minds",
+        "25 minds with a model of 200 ms, 16 calls at once",
+        minds,
+        [
+            Target("barrier, x serial", lambda v: v["barrier gain"], least=8),
+            Target("running ahead, x serial", lambda v: v["running ahead gain"], least=8),
+            Target("running ahead, share of the lanes that is busy", lambda v: v["running ahead occupancy"], least=0.9),
+        ],
+    )

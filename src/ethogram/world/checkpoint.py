@@ -1,0 +1,178 @@
+"""A run on disk: its tape, its commands, and now and then its whole state.
+
+    FOLDER/events.bin              the tape; grows with every tick
+    FOLDER/commands.jsonl          what was commanded from outside
+    FOLDER/checkpoints/TICK/       columns.safetensors, state.json (with the hash of both); whole or not at all
+
+A run that was broken off continues from its newest checkpoint: the ticks behind it are repeated, minds deciding what
+the tape says they decided, and each must end in the link of the chain that it ended in before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ethogram.errors import StateError
+from ethogram.world.agenda import NAME as COMMANDS
+from ethogram.world.agenda import Agenda, Command
+from ethogram.world.calendar import Calendar
+from ethogram.world.columns import WAKE
+from ethogram.world.declared import Declared
+from ethogram.world.draws import Draws
+from ethogram.world.live import Live, own
+from ethogram.world.minds import Overlay
+from ethogram.world.stepping import repeated
+from ethogram.world.tape import NAME as EVENTS
+from ethogram.world.tape import Tape
+
+FORMAT = 1
+KEPT = 2
+"""Checkpoints that are kept: a damaged one is no loss."""
+
+
+def folder(root: Path) -> Path:
+    return root / "checkpoints"
+
+
+def save(live: Live, world: Declared, root: Path) -> Path:
+    """Write a checkpoint beside its place, flush it, and move it there; older ones beyond two go."""
+    from safetensors.numpy import save_file
+
+    live.tape.sync()
+    place = folder(root) / f"{live.tick:09d}"
+    fresh = place.with_name(f".{place.name}.writing")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    columns = fresh / "columns.safetensors"
+    save_file({n: a if a.flags.c_contiguous else a.copy() for n, a in live.arrays.items()}, columns)
+    head = {
+        "format": FORMAT, "tick": live.tick, "seed": live.draws.seed, "domain": live.draws.domain,
+        "chain": live.tape.chain.hex(), "agenda": live.agenda.json(), "minds": live.overlay.kept(),
+        "policies": {n: p.state() for n, p in live.policies.items() if hasattr(p, "state")},
+        "verbs": world.verbs, "owners": world.owners, "decisions": dict(live.decisions),
+        "commanded": [c.json() for c in live.commanded],
+        "texts": live.texts.to_arrow().column("text").to_pylist(),
+        "columns": _digest(columns.read_bytes()),
+    }  # fmt: skip
+    text = json.dumps(head, sort_keys=True)
+    (fresh / "state.json").write_text(json.dumps({"state": head, "checksum": _digest(text.encode())}), "utf-8")
+    for file in (columns, fresh / "state.json", fresh):
+        _sync(file)
+    shutil.rmtree(place, ignore_errors=True)
+    os.rename(fresh, place)
+    _sync(place.parent)
+    for old in saved(root)[:-KEPT]:
+        shutil.rmtree(folder(root) / f"{old:09d}")
+    return place
+
+
+def saved(root: Path) -> list[int]:
+    """Ticks of the checkpoints of a run, ascending."""
+    return sorted(int(p.name) for p in folder(root).glob("[0-9]*") if p.is_dir())
+
+
+def read(root: Path, tick: int, world: Declared) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(state, columns) of a checkpoint.
+
+    Raises
+    ------
+    StateError
+        It is damaged, of a newer version, or of a world that was declared otherwise.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    place = folder(root) / f"{tick:09d}"
+    try:
+        kept = json.loads((place / "state.json").read_text("utf-8"))
+        head = kept["state"]
+        data = (place / "columns.safetensors").read_bytes()
+        whole = kept["checksum"] == _digest(json.dumps(head, sort_keys=True).encode())
+        if not whole or head["columns"] != _digest(data):
+            raise ValueError("its content is not what was written")
+        arrays = {n: a.copy() for n, a in load(data).items()}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise StateError(f"checkpoint {place} is damaged ({str(error)[:120]}).") from None
+    if head["format"] != FORMAT:
+        raise StateError(f"checkpoint {place} was written by a newer version (format {head['format']}).")
+    for what, mine in (("verbs", world.verbs), ("owners", world.owners)):
+        if tuple(head[what]) != tuple(mine):
+            raise StateError(
+                f"checkpoint {place} is of another world: its {what} are {', '.join(head[what])}; declared are "
+                f"{', '.join(mine)}."
+            )
+    return head, arrays
+
+
+def resume(begun: Live, world: Declared, root: Path) -> Live:
+    """The run of a folder, as far as its tape goes. `begun` is the world at its beginning, as it is declared now.
+
+    Raises
+    ------
+    StateError
+        The folder holds no run, all its checkpoints are damaged, or the world was declared otherwise.
+    """
+    tape = Tape.read(root / EVENTS)
+    ticks, live, errors = saved(root), None, []
+    for tick in reversed(ticks):
+        try:
+            live = opened(root, tick, begun, world, tape)
+            break
+        except StateError as error:
+            if "damaged" not in str(error):
+                raise
+            errors.append(str(error))
+    if live is None:
+        if ticks:
+            raise StateError(" ".join(errors))
+        live = begun
+    for told in errors:
+        warnings.warn(f"{told} The one before it is taken.", stacklevel=3)
+    entries = tape.entries
+    live.agenda.path = root / COMMANDS
+    live.agenda.catch_up(live.tick)
+    live.tape = Tape(None, tape.before(live.tick))
+    last = entries[-1].tick + 1 if entries else 0
+    repeated(live, world, entries, max(last, live.tick))
+    live.tape = tape
+    return live
+
+
+def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> Live:
+    head, arrays = read(root, tick, world)
+    for name, array in begun.arrays.items():
+        if name not in arrays or arrays[name].shape != array.shape or arrays[name].dtype != array.dtype:
+            raise StateError(f"checkpoint {tick} of {root} is of another world: column '{name}' is not as declared.")
+    arrays = {n: arrays[n] for n in begun.arrays}  # in the declared order, which is what minds observe them in
+    before = tape.before(tick)
+    if (before[-1].chain.hex() if before else "00" * 16) != head["chain"]:
+        raise StateError(f"checkpoint {tick} of {root} does not belong to the events beside it, or they are damaged.")
+    policies = {n: own(p) for n, p in world.policies.items()}
+    for name, kept in head["policies"].items():
+        policies[name].restore(kept)
+    live = Live(
+        arrays, Draws(head["seed"], head["domain"]), Calendar(arrays[WAKE]), Agenda.restore(head["agenda"]), tape,
+        Overlay.restore(world.minds, head["minds"]), policies, tick, plain=begun.plain,
+    )  # fmt: skip
+    live.decisions.update(head["decisions"])
+    live.texts.add(head["texts"])
+    live.commanded = [Command(**c) for c in head["commanded"]]
+    return live
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

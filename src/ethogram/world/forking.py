@@ -1,0 +1,64 @@
+"""Other courses of a run: its state at any tick that has happened, and branches from there.
+
+A branch shares with the run every column that neither has written since. What happened before the fork is the same
+tape, and it is checked: ticks between the nearest kept state and the fork are repeated, link by link.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ethogram.errors import WorldError
+from ethogram.world import checkpoint
+from ethogram.world.draws import Draws
+from ethogram.world.live import Live
+from ethogram.world.stepping import repeated
+from ethogram.world.tape import Tape
+
+if TYPE_CHECKING:
+    from ethogram.world.world import World
+
+
+def rebuilt(world: World, at: int, commands: bool = True) -> Live:
+    """The state as it was at the beginning of tick `at`; with `commands` it is given what
+    the run was commanded from then on.
+
+    Raises
+    ------
+    WorldError
+        That tick has not happened.
+    """
+    now = world.live
+    if not 0 <= at <= now.tick:
+        raise WorldError(f"tick {at} has not happened: the run is at tick {now.tick}; give 0 to {now.tick}.")
+    if at == now.tick and (commands or not now.commanded):
+        live = now.copy()
+        if not commands:
+            live.agenda.left_alone()
+        return live
+    near = max((t for t in world.kept if t <= at), default=0)
+    live = world.kept[near].copy()
+    if world.folder is not None:
+        live = _from_disk(world, world.folder, near, at) or live
+    live.agenda.as_given(now.agenda.history, live.tick)
+    live.tape = Tape(None, now.tape.before(live.tick))
+    repeated(live, world.declared, now.tape.entries, at)
+    if not commands:
+        live.agenda.left_alone()
+    return live
+
+
+def _from_disk(world: World, root: Path, near: int, at: int) -> Live | None:
+    found = [t for t in checkpoint.saved(root) if near < t <= at]
+    return checkpoint.opened(root, found[-1], world.kept[0], world.declared, world.live.tape) if found else None
+
+
+def another_luck(live: Live, seed: int) -> None:
+    """Give a branch random numbers of its own from here on."""
+    live.draws = Draws(live.draws.seed, f"{live.draws.domain}/{seed}")
+
+
+def renamed(world: World, run: str) -> None:
+    world.declared = replace(world.declared, run=run)

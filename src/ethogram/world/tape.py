@@ -1,0 +1,148 @@
+"""The tape of a run: records of ticks, in memory or in a file that only grows, each with its link of the chain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ethogram.errors import StateError
+from ethogram.world.events import LINK, Record, decode, link
+
+NAME = "events.bin"
+_MAGIC = b"ethogram events 1\n"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record on the tape: its tick, its number of events, the chain behind it, and where its bytes are."""
+
+    tick: int
+    events: int
+    chain: bytes
+    where: bytes | tuple[Path, int, int]
+
+    def record(self) -> Record:
+        if isinstance(self.where, bytes):
+            return decode(memoryview(self.where), 0)[0]
+        path, at, size = self.where
+        with path.open("rb") as file:
+            file.seek(at)
+            return decode(memoryview(file.read(size)), 0)[0]
+
+
+class Tape:
+    """Records in order of their ticks.
+
+    Parameters
+    ----------
+    path : a file; None keeps the records in memory.
+    """
+
+    def __init__(self, path: Path | None = None, entries: list[Entry] | None = None):
+        self.path, self.entries = path, entries or []
+        self._file: Any = None
+        self._size = 0
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab")
+            if self._file.tell() == 0:
+                self._file.write(_MAGIC)
+                for entry in self.entries:  # of the run that this one branched off
+                    self._put(entry.record().encode(), entry.chain)
+            self._size = self._file.tell()
+
+    @property
+    def chain(self) -> bytes:
+        """The last link; zeros where nothing has happened."""
+        return self.entries[-1].chain if self.entries else bytes(LINK)
+
+    @property
+    def events(self) -> int:
+        return sum(e.events for e in self.entries)
+
+    def _put(self, pieces: list[Any], chain: bytes) -> int:
+        size = 0
+        for piece in (*pieces, chain):
+            self._file.write(piece)
+            size += len(piece)
+        return size
+
+    def append(self, record: Record) -> None:
+        """Add a record, handed to the system before the call returns."""
+        pieces = record.encode()
+        chain = link(self.chain, pieces)
+        where: Any
+        if self._file is None:
+            where = b"".join(pieces)
+        else:
+            size = self._put(pieces, chain)
+            self._file.flush()
+            where = (self.path, self._size, size)
+            self._size += size
+        self.entries.append(Entry(record.tick, len(record), chain, where))
+
+    def sync(self) -> None:
+        """Flush to the disk itself."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def records(self, first: int = 0, last: int | None = None) -> Iterator[Record]:
+        """Records of ticks from `first` up to `last` (exclusive)."""
+        for entry in self.entries:
+            if entry.tick >= first and (last is None or entry.tick < last):
+                yield entry.record()
+
+    def before(self, tick: int) -> list[Entry]:
+        """Entries of earlier ticks."""
+        return [e for e in self.entries if e.tick < tick]
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    @classmethod
+    def read(cls, path: Path) -> Tape:
+        """The tape of a run that was broken off; a record that was cut in half is dropped, and so is what is behind.
+
+        Raises
+        ------
+        StateError
+            The file is none of ours, or a record before its end is not what was written.
+        """
+        try:
+            mapped = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+        except OSError as error:
+            raise StateError(
+                f"{path} cannot be read ({error.strerror}); a run's folder holds its events there."
+            ) from None
+        data = mapped.data
+        if bytes(data[: len(_MAGIC)]) != _MAGIC:
+            raise StateError(f"{path} is not a tape of events.")
+        at, entries, chain = len(_MAGIC), [], bytes(LINK)
+        while at < len(data):
+            try:
+                record, end = decode(data, at)
+            except StateError:
+                break  # a process that was killed while it wrote; what is lost is decided again
+            if end + LINK > len(data):
+                break
+            told = bytes(data[end : end + LINK])
+            chain = link(chain, [data[at:end]])
+            if told != chain:
+                if end + LINK == len(data):
+                    break
+                raise StateError(f"{path}: the events of tick {record.tick} are not what was written.")
+            entries.append(Entry(record.tick, len(record), chain, (path, at, end + LINK - at)))
+            at = end + LINK
+        del data, mapped
+        if at < path.stat().st_size:
+            os.truncate(path, at)
+        made = cls.__new__(cls)
+        made.path, made.entries, made._file, made._size = path, entries, path.open("ab"), at
+        return made
