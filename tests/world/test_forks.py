@@ -89,6 +89,27 @@ def test_a_tick_that_never_happened_cannot_be_forked(plain, at):
         plain.run(19)
 
 
+def test_states_that_were_kept_behind_commands_of_their_tick(tmp_path):
+    """Snapshots and checkpoints that fall between a command and its tick: it is done once, whoever repeats it."""
+    for more in ({"snapshots": 2}, {"folder": tmp_path / "a", "every": 2}):
+        world = market(people=6, wake=3, **more)
+        world.intervene("set", column="rain", value=1.0)
+        world.run(2)
+        world.intervene("deliver", amount=1)
+        world.run(9)
+        for at in range(9):
+            assert world.fork(at).run(9).fingerprint == world.fingerprint, at
+        assert world.fork(2, commands=False).run(9).fingerprint != world.fingerprint
+        if world.folder:
+            world.checkpoint()
+            world.intervene("set", column="rain", value=2.0)
+            world.checkpoint()
+            world.live.tape.close()
+            again = market(people=6, wake=3, resume=True, **more)
+            assert again.run(12).fingerprint == world.fork().run(12).fingerprint
+            assert again.state["rain"] == 2
+
+
 def test_a_fork_can_be_kept_and_resumed(plain, tmp_path):
     made = plain.fork(9, do=Command("deliver", {"amount": 9}), folder=tmp_path / "f").run(12)
     fingerprint = plain.fork(9, do=Command("deliver", {"amount": 9})).run(20).fingerprint

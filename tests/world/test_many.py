@@ -250,26 +250,29 @@ def test_running_ahead_ends_in_the_same_tape(restless, tmp_path):
 
 
 def test_who_may_run_ahead_is_what_the_rule_says():
-    """Two clusters far from each other: one is slow, the other is done long before it."""
-    order = []
+    """Two clusters far from each other: one waits in its second tick until the other has done its tenth."""
+    order, last = [], asyncio.Event()
 
-    class Slow(Walker):
+    class Waiting(Walker):
         async def act(self, seen):
             order.append((seen.row, seen.tick))
-            await asyncio.sleep(0.01 if seen.row < 2 else 0)
+            if seen.row < 2 and seen.tick == 1:
+                await asyncio.wait_for(last.wait(), 60)
+            if seen.row == 2 and seen.tick == 9:
+                last.set()
             return Decision("go", value=0.0)
 
     def far(luck):
         return np.array([[0.0, 0], [0, 2], [100, 0], [100, 2]])
 
     world = World(
-        4, columns={"place": Column("float64", 2, far), "mood": 0}, minds={"w": Slow}, actions=[Action("go", apply=go)],
-        reach=Reach("place", radius=3.0, speed=1.0),
+        4, columns={"place": Column("float64", 2, far), "mood": 0}, minds={"w": Waiting},
+        actions=[Action("go", apply=go)], reach=Reach("place", radius=3.0, speed=1.0),
     )  # fmt: skip
     for uid in range(4):
         world.promote(uid, "w")
     world.run(10)
-    assert order.index((2, 9)) < order.index((0, 4))
+    assert order.index((2, 9)) < order.index((0, 2))
     # those who can meet decide each tick together
     assert [t for r, t in order if r == 0] == [t for r, t in order if r == 1] == list(range(10))
 
@@ -314,3 +317,28 @@ def test_a_wrong_reach_is_told():
         world.run(3)
     with pytest.raises(WorldError, match="broke off"):
         world.run(3)
+
+
+def test_what_was_learned_in_a_tick_that_broke_off_is_learned_again():
+    """A budget that stops a mind in the tick in which archetypes asked: the notes are on the tape all the same."""
+    from ethogram.errors import BudgetSpent
+
+    broke = [True]
+
+    class Poor:
+        async def act(self, seen):
+            if broke[0]:
+                raise BudgetSpent("spent")
+            return Decision()
+
+    def made(**options):
+        world = shop(50, Archetypes(OPTIONS, classes, describe, by="shares"), minds={"m": lambda p: Poor()}, **options)
+        world.promote(3, "m")
+        return world
+
+    world = made(spent="stop")
+    with pytest.raises(BudgetSpent):
+        world.run(2)
+    broke[0] = False
+    assert world.run(2).fingerprint == made().run(2).fingerprint
+    assert world.fork(1).run(2).fingerprint == world.fingerprint

@@ -185,6 +185,7 @@ ACT = Action("go", on="spot", rule=everyone())
         ({"batch": 0}, "batch = 0"),
         ({"spent": "never"}, "spent='never'"),
         ({"uid": [1, 1]}, "2 different numbers"),
+        ({"people": ["a", "b"], "uid": [1, 2]}, "identities 0 to 1"),
         ({"facts": {"x": 1}, "columns": {"x": 1}}, "'x' is taken"),
     ],
 )
@@ -248,6 +249,7 @@ def test_commands_are_refused_with_the_nearest_name_or_done():
         ("promote", {"uid": 0, "kind": "x"}, "kind of minds"),
         ("promote", {"uid": 5, "kind": "x"}, "no person 5"),
         ("demote", {"uid": 0}, "has no mind"),
+        ("demote", {}, "needs uid="),
     ):
         with pytest.raises(WorldError, match=told):
             world.intervene(name, **more)

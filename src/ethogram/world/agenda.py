@@ -128,11 +128,11 @@ class Agenda:
         made._heap, made.history, made.inside = list(self._heap), list(self.history), self.inside
         return made
 
-    def as_given(self, history: list[Due], first: int) -> None:
-        """Hold the commands from outside that a run was given, as far as they are due at `first` or later."""
+    def as_given(self, history: list[Due]) -> None:
+        """Hold also what a run was commanded from outside after this state was kept."""
+        for due in history[len(self.history) :]:
+            heapq.heappush(self._heap, due)
         self.history = list(history)
-        self._heap = [d for d in self._heap if d.origin == INSIDE] + [d for d in self.history if d.at >= first]
-        heapq.heapify(self._heap)
 
     def left_alone(self) -> None:
         """Drop the commands from outside that are still due."""

@@ -38,11 +38,12 @@ def rebuilt(world: World, at: int, commands: bool = True) -> Live:
         if not commands:
             live.agenda.left_alone()
         return live
-    near = max((t for t in world.kept if t <= at), default=0)
+    # a state that was kept behind commands of its own tick cannot be without them
+    near = max(t for t, kept in world.kept.items() if t < at or (t == at and (commands or not kept.commanded)))
     live = world.kept[near].copy()
     if world.folder is not None:
-        live = _from_disk(world, world.folder, near, at) or live
-    live.agenda.as_given(now.agenda.history, live.tick)
+        live = _from_disk(world, world.folder, near, at if commands else at - 1) or live
+    live.agenda.as_given(now.agenda.history)
     live.tape = Tape(None, now.tape.before(live.tick))
     repeated(live, world.declared, now.tape.entries, at)
     if not commands:

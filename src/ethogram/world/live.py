@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,7 @@ class Live:
     ----------
     shared : columns that a snapshot or a fork also holds. draws : random numbers. overlay : minds.
     policies : vector policies; those that learn are this run's own. tick : the next tick.
-    texts : what columns of codes stand for.
+    texts : what columns of codes stand for. commanded : commands that were done at this tick and are not logged yet.
     seconds, decisions : what each part of the work took, and how many decisions of each source there were.
     """
 
@@ -82,31 +83,31 @@ class Live:
         state = self.writable(world)
         arguments = dict(command.arguments)
         if command.name == PROMOTE:
-            self.overlay.put(self.row(arguments["uid"]), arguments["kind"], arguments.get("persona", {}))
+            self.overlay.put(self.row(_whom(command)), str(arguments.get("kind")), arguments.get("persona", {}))
         elif command.name == DEMOTE:
-            row = self.row(arguments["uid"])
+            row = self.row(_whom(command))
             self.overlay.of(row)
             del self.overlay.held[row]
         elif command.name in BUILT_IN:
             built_in(command.name, state, arguments, list(world.policies))
         else:
+            made = world.commands[command.name]
             try:
-                world.commands[command.name](state, **arguments)
+                inspect.signature(made).bind(state, **arguments)
             except TypeError as error:
-                if command.name not in str(error) and "argument" not in str(error):
-                    raise
                 raise WorldError(f"command '{command.name}': {error}.") from None
+            made(state, **arguments)
 
     def at_once(self, command: Command, world: Declared) -> None:
         """Do a command now, whole or not at all."""
-        before = self.copy(minds=False)
+        shared, before = set(self.shared), self.copy(minds=False)
         try:
             self.do(command, world)
         except BaseException:
-            tape, agenda = self.tape, self.agenda
-            self.__dict__.update(before.__dict__)
-            self.tape, self.agenda = tape, agenda
+            keep = {n: getattr(self, n) for n in ("tape", "agenda", "seconds", "decisions")}
+            self.__dict__.update(before.__dict__ | keep)
             raise
+        self.shared &= shared  # what was kept to return to is gone
         self.commanded.append(command)
 
     def settle(self, world: Declared) -> None:
@@ -132,11 +133,11 @@ class Live:
         return int(found[0])
 
     def copy(self, *, minds: bool = True) -> Live:
-        """A branch: columns are shared until written, minds and queue are copied; its tape is in memory.
+        """A branch: columns are shared until written, all else is copied; its tape is in memory.
 
         Parameters
         ----------
-        minds : False shares the minds themselves, for a branch in which nobody decides.
+        minds : False shares minds and texts, and leaves the tape out: for a branch in which nobody decides.
         """
         self.shared |= set(self.arrays) - {WAKE}
         arrays = dict(self.arrays)
@@ -148,11 +149,18 @@ class Live:
         kinds = self.overlay.kinds
         overlay = Overlay.restore(kinds, self.overlay.kept()) if minds else Overlay(kinds, dict(self.overlay.held))
         return Live(
-            arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries)),
+            arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries) if minds else None),
             overlay, {n: own(p) for n, p in self.policies.items()}, self.tick,
-            set(self.shared), commanded=list(self.commanded), broken=self.broken, texts=self.texts.copy(),
-            plain=self.plain,
+            set(self.shared), commanded=list(self.commanded), broken=self.broken,
+            texts=self.texts.copy() if minds else self.texts, plain=self.plain,
         )  # fmt: skip
+
+
+def _whom(command: Command) -> int:
+    uid = command.arguments.get("uid")
+    if not isinstance(uid, int):
+        raise WorldError(f"command '{command.name}' needs uid=, a whole number; it got {uid!r}.")
+    return uid
 
 
 def own(policy: Any) -> Any:

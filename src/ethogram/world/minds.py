@@ -118,7 +118,7 @@ class Overlay:
     held: dict[int, Held] = field(default_factory=dict)
 
     def put(self, row: int, kind: str, persona: Mapping[str, Any], state: Any = None) -> None:
-        """Lay a new mind over a row; UnknownName-like WorldError for a kind that was not declared."""
+        """Lay a new mind over a row; WorldError for a kind that was not declared."""
         if kind not in self.kinds:
             raise WorldError(unknown("kind of minds", kind, self.kinds))
         mind = self.kinds[kind](dict(persona))

@@ -67,6 +67,7 @@ def _doubled(world: World, found: list[str], seed: int) -> None:
 
         def both(state: State, done: Done) -> None:
             twin = world.live.copy(minds=False)
+            twin.texts = world.live.texts.copy()
             order = np.argsort(Draws(seed).uniform(action.name, done.uid, state.tick)[:, 0], kind="stable")
             apply(twin.writable(world.declared, state.tick), _ordered(done, order))
             apply(state, done)

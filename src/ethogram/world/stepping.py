@@ -20,7 +20,7 @@ from ethogram.world.deciding import Thought, minded, parted, recalled, vector
 from ethogram.world.declared import COMMAND, ENGINE, NOTE, OWNER, PEOPLE, Declared
 from ethogram.world.draws import WORLD
 from ethogram.world.events import Record, ids, numbered
-from ethogram.world.live import Live
+from ethogram.world.live import Live, own
 from ethogram.world.state import Frozen
 
 
@@ -41,6 +41,7 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
     said = [own_event(COMMAND, json.dumps(c.json(), sort_keys=True)) for c in live.commanded]
     rows = live.calendar.take(tick)
     parts: list[Batch] = []
+    learning = {n: own(p) for n, p in live.policies.items() if hasattr(p, "prepare")}
     try:
         for some in _turns(rows, world):
             parts.append(transacted(live, world, some, recorded, said))
@@ -48,6 +49,7 @@ def step(live: Live, world: Declared, recorded: Record | None = None) -> Record 
         if parts and not live.broken:
             live.broken = f"tick {tick}: {type(error).__name__} when some had acted already: {error}"
         live.calendar.put_back(rows, tick)
+        live.policies.update(learning)  # what was learned on the way is in no note
         raise
     record = recording(live, world, tick, [*said, *parts])
     live.commanded.clear()

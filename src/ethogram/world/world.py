@@ -84,6 +84,8 @@ class World:
     ):  # fmt: skip
         ids = None if isinstance(people, int | np.integer) else [str(p) for p in people]
         n = int(people) if isinstance(people, int | np.integer) else len(people)
+        if ids is not None and uid is not None and sorted(map(int, uid)) != list(range(n)):
+            raise WorldError(f"uid: people with names have the identities 0 to {n - 1}, their places among the names.")
         arrays = build(n, columns, things, facts, seed, uid, wake)
         self.declared = checked(
             arrays, actions, policies, minds, commands, names=names, observe=observe, lm=lm, master=master,
@@ -158,7 +160,7 @@ class World:
     def check(self) -> None:
         """WorldError where an effect raised halfway, so that the state is not to be believed."""
         if self.live.broken:
-            where = f" resume it from {self.folder}" if self.folder else " fork it before that tick"
+            where = f"resume it from {self.folder}" if self.folder else "fork it before that tick"
             raise WorldError(f"this run broke off at {self.live.broken}; {where}.")
 
     @property
