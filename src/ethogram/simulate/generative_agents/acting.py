@@ -107,7 +107,8 @@ def _step(turn: Turn, there: int) -> list[Decision]:
         return [Decision("stay", why=f"{living.town.title(on)} is closed", wait=1)]
     made = [Decision(verb, on, value, wait=turn.ticks(1) if life.blocked else 1)]
     text = f"{turn.person.name} is walking to the {living.town.title(life.arena)}"
-    return made if _doing(turn) == text else [*made, Decision("stay", text=text, why=life.activity)]
+    within = int(living.town.arena_of[turn.here]) == life.arena
+    return made if within or _doing(turn) == text else [*made, Decision("stay", text=text, why=life.activity)]
 
 
 def describes(turn: Turn) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from ethogram.lm.embed import embed
@@ -46,7 +47,17 @@ def stream(how: Any, texts: TextTable) -> Memory:
 
 def table(how: Any) -> TextTable:
     """The table of texts that all residents share."""
-    return TextTable(partial(hashed, width=256) if how.encoder == "hash" else partial(embed, encoder=how.encoder))
+    if how.encoder != "hash":
+        return TextTable(partial(embed, encoder=how.encoder))
+
+    @lru_cache(maxsize=4_096)  # people ask the same of their memories again and again
+    def one(text: str) -> np.ndarray:
+        return hashed([text], width=256)[0]
+
+    def hashes(texts: Sequence[str]) -> np.ndarray:
+        return hashed(texts, width=256) if len(texts) > 1 else one(texts[0])[None]
+
+    return TextTable(hashes)
 
 
 class Townsman:

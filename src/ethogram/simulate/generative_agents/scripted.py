@@ -18,7 +18,7 @@ from ethogram.errors import LMError
 from ethogram.lm import ScriptedLM
 from ethogram.lm.messages import Message
 
-NEWS = re.compile(r"[A-Z][^\"\n]*?\b(?:party|running for|festival|concert)\b[^\"\n]*?\.(?=\W|$)")
+NEWS = re.compile(r"[A-Z][^\"\n.]*\b(?:is a party|is running for|is a concert|are closing)\b[^\"\n.]*\.")
 """A sentence that is passed on."""
 _DATED = re.compile(r"the ([\w' é]+?) on (\d+ \w+) at (\d+):00")
 _LINE = re.compile(r"^(\d+)\. \[([^\]]+)\] (.*)$", re.MULTILINE)
@@ -94,8 +94,6 @@ def _rule(messages: Sequence[Message], rng: random.Random) -> Any:
     person = Person(messages[0].text)
     if found := _TASK.search(text):
         return _TASKS[found.group(1)](person, text, rng)
-    if text.startswith("On a scale") or "On a scale from 1" in text:
-        return {"importance": _worth(text.partition("On a scale")[0])}
     if "most important questions about the person" in text:
         return {"questions": ["Who talks most with me?", "Where do I spend my time?", "What is talked about in town?"]}
     if "What follows from these notes about:" in text:
@@ -111,6 +109,10 @@ def _worth(text: str) -> int:
     return 2 if " is " in text else 3
 
 
+def _worths(person: Person, text: str, rng: random.Random) -> Any:
+    return {"importance": [_worth(told) for told in re.findall(r"^\d+\. (.*)$", text, re.MULTILINE)]}
+
+
 def _lines(text: str) -> list[tuple[int, str]]:
     """(number, text) of what is remembered."""
     return [(int(n), told) for n, _, told in _LINE.findall(text)]
@@ -118,7 +120,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 def _goes(person: Person, text: str) -> bool:
     """Whether this person keeps such an appointment; who gives a party does."""
-    return "is giving a party" in person.currently or person.taste("parties", 10) < 8
+    return "is the host" in person.currently or person.taste("parties", 10) < 8
 
 
 def _hours(person: Person, text: str, rng: random.Random) -> Any:
@@ -191,7 +193,7 @@ def _split(person: Person, text: str, rng: random.Random) -> Any:
 
 
 def _react(person: Person, text: str, rng: random.Random) -> Any:
-    if "attending" in text or rng.random() < 0.6:
+    if rng.random() < (0.5 if "attending" in text else 0.1):
         return {"reaction": "talk", "minutes": 0}
     return {"reaction": "wait" if rng.random() < 0.1 else "ignore", "minutes": 2}
 
@@ -209,7 +211,7 @@ def _line(person: Person, text: str, rng: random.Random) -> Any:
     spoken = set(news(so_far))
     for number, told in _lines(text):
         for one in news(told):
-            if one not in spoken and rng.random() < 0.8:
+            if one not in spoken and rng.random() < 0.4:
                 return {"say": one, "end": len(mine) >= 2, "because_of": [number]}
     for one in news(person.currently):
         if one not in spoken:
@@ -264,7 +266,7 @@ def _interview(person: Person, text: str, rng: random.Random) -> Any:
 
 
 _TASKS: dict[str, Callable[[Person, str, random.Random], Any]] = {
-    "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split, "now": _now,
+    "worths": _worths, "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split, "now": _now,
     "place": _place, "use": _use, "react": _react, "relation": _relation, "line": _line, "keep": _keep,
     "interview": _interview,
 }  # fmt: skip

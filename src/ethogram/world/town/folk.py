@@ -120,7 +120,7 @@ def residents(count: int = 25) -> list[Resident]:
         friends |= {p[0]: "works at the same place" for p in people if p[4] == work and p[0] != name}
         currently, memories = f"{name.split()[0]} follows the usual days at {work}.", ()
         if name == "Mara Quill":
-            currently = f"{name.split()[0]} is giving a party and wants everybody to come. {PARTY}"
+            currently = f"{name.split()[0]} is the host and wants everybody to come. {PARTY}"
             memories = (PARTY,)
         if name == "Tomas Ilves":
             currently = f"{name.split()[0]} wants the town to know about the election. {CANDIDACY}"
