@@ -24,7 +24,8 @@ async def begin(turn: Turn) -> None:
         life.until = turn.tick + turn.ticks(start + minutes - turn.minute)
     if planning.rests(life.activity):
         life.object = turn.living.bed(turn.seen.row)
-        life.arena, life.placed, life.state, life.emoji = turn.living.town.objects[life.object].arena, "", "in use", "💤"
+        life.arena = turn.living.town.objects[life.object].arena
+        life.placed, life.state, life.emoji = "", "in use", "💤"
         life.until = turn.tick + turn.ticks(_till_morning(turn))
         return
     await _place(turn)

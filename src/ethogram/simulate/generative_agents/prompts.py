@@ -31,8 +31,8 @@ def remembered(lines: Sequence[str]) -> str:
 def worths(name: str, events: Sequence[str]) -> Asked:
     told = "\n".join(f"{i}. {event}" for i, event in enumerate(events, 1))
     asked = (
-        f"Task: worths. On a scale from 1 (brushing teeth) to 10 (a break-up), how important is each of these to {name}?"
-        f"\n{told}"
+        "Task: worths. On a scale from 1 (brushing teeth) to 10 (a break-up), how important is each of these to "
+        f"{name}?\n{told}"
     )
     number = {"type": "integer", "minimum": 1, "maximum": 10}
     return asked, _object(importance=_list(number, len(events), len(events)))

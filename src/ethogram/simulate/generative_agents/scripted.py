@@ -95,7 +95,7 @@ def _rule(messages: Sequence[Message], rng: random.Random) -> Any:
     if found := _TASK.search(text):
         return _TASKS[found.group(1)](person, text, rng)
     if "most important questions about the person" in text:
-        return {"questions": ["Who talks most with me?", "Where do I spend my time?", "What is talked about in town?"]}
+        return {"questions": ["Who said something to me?", "Where is everybody working?", "What was said to me, I talked with"]}
     if "What follows from these notes about:" in text:
         return {"insights": _insights(text)}
     raise LMError(f"the townsfolk have no rule for this: {text[-120:]!r}")
@@ -254,6 +254,14 @@ def _insights(text: str) -> list[dict[str, Any]]:
     if heard:
         top, _ = min(Counter(w for _, w in heard).items(), key=lambda c: (-c[1], c[0]))
         made.append({"insight": f"{TOPIC} this: {top}"[:160], "because_of": [n for n, w in heard if w == top][:5]})
+    said = [(n, m[1], told) for n, told in notes if (m := re.match(r"([^\":]+?) said to me: ", told))]
+    if said:
+        names = {who: n for n, who, _ in said}
+        asks = sum(told.rstrip('"').endswith("?") for *_, told in said)
+        way = "asking" if 2 * asks > len(said) else "telling" if 2 * asks < len(said) else "both"
+        cited = [n for n, *_ in said][:5]
+        made.append({"insight": f"So many people have talked with me: {len(names)}.", "because_of": cited})
+        made.append({"insight": f"People come to me {way}.", "because_of": cited})
     if not made:
         made.append({"insight": "These were quiet hours.", "because_of": [n for n, _ in notes[:1]] or [1]})
     return made[:5]
@@ -266,7 +274,7 @@ def _interview(person: Person, text: str, rng: random.Random) -> Any:
 
 
 _TASKS: dict[str, Callable[[Person, str, random.Random], Any]] = {
-    "worths": _worths, "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split, "now": _now,
-    "place": _place, "use": _use, "react": _react, "relation": _relation, "line": _line, "keep": _keep,
+    "worths": _worths, "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split,
+    "now": _now, "place": _place, "use": _use, "react": _react, "relation": _relation, "line": _line, "keep": _keep,
     "interview": _interview,
 }  # fmt: skip
