@@ -16,12 +16,16 @@ from ethogram.lm.memory import HOUR, Memory
 KINDS = ("recent", "important", "topical")
 _THINGS = ("violin", "umbrella", "bicycle", "greenhouse", "telescope", "rowing boat", "oven", "fence", "lantern",
            "ladder", "kite", "accordion")  # fmt: skip
-_DONE = ("moved it to the shed", "cleaned it", "looked at it", "lent it to a neighbour", "put it by the door",
-         "showed it to a friend", "talked about it", "leaned it against the wall", "covered it", "oiled it")  # fmt: skip
+_DONE = (
+    *("moved it to the shed", "cleaned it", "looked at it", "lent it to a neighbour", "put it by the door"),
+    *("showed it to a friend", "talked about it", "leaned it against the wall", "covered it", "oiled it"),
+)
 _HEAVY = ("it was stolen and the police came", "it nearly killed somebody", "we quarrelled over it and parted",
           "it burned and the house with it", "I sold it to pay for the hospital")  # fmt: skip
-_DAILY = ("brushed my teeth", "made the bed", "walked to the shop", "ate bread and cheese", "swept the floor",
-          "washed the cups", "waited at the corner", "read a page", "watered the plants", "closed the window")  # fmt: skip
+_DAILY = (
+    *("brushed my teeth", "made the bed", "walked to the shop", "ate bread and cheese", "swept the floor"),
+    *("washed the cups", "waited at the corner", "read a page", "watered the plants", "closed the window"),
+)
 _WHERE = ("in the kitchen", "at the river", "in the garden", "by the church", "in the hall", "at the market")
 
 

@@ -115,6 +115,7 @@ class GenerativeAgents:
         from ethogram.log.condition import micros
         from ethogram.simulate.generative_agents.mind import Townsman, table
         from ethogram.world import Acts, World
+        from ethogram.world.tape import NAME as EVENTS
         from ethogram.world.town.folk import residents
         from ethogram.world.town.living import Living
         from ethogram.world.town.plans import default_town
@@ -128,12 +129,13 @@ class GenerativeAgents:
             return Acts("stay", rows)
 
         still.every = 6  # type: ignore[attr-defined]
+        there = resume and folder is not None and (Path(folder) / EVENTS).exists()
         made = World(
             **living.declaration(), policies={"still": still}, fallback="still", lm=self._lm(seed), seed=seed,
             minds={KIND: lambda persona: Townsman(persona, self, living, texts)}, folder=folder, resume=resume,
             **engine,
         )  # fmt: skip
-        if not made.live.tape.entries and not made.live.overlay.held:
+        if not there:
             for uid, person in enumerate(folk):
                 made.promote(uid, KIND, person.json())
         return made

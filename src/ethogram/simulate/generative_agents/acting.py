@@ -127,4 +127,3 @@ def describes(turn: Turn) -> str:
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
-

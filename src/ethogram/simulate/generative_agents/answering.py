@@ -138,7 +138,7 @@ def _news(person: Any, notes: Sequence[Note], text: str) -> Answer:
     found = _latest(notes, rf"^{TOPIC} this: (.*)$")
     if found:
         return next(iter(news(f"{found[0]}.")), None), [found[1]]
-    return next(((one, [n.number]) for n in notes for one in news(n.text)), (None, ()))
+    return next(((one, [n.number]) for n in notes if _SAID.match(n.text) for one in news(n.text)), (None, ()))
 
 
 def _asking(person: Any, notes: Sequence[Note], text: str) -> Answer:
@@ -149,7 +149,7 @@ def _asking(person: Any, notes: Sequence[Note], text: str) -> Answer:
 
 
 def _rules() -> list[tuple[str, Callable[..., Answer]]]:
-    from ethogram.simulate.generative_agents.scripted import PLACE, WHO
+    from ethogram.simulate.generative_agents.scripted import PLACE, SEEN, WHO
 
     return [
         (r"^What is your name", _field("Name")),
@@ -167,7 +167,7 @@ def _rules() -> list[tuple[str, Callable[..., Answer]]]:
         (r"^How many people have talked with you", _how_many),
         (r"^Which news is told to you most", _news),
         (r"^Do people come to you asking or telling", _asking),
-        (r"^Where are you most, besides", _concluded(PLACE, r"(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+)")),
+        (r"^Where are you most, besides", _concluded(PLACE, SEEN)),
     ]
 
 

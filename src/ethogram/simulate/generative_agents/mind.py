@@ -79,9 +79,7 @@ class Townsman:
             self.memory.pending = 0.0
 
     def _turn(self, seen: Context) -> Turn:
-        return Turn(
-            self.how, self.living, self.person, seen, self.memory.copy(), self.life.copy(), list(self.sources)
-        )
+        return Turn(self.how, self.living, self.person, seen, self.memory.copy(), self.life.copy(), list(self.sources))
 
     async def act(self, seen: Context) -> list[Decision]:
         """What to do now; nothing of it is remembered before the world has taken it."""

@@ -72,7 +72,8 @@ class Person:
 
 def news(text: str) -> list[str]:
     """Sentences of a text that sound like news, each once."""
-    return list(dict.fromkeys(m.group(0) for m in NEWS.finditer(text)))
+    # what somebody said about it ("I should remember: ...") is no part of it
+    return list(dict.fromkeys(m.group(0).rpartition(": ")[2] for m in NEWS.finditer(text)))
 
 
 def appointments(text: str, date: str) -> dict[int, str]:
@@ -95,7 +96,8 @@ def _rule(messages: Sequence[Message], rng: random.Random) -> Any:
     if found := _TASK.search(text):
         return _TASKS[found.group(1)](person, text, rng)
     if "most important questions about the person" in text:
-        return {"questions": ["Who said something to me?", "Where is everybody working?", "What was said to me, I talked with"]}
+        asked = ["Who said something to me?", "Where is everybody working?", "What was said to me, I talked with"]
+        return {"questions": asked}
     if "What follows from these notes about:" in text:
         return {"insights": _insights(text)}
     raise LMError(f"the townsfolk have no rule for this: {text[-120:]!r}")
@@ -240,17 +242,21 @@ def _rising(person: Person, text: str, rng: random.Random) -> Any:
 WHO, PLACE, TOPIC = "The person who talks most with me is", "The place where I am most is", "Most is said about"
 
 
+SEEN = r"^[\w ]+ is .*\b(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+|Library|School|Workshop|Surgery)$"
+"""A note of somebody doing something at a place."""
+
+
 def _insights(text: str) -> list[dict[str, Any]]:
     """Counts over the notes that are shown, as sentences, each with notes that it comes from."""
     notes = [(int(n), told) for n, told in re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE)]
     made = []
     for begins, pattern in ((WHO, r"^(?:I talked with )([\w ]+)$|^([\w ]+) said to me:"),
-                            (PLACE, r"(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+)")):  # fmt: skip
+                            (PLACE, SEEN)):  # fmt: skip
         found = [(n, next(g for g in m.groups() if g)) for n, told in notes if (m := re.search(pattern, told))]
         if found:
             top, _ = min(Counter(w for _, w in found).items(), key=lambda c: (-c[1], c[0]))
             made.append({"insight": f"{begins} {top}.", "because_of": [n for n, w in found if w == top][:5]})
-    heard = [(n, one) for n, told in notes for one in news(told)]
+    heard = [(n, one) for n, told in notes if " said to me: " in told for one in news(told)]
     if heard:
         top, _ = min(Counter(w for _, w in heard).items(), key=lambda c: (-c[1], c[0]))
         made.append({"insight": f"{TOPIC} this: {top}"[:160], "because_of": [n for n, w in heard if w == top][:5]})
