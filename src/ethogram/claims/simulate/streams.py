@@ -1,8 +1,8 @@
 """Memory streams of two days with planted facts, and questions whose answers are known records.
 
 Every question is about a subject that many records are about. What is asked for are the last ten of them (recent and
-trivial), the ten that matter (old and important), or, of a subject without others, all ten (topical). So a question
-needs relevance, and most need one signal more.
+trivial), the ten that matter (old and important), or, of a subject without others, all ten (topical, of middling
+importance). So a question needs relevance, and most need one signal more.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def planted(texts: Any, seed: int, records: int = 1_000) -> tuple[Memory, list[t
         kind = KINDS[i % 3]
         hours = np.sort(rng.uniform(0, 44, 20))
         if kind == "topical":
-            rows += [(h, _about(thing, rng.choice(_DONE), rng), 2, thing) for h in hours[:10]]
+            worths = rng.integers(3, 7, 10).astype(float)
+            rows += [(h, _about(thing, rng.choice(_DONE), rng), w, thing) for h, w in zip(hours, worths, strict=False)]
             continue
         rows += [(h, _about(thing, rng.choice(_DONE), rng), 2, "") for h in hours]
         if kind == "recent":
