@@ -11,6 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -26,10 +27,16 @@ _SAID = re.compile(r'^(.*?): "(.*)"$', re.MULTILINE)
 _TASK = re.compile(r"^Task: (\w+)\. ", re.MULTILINE)
 
 
+TALKS, TELLS = 0.1, 0.4
+"""Chances that somebody who comes into sight is talked to, and that a piece of news is told that comes to mind."""
+
+
 class Person:
     """Who speaks, as the system's message tells it."""
 
-    def __init__(self, system: str):
+    def __init__(self, system: str, talks: float = TALKS, tells: float = TELLS):
+        self.talks, self.tells = talks, tells
+
         def field(name: str, default: str = "") -> str:
             found = re.search(rf"^{name}: (.*)$", system, re.MULTILINE)
             return found.group(1) if found else default
@@ -85,14 +92,21 @@ def appointments(text: str, date: str) -> dict[int, str]:
     return found
 
 
-def townsfolk(seed: int = 0, **options: Any) -> ScriptedLM:
-    """The model; `options` are those of `ScriptedLM`."""
-    return ScriptedLM(_rule, name=f"townsfolk {seed}", seed=seed, **options)
+def townsfolk(seed: int = 0, *, talks: float = TALKS, tells: float = TELLS, **options: Any) -> ScriptedLM:
+    """The model.
+
+    Parameters
+    ----------
+    talks : chance that somebody who comes into sight is talked to. tells : that news which comes to mind is told.
+    **options : of `ScriptedLM`.
+    """
+    name = f"townsfolk {seed}" if (talks, tells) == (TALKS, TELLS) else f"townsfolk {seed} {talks} {tells}"
+    return ScriptedLM(partial(_rule, talks=talks, tells=tells), name=name, seed=seed, **options)
 
 
-def _rule(messages: Sequence[Message], rng: random.Random) -> Any:
+def _rule(messages: Sequence[Message], rng: random.Random, talks: float = TALKS, tells: float = TELLS) -> Any:
     text = messages[-1].text
-    person = Person(messages[0].text)
+    person = Person(messages[0].text, talks, tells)
     if found := _TASK.search(text):
         return _TASKS[found.group(1)](person, text, rng)
     if "most important questions about the person" in text:
@@ -195,7 +209,7 @@ def _split(person: Person, text: str, rng: random.Random) -> Any:
 
 
 def _react(person: Person, text: str, rng: random.Random) -> Any:
-    if rng.random() < (0.5 if "attending" in text else 0.1):
+    if rng.random() < (0.5 if "attending" in text else person.talks):
         return {"reaction": "talk", "minutes": 0}
     return {"reaction": "wait" if rng.random() < 0.1 else "ignore", "minutes": 2}
 
@@ -213,7 +227,7 @@ def _line(person: Person, text: str, rng: random.Random) -> Any:
     spoken = set(news(so_far))
     for number, told in _lines(text):
         for one in news(told):
-            if one not in spoken and rng.random() < 0.4:
+            if one not in spoken and rng.random() < person.tells:
                 return {"say": one, "end": len(mine) >= 2, "because_of": [number]}
     for one in news(person.currently):
         if one not in spoken:

@@ -66,8 +66,9 @@ class Resident:
             if key not in names:
                 raise PersonaError(f"unknown field '{key}' of a resident.{nearest(key, names)}")
         lists = {"hours", "known", "memories"}
+        given: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in told.items()}
         try:
-            return cls(**{k: tuple(v) if k in lists else v for k, v in told.items()})
+            return cls(**given)
         except TypeError as error:
             raise PersonaError(f"a resident is not whole: {error}.") from None
 
