@@ -1,6 +1,7 @@
-"""Generative agents: retrieval, plans, talk, news, interventions, the same result, recovery, failing and real models."""
+"""Generative agents: retrieval, plans, talk, news, interventions, one result, recovery, failing and real models."""
 
 import asyncio
+import json
 import itertools
 import os
 import random
@@ -22,7 +23,9 @@ from ethogram.simulate.generative_agents.measures import density, knows, spent, 
 from ethogram.simulate.generative_agents.scripted import _rule, news, townsfolk
 from ethogram.text.table import TextTable
 from ethogram.world import Question
+from ethogram.world.town import Town
 from ethogram.world.town.folk import CANDIDACY, PARTY, Resident, residents
+from ethogram.world.town.plans import default_town
 
 HOURS = 360
 
@@ -292,6 +295,9 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(tmp_path):
     whole = system_.world(**ways).run(until)
     assert resumed.run(until).fingerprint == whole.fingerprint
     assert minds(resumed) == minds(whole)
+    people = json.loads((tmp_path / "run" / "people.json").read_text("utf-8"))
+    assert [p["name"] for p in people] == [p.name for p in residents(3)]
+    assert Town.read(tmp_path / "run" / "town.json").json() == default_town().json()
 
 
 # models that fail, models that are real
