@@ -67,16 +67,6 @@ def _leads(event: int, lines: Mapping[int, tuple[int, int, str]], sources: Any, 
     return False
 
 
-def told(world: Any, news: str) -> set[int]:
-    """Who was told a piece of news: the people to whom a line with it was said and who heard it."""
-    found: set[int] = set()
-    for row, held in world.live.overlay.held.items():
-        memory = held.mind.memory
-        if any("said to me" in (t := memory.text(i)) and news in t for i in range(len(memory))):
-            found.add(int(world.state["uid"][row]))
-    return found
-
-
 def stays(world: Any, sector: str, first: int, last: int) -> dict[int, float]:
     """Minutes that each person was in a sector between two ticks (first included), from the steps on the tape."""
     town = _town(world)
