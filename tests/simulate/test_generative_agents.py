@@ -25,7 +25,7 @@ from ethogram.world import Question
 from ethogram.world.runahead import Reach
 from ethogram.world.town import Town
 from ethogram.world.town.folk import CANDIDACY, PARTY, Resident, residents
-from ethogram.world.town.plans import default_town
+from ethogram.world.town.plans import Room, default_town, drawn
 
 HOURS = 360
 
@@ -330,9 +330,10 @@ def test_a_budget_ends_thinking_not_the_world():
 
 def test_the_embedded_model_lives_a_moment_under_the_schemas(local):
     brief = GenerativeAgents(lm=local, planning=False, reflection=False, recall=3, encoder="hash")
-    home = {"home": "Millrace House", "known": ("Millrace House",), "learned": "", "currently": "", "lifestyle": ""}
+    hut = drawn("hill", [("Hut", (Room("room", 6, ("bed 1", "bed 2", "table"), private=True),))])
+    home = {"home": "Hut", "learned": "", "currently": "", "lifestyle": ""}
     people = [Resident(name=name, age=30, innate="calm", **home) for name in ("Ann Bell", "Bo Carr")]
-    world = brief.world(people=people, seed=1, start="2026-02-13T08:00").run(2)
+    world = brief.world(hut, people, seed=1, start="2026-02-13T08:00").run(2)
     rows = world.log().table().to_pylist()
     assert {r["actor"] for r in rows} == {"model:resident"}, [r["payload"] for r in rows]
     assert {r["user"] for r in rows} == {"Ann Bell", "Bo Carr"}
