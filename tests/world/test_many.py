@@ -93,7 +93,7 @@ def test_what_archetypes_learned_is_logged_forked_and_resumed(tmp_path):
     asked = len(plain.declared.lm.asked)
     assert plain.fork(3).run(6).fingerprint == plain.fingerprint
     kept = shop(200, policy(), folder=tmp_path / "a", every=4).run(5)
-    kept.live.tape.close()
+    kept.close()
     again = shop(200, policy(), folder=tmp_path / "a", resume=True)
     assert again.run(6).fingerprint == plain.fingerprint
     assert len(again.declared.lm.asked) < asked
@@ -124,6 +124,38 @@ def test_classes_without_an_answer_fall_back_and_are_asked_again():
         shop(300, Archetypes(OPTIONS, classes, describe, most=3)).run(1)
     with pytest.raises(WorldError, match="two or more options"):
         Archetypes({"a": ("buy", 0)}, classes, describe)
+
+
+def test_archetypes_take_the_probabilities_of_a_choice():
+    def rate(prompt, texts):
+        return [np.log({"buys tea": 0.5, "buys milk": 0.3, "waits": 0.2}[t]) for t in texts]
+
+    world = shop(20_000, Archetypes(OPTIONS, classes, describe), ScriptedLM("waits", rater=rate, name="rated")).run(1)
+    sold = np.bincount(world.log().table()["item"].to_numpy(), minlength=2) / 20_000
+    np.testing.assert_allclose(sold, [0.5, 0.3], atol=0.012)
+    with pytest.raises(WorldError, match="need a language model"):
+        World(
+            1, columns={"age": 1, "mood": 0}, policies={"p": Archetypes(OPTIONS, classes, describe)},
+            actions=[Action("buy")],
+        ).run(1)  # fmt: skip
+
+
+def test_a_surrogate_whose_teacher_fails_does_not_learn_from_it():
+    async def silent(row, seen, lm):
+        raise EndpointRefused("no such model")
+
+    async def wrong(row, seen, lm):
+        return 2
+
+    def policy(teacher):
+        return Surrogate([("a", -1), ("b", -1)], lambda rows, seen: seen["x"][rows], teacher, most=50)
+
+    world = crowd(policy(silent), 100).run(2)
+    assert world.events == 2  # the notes of what was asked
+    assert world.live.policies["p"].answers == []
+    assert world.fork(1).run(2).fingerprint == world.fingerprint
+    with pytest.raises(WorldError, match="answers 2; there are 2 options"):
+        crowd(policy(wrong), 100).run(1)
 
 
 def taught():
@@ -183,7 +215,7 @@ def test_a_surrogate_is_resumed_with_what_it_learned(tmp_path):
 
     plain = crowd(policy(taught()), 300).run(6)
     kept = crowd(policy(taught()), 300, folder=tmp_path / "a", every=3).run(5)
-    kept.live.tape.close()
+    kept.close()
     teacher = taught()
     again = crowd(policy(teacher), 300, folder=tmp_path / "a", every=3, resume=True)
     assert not teacher.asked
@@ -244,7 +276,7 @@ def test_running_ahead_ends_in_the_same_tape(restless, tmp_path):
     assert ahead.state["place"].tobytes() == plain.state["place"].tobytes()
     assert ahead.fork(7).run(16).fingerprint == plain.fingerprint
     kept = town(reach=Reach("place", radius=3.0, speed=1.0), folder=tmp_path / "a", every=6).run(8)
-    kept.live.tape.close()
+    kept.close()
     again = town(reach=Reach("place", radius=3.0, speed=1.0), folder=tmp_path / "a", every=6, resume=True)
     assert again.run(16).fingerprint == plain.fingerprint
 

@@ -119,6 +119,14 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
         The folder holds no run, all its checkpoints are damaged, or the world was declared otherwise.
     """
     tape = Tape.read(root / EVENTS)
+    try:
+        return _continued(begun, world, root, tape)
+    except BaseException:
+        tape.close()
+        raise
+
+
+def _continued(begun: Live, world: Declared, root: Path, tape: Tape) -> Live:
     ticks, live, errors = saved(root), None, []
     for tick in reversed(ticks):
         try:
@@ -133,7 +141,7 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
             raise StateError(" ".join(errors))
         live = begun
     for told in errors:
-        warnings.warn(f"{told} The one before it is taken.", stacklevel=3)
+        warnings.warn(f"{told} The one before it is taken.", stacklevel=5)
     entries = tape.entries
     live.agenda.path = root / COMMANDS
     live.agenda.catch_up(live.tick)

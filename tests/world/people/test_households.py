@@ -78,6 +78,12 @@ def test_logs_that_cannot_be_read(shop_log):
         Purchases.of(kinds, kind="by")
 
 
+def test_what_was_shown_is_not_what_was_taken():
+    rows = {"user": [1, 2, 2], "item": [1, 1, 3], "time": clock([0, DAY, DAY]), "label": [None, None, 0.0]}
+    p = Purchases.of(Log.open(pa.table(rows)))
+    assert p.items.decode(p.item).to_pylist() == [1, 1]
+
+
 def test_trips_have_their_rate_gap_and_weekday():
     rng = np.random.default_rng(1)
     days, rate = 400, np.repeat([0.05, 0.4], 150)
@@ -108,6 +114,13 @@ def test_trips_have_their_rate_gap_and_weekday():
             if (h, day) in seen:
                 last[h] = day
     assert abs(expected / met - 1) < 0.03
+
+
+def test_households_that_came_once_have_a_rate():
+    with np.errstate(all="raise"):
+        v = Visits.fit(bought([(0, 1, 0), (1, 5, 0), (2, 9, 1)]))
+    assert np.isfinite(v.rate).all()
+    assert (v.chance(np.arange(3), v.last, 60) < 0.05).all()
 
 
 def test_sizes_are_shrunk_towards_those_of_all():

@@ -1,12 +1,14 @@
 """Fitted households in a world: the same as a run without it, advised by fitted systems, and the loop closed."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.world.people.conftest import LEVELS
 
 from ethogram import system
 from ethogram.errors import OptionError
 from ethogram.evaluate import bootstrap as boot
+from ethogram.log import Log
 from ethogram.world.people import outcomes as out
 from ethogram.world.people.advising import Advice
 from ethogram.world.people.loop import NOTHING, close_loop, joined
@@ -141,7 +143,7 @@ def test_crps_against_its_integral():
         assert np.isclose(crps(runs, truth)[j], whole - spread / 2 * (6 / 5 - 1), atol=1e-3)
 
 
-def test_validation_prefers_the_truth_and_refuses_short_logs(shop_log):
+def test_validation_prefers_the_truth_and_refuses_short_logs(shop_log, people):
     found = validate(shop_log, days=28, copies=5, levels=LEVELS, neighbours=0)
     by = {r["what"]: r for r in found.rows}
     assert by["items taken"]["verdict"] == "better"  # tastes for kinds are in this shop
@@ -153,6 +155,8 @@ def test_validation_prefers_the_truth_and_refuses_short_logs(shop_log):
     assert abs(fitted["repeat share"] - truth["repeat share"]) < 0.03
     with pytest.raises(OptionError, match="whole weeks"):
         validate(shop_log, days=30, levels=LEVELS)
+    with pytest.raises(OptionError, match="fitted on 168 days, and 140"):
+        validate(shop_log, days=28, levels=LEVELS, fitted=people)
     with pytest.raises(OptionError, match="copies = 1"):
         validate(shop_log, days=28, copies=1, levels=LEVELS)
 
@@ -218,3 +222,7 @@ def test_two_logs_are_one(shop_log, people):
     whole = joined(shop_log, more)
     assert len(whole.table()) == len(shop_log.table()) + len(more.table())
     assert Purchases.of(whole, LEVELS).groups["kind_of"].max() == 6
+    table = shop_log.table().select(["user", "item", "time", "value"])
+    label = pa.array([None, 1.0] + [None] * (len(table) - 2), pa.float32())
+    shown = Log.open(table.append_column("label", label))
+    assert len(joined(shown, more).table()) == len(whole.table()) - 1

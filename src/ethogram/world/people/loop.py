@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ethogram.errors import OptionError
 from ethogram.evaluate import bootstrap as boot
@@ -168,9 +169,12 @@ def _retrained(
 
 
 def joined(past: Log, more: Log) -> Log:
-    """Two logs as one: who, what, when, how much; with the side tables of the first."""
+    """What was done in two logs as one: who, what, when, how much; with the side tables of the first."""
     columns = [c for c in ("user", "item", "time", "value") if c in past.events.schema and c in more.events.schema]
-    real, made = past.table().select(columns), more.table().select(columns)
+    real = past.table()
+    if "label" in real.column_names and real["label"].null_count:
+        real = real.filter(pc.is_null(real["label"]))  # what was shown is not what was taken
+    real, made = real.select(columns), more.table().select(columns)
     whole = pa.concat_tables([real, made.cast(real.schema)])
     given: dict[str, Any] = {**{c: c for c in columns}, **past.tables}
     return Log.open(whole, **given)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from ethogram.errors import OptionError, StepError, unknown
 from ethogram.log import Log, Vocabulary
+from ethogram.log.questions import behaviour
 
 DAY = 86_400_000_000
 
@@ -45,7 +46,7 @@ class Purchases:
 
     @classmethod
     def of(cls, log: Log, levels: Sequence[str] = (), kind: str | None = None) -> Purchases:
-        """Read a log.
+        """Read a log; of one that tells what was shown (labelled events), only what was done.
 
         Parameters
         ----------
@@ -56,7 +57,7 @@ class Purchases:
         StepError
             The log has no times or no events. OptionError: no such column or kind.
         """
-        rows = log.sequences()
+        rows = behaviour(log.sequences())  # what was shown is not what was taken
         if "time" not in rows.columns:
             raise StepError("people are fitted on a log with times: open it with time=COLUMN.")
         kept = np.ones(len(rows), bool)

@@ -22,8 +22,8 @@ def sentences(found: Loop) -> list[str]:
     if found.check is not None:
         rows = found.check.rows
         for verdict, words in (
-            ("better", "better than resampling"), ("undecided", "no different from resampling, as far as this tells"),
-            ("worse", "WORSE than resampling"),
+            ("better", "better than resampling"), ("worse", "WORSE than resampling"),
+            ("undecided", "neither better nor worse than resampling, as far as this tells,"),
         ):  # fmt: skip
             those = [str(r["what"]) for r in rows if r["verdict"] == verdict]
             if those:
