@@ -68,7 +68,7 @@ def _up(person: Any, notes: Sequence[Note], text: str) -> Answer:
 
 def _heard(person: Any, notes: Sequence[Note], text: str, what: str) -> Answer:
     named = [n.number for n in notes if what in n.text]
-    return ("yes" if named or what in person.currently else "no"), named
+    return ("yes" if named or what in person.own_news() else "no"), named
 
 
 def _today(notes: Sequence[Note], text: str) -> list[tuple[Note, str]]:

@@ -27,6 +27,7 @@ _SAID = re.compile(r'^(.*?): "(.*)"$', re.MULTILINE)
 _TASK = re.compile(r"^Task: (\w+)\. ", re.MULTILINE)
 
 
+HEARD = "has heard this."
 TALKS, TELLS = 0.1, 0.4
 """Chances that somebody who comes into sight is talked to, and that a piece of news is told that comes to mind."""
 
@@ -51,6 +52,10 @@ class Person:
     @property
     def first(self) -> str:
         return self.name.split(" ")[0]
+
+    def own_news(self) -> list[str]:
+        """News that is the person's own matter; what was only heard comes to mind as a memory, with its source."""
+        return [] if HEARD in self.currently else news(self.currently)
 
     def taste(self, about: str, n: int) -> int:
         """A number below n that is this person's own."""
@@ -229,7 +234,7 @@ def _line(person: Person, text: str, rng: random.Random) -> Any:
         for one in news(told):
             if one not in spoken and rng.random() < person.tells:
                 return {"say": one, "end": len(mine) >= 2, "because_of": [number]}
-    for one in news(person.currently):
+    for one in person.own_news():
         if one not in spoken:
             return {"say": one, "end": len(mine) >= 2, "because_of": []}
     talk = ("How are you today?", f"It was busy at {person.work or person.home}.", "I must get on. Goodbye.")
@@ -245,7 +250,7 @@ def _keep(person: Person, text: str, rng: random.Random) -> Any:
 
 def _mind(person: Person, text: str, rng: random.Random) -> Any:
     held = news(person.currently) or [one for _, told in _lines(text) for one in news(told)][:1]
-    kept = person.currently if news(person.currently) else f"{person.first} has heard this. {held[0]}" if held else ""
+    kept = person.currently if news(person.currently) else f"{person.first} {HEARD} {held[0]}" if held else ""
     return {"currently": (kept or f"{person.first} follows the usual days at {person.work}.")[:300]}
 
 
