@@ -73,7 +73,8 @@ class TextTable:
         if strange or made is None:
             new = unit(self.embed(strange or list(texts)))
             made = np.zeros((len(texts), new.shape[1]), np.float32) if made is None else made
-            made[[at for at, code in enumerate(known) if code < 0]] = new
+            # rounded as what is kept is: a question must not change with who else has said the same before
+            made[[at for at, code in enumerate(known) if code < 0]] = new.astype(np.float16)
         place = [at for at, code in enumerate(known) if code >= 0]
         if place:
             made[place] = held[[known[at] for at in place]]
