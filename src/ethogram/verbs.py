@@ -209,7 +209,10 @@ class Assesses(Protocol):
     """Judges recorded behaviour, with reasons."""
 
     def assess(self, log: Log) -> Table:
-        """One row per case (a user, or a user's session): columns `user`, then the judgement and its reasons."""
+        """One row per case (a user, or a user's session): columns `user`, then the judgement and its reasons.
+
+        What holds of the whole log is told in the schema's metadata, `summary`: rows as JSON.
+        """
         ...
 
 

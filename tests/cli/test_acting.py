@@ -43,10 +43,38 @@ def test_assess_tells_what_is_violated_and_where(tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 3
 
 
+def test_simulate_writes_a_log_that_can_be_assessed(tmp_path, capsys):
+    out = tmp_path / "town"
+    asked = ["simulate", "friendship_paradox", "--people", "40", "--until", "30", "--out", str(out), "--json", "-"]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["people"] <= 40
+    assert {"post", "like"} <= set(told["kinds"])
+    assert main(["assess", "friendship_paradox", str(out), "--draws", "1", "--json", "-"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["cases"]) >= told["people"]
+
+
+def test_assess_tells_of_the_whole_log_first(tmp_path, capsys):
+    posts = tmp_path / "posts.csv"
+    posts.write_text("id,author,time,reposted\n1,a,2020-01-01,\n2,b,2020-01-02,1\n3,c,2020-01-03,1\n4,a,2020-01-04,2\n")
+    out = tmp_path / "out.csv"
+    asked = ["assess", "friendship_paradox", f"tweets:path={posts}", "--draws", "2", "--out", str(out), "--json", "-"]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    whole = [r for r in told["summary"] if r["measure"] == "in_degree"]
+    assert {r["null"] for r in whole} == {"uniform", "rewired", "permuted"}
+    assert whole[0]["share"] == pytest.approx(2 / 3)
+    assert {r["user"]: r["ties"] for r in told["cases"]} == {"a": 1, "b": 1, "c": 1}
+    assert out.read_text().startswith('"user","ties","in_degree"')
+
+
 @pytest.mark.parametrize(
     ("tokens", "said"),
     [
         (["act", "popularity", "x"], "popularity cannot act"),
+        (["simulate", "popularity"], "popularity cannot simulate"),
+        (["simulate", "friendship_paradox", "--until", "0"], "give 1 tick or more"),
+        (["simulate", "friendship_paradox", "--people", "1"], "people = 1"),
         (["act", "ltl_agent", "x", "--lm", "scripted:x", "--texts", "nowhere.txt"], "no such file"),
         (["act", "ltl_agent", "x", "--lm", "scripted:x", "--spec", "raect"], "Did you mean 'react'"),
         (["assess", "ltl_agnet", "x"], "Did you mean 'ltl_agent'"),

@@ -14,17 +14,22 @@ NAMES = [
     "adverts",
     "amazon_beauty",
     "amazon_games",
+    "college_messages",
     "companions",
     "complete_journey",
     "conflict",
+    "congress_twitter",
     "drift",
     "drifting_clicks",
     "feeds",
     "intents",
     "interests",
+    "investor_posts",
     "listeners",
     "ml_100k",
     "shoppers",
+    "tweets",
+    "twitter_follows",
 ]
 
 

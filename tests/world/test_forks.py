@@ -104,7 +104,7 @@ def test_states_that_were_kept_behind_commands_of_their_tick(tmp_path):
             world.checkpoint()
             world.intervene("set", column="rain", value=2.0)
             world.checkpoint()
-            world.live.tape.close()
+            world.close()
             again = market(people=6, wake=3, resume=True, **more)
             assert again.run(12).fingerprint == world.fork().run(12).fingerprint
             assert again.state["rain"] == 2
@@ -113,7 +113,7 @@ def test_states_that_were_kept_behind_commands_of_their_tick(tmp_path):
 def test_a_fork_can_be_kept_and_resumed(plain, tmp_path):
     made = plain.fork(9, do=Command("deliver", {"amount": 9}), folder=tmp_path / "f").run(12)
     fingerprint = plain.fork(9, do=Command("deliver", {"amount": 9})).run(20).fingerprint
-    made.live.tape.close()
+    made.close()
     again = market(minds=2, folder=tmp_path / "f", resume=True)
     assert again.tick == 12
     assert again.run(20).fingerprint == fingerprint
@@ -126,7 +126,7 @@ def kept(tmp_path_factory):
     """A run of 20 ticks on disk, with checkpoints at 12 and 18."""
     root = tmp_path_factory.mktemp("run") / "a"
     world = market(minds=2, folder=root, every=6).run(20)
-    world.live.tape.close()
+    world.close()
     return root
 
 
@@ -160,6 +160,7 @@ def test_a_checkpoint_cut_in_half_is_told_and_the_one_before_it_taken(plain, kep
     with pytest.warns(UserWarning, match="000000018 is damaged"):
         found = again(root)
     assert found.fingerprint == plain.fingerprint
+    found.close()
     cut(root / "checkpoints" / "000000012" / member)
     with pytest.raises(StateError, match="000000012 is damaged"):
         again(root)
@@ -209,11 +210,13 @@ def test_damage_and_other_worlds_are_told(kept, tmp_path):
 def test_a_command_from_outside_survives_a_kill(tmp_path):
     world = market(people=10, folder=tmp_path / "a", every=5).run(7)
     world.intervene("set", at=9, column="rain", value=4.0)
-    world.live.tape.close()
+    world.close()
     with (tmp_path / "a" / "commands.jsonl").open("a") as file:
         file.write('{"at": 8, "pri')  # killed while another was given
     found = market(people=10, folder=tmp_path / "a", every=5, resume=True)
     assert found.run(10).state["rain"] == 4
     assert found.checkpoint().name == "000000010"
+    with pytest.raises(WorldError, match="open elsewhere"):
+        market(people=10, folder=tmp_path / "a", resume=True)
     with pytest.raises(WorldError, match="no folder"):
         market(people=3).checkpoint()

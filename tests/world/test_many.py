@@ -93,7 +93,7 @@ def test_what_archetypes_learned_is_logged_forked_and_resumed(tmp_path):
     asked = len(plain.declared.lm.asked)
     assert plain.fork(3).run(6).fingerprint == plain.fingerprint
     kept = shop(200, policy(), folder=tmp_path / "a", every=4).run(5)
-    kept.live.tape.close()
+    kept.close()
     again = shop(200, policy(), folder=tmp_path / "a", resume=True)
     assert again.run(6).fingerprint == plain.fingerprint
     assert len(again.declared.lm.asked) < asked
@@ -183,7 +183,7 @@ def test_a_surrogate_is_resumed_with_what_it_learned(tmp_path):
 
     plain = crowd(policy(taught()), 300).run(6)
     kept = crowd(policy(taught()), 300, folder=tmp_path / "a", every=3).run(5)
-    kept.live.tape.close()
+    kept.close()
     teacher = taught()
     again = crowd(policy(teacher), 300, folder=tmp_path / "a", every=3, resume=True)
     assert not teacher.asked
@@ -244,32 +244,35 @@ def test_running_ahead_ends_in_the_same_tape(restless, tmp_path):
     assert ahead.state["place"].tobytes() == plain.state["place"].tobytes()
     assert ahead.fork(7).run(16).fingerprint == plain.fingerprint
     kept = town(reach=Reach("place", radius=3.0, speed=1.0), folder=tmp_path / "a", every=6).run(8)
-    kept.live.tape.close()
+    kept.close()
     again = town(reach=Reach("place", radius=3.0, speed=1.0), folder=tmp_path / "a", every=6, resume=True)
     assert again.run(16).fingerprint == plain.fingerprint
 
 
 def test_who_may_run_ahead_is_what_the_rule_says():
-    """Two clusters far from each other: one is slow, the other is done long before it."""
-    order = []
+    """Two clusters far from each other: one waits in its second tick until the other has done its tenth."""
+    order, last = [], asyncio.Event()
 
-    class Slow(Walker):
+    class Waiting(Walker):
         async def act(self, seen):
             order.append((seen.row, seen.tick))
-            await asyncio.sleep(0.01 if seen.row < 2 else 0)
+            if seen.row < 2 and seen.tick == 1:
+                await asyncio.wait_for(last.wait(), 60)
+            if seen.row == 2 and seen.tick == 9:
+                last.set()
             return Decision("go", value=0.0)
 
     def far(luck):
         return np.array([[0.0, 0], [0, 2], [100, 0], [100, 2]])
 
     world = World(
-        4, columns={"place": Column("float64", 2, far), "mood": 0}, minds={"w": Slow}, actions=[Action("go", apply=go)],
-        reach=Reach("place", radius=3.0, speed=1.0),
+        4, columns={"place": Column("float64", 2, far), "mood": 0}, minds={"w": Waiting},
+        actions=[Action("go", apply=go)], reach=Reach("place", radius=3.0, speed=1.0),
     )  # fmt: skip
     for uid in range(4):
         world.promote(uid, "w")
     world.run(10)
-    assert order.index((2, 9)) < order.index((0, 4))
+    assert order.index((2, 9)) < order.index((0, 2))
     # those who can meet decide each tick together
     assert [t for r, t in order if r == 0] == [t for r, t in order if r == 1] == list(range(10))
 

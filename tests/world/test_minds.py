@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import pytest
 from tests.world.market import answer, market
@@ -116,7 +115,7 @@ class Once(LMMind):
 @pytest.mark.parametrize(
     ("error", "ticks", "why"),
     [
-        ("slow", 1_000, "no answer within 1 seconds"),
+        ("slow", 1_000, "no answer within 3 seconds"),
         ("silent", 1_000, "AnswerError"),
         ("down", 100, "EndpointDown"),
         (json.dumps({"do": "fly", "on": "", "say": ""}), 100, "AnswerError"),
@@ -124,7 +123,7 @@ class Once(LMMind):
     ],
 )
 def test_a_model_that_fails_at_step_500_of_1000_is_a_recorded_fallback(error, ticks, why):
-    world = room(lm=failing(ticks // 2, error), mind=Once, fallback="sheep", deadline=1 if error == "slow" else 60)
+    world = room(lm=failing(ticks // 2, error), mind=Once, fallback="sheep", deadline=3 if error == "slow" else 60)
     world.run(ticks)
     fallen = [r for r in rows(world) if r["actor"].startswith("fallback")]
     assert [(r["kind"], r["actor"], r["value"]) for r in fallen] == [("count", "fallback:guest", 1.0)]
@@ -183,18 +182,19 @@ def test_a_recorded_day_is_replayed_without_a_call(tmp_path):
 
 
 def test_minds_are_asked_at_once():
-    """25 minds, 20 ms a call, 16 at once: two waves a tick instead of 25 waits; (d) at full size is a benchmark."""
+    """25 minds, 16 calls at once: the lanes are full. What that gains, (d), is measured by the benchmark."""
+    flying, most = [0], [0]
 
     async def rule(messages, rng):
-        await asyncio.sleep(0.02)
+        flying[0] += 1
+        most[0] = max(most[0], flying[0])
+        await asyncio.sleep(0.01)
+        flying[0] -= 1
         return SIT
 
     lm = ScriptedLM(rule, name="slow", broker=Broker.bare(limits=Limits(concurrency=16)))
-    world = room(lm=lm, people=25, mind=Once)
-    began = time.perf_counter()
-    world.run(4)
-    assert time.perf_counter() - began < 0.7 * 4 * 25 * 0.02
-    assert len(lm.asked) == 100
+    room(lm=lm, people=25, mind=Once).run(2)
+    assert (most[0], len(lm.asked)) == (16, 50)
 
 
 def test_questions_are_answered_at_any_time_and_leave_no_trace():

@@ -386,7 +386,7 @@ def test_a_mind_is_told_what_came_of_its_acts_and_keeps_its_notes(tmp_path):
     assert world.live.overlay.of(0).mind.learned == told
     payload = world.log(kinds=["sit"]).table().sort_by("event")["payload"][0].as_py()
     assert payload == '{"why": "tired", "notes": {"thought": "day 0"}}'
-    world.live.tape.close()
+    world.close()
     again = made(folder=tmp_path / "a", every=2, resume=True)
     assert again.at(1).live.overlay.of(0).mind.learned == told[:1]
     assert again.live.overlay.of(0).mind.learned == told

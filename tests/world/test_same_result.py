@@ -1,7 +1,9 @@
 """What must not change a result: threads, batches, latencies, kills, the order of rows."""
 
 import contextlib
+import os
 import random
+import signal
 
 import numpy as np
 import pytest
@@ -61,11 +63,58 @@ def test_twenty_kills_change_nothing(plain, tmp_path):
         with contextlib.suppress(Killed):
             world.run(min(until, world.tick + luck.randrange(1, 5)))
         kills += 1
-        world.live.tape.close()
+        world.close()
         if kills % 2 and world.tick:
             file = tmp_path / "run" / "events.bin"
             file.write_bytes(file.read_bytes()[: -luck.randrange(1, 60)])
     world = market(minds=2, folder=tmp_path / "run", every=6, resume=True).run(until)
+    assert world.fingerprint == plain.fingerprint
+    assert world.state["money"].tobytes() == plain.state["money"].tobytes()
+
+
+def dies(root, writes, until):
+    """A process that runs the market, and is killed by the kernel within one of its writes; its wait status."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    try:
+        world = market(folder=root, every=5, resume=True)
+        world.live.tape._file = Fatal(world.live.tape._file, writes)
+        world.run(until)
+        os._exit(0)
+    except BaseException:
+        os._exit(3)
+
+
+class Fatal:
+    """A file within which the process is killed, after half of a piece was written."""
+
+    def __init__(self, file, left):
+        self.file, self.left = file, left
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, piece):
+        self.left -= 1
+        if not self.left:
+            self.file.write(piece[: len(piece) // 2])
+            self.file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.file.write(piece)
+
+
+def test_twenty_processes_that_are_killed_leave_the_run(tmp_path):
+    plain, luck = market().run(30), random.Random(1)
+    killed = 0
+    while killed < 20:
+        status = dies(tmp_path / "a", luck.randrange(2, 40), 30)
+        if not status:  # it came to its end first
+            (tmp_path / "a").rename(tmp_path / f"done {killed}")
+            continue
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        killed += 1
+    world = market(folder=tmp_path / "a", every=5, resume=True).run(30)
     assert world.fingerprint == plain.fingerprint
     assert world.state["money"].tobytes() == plain.state["money"].tobytes()
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "off-policy": "What another policy would have earned, from a log of decisions.",
     "act": "Pursue a goal in a world of texts, and show the steps.",
     "assess": "Judge the behaviour in a log, with reasons.",
+    "simulate": "Run a system's own simulated people, and write what they did as a log.",
     "audit": "Put an audit's cases to a language model, and report.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
@@ -81,7 +82,7 @@ GROUPS = {
         },
     ),
 }
-WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "audit")
+WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "simulate", "audit")
 """Commands that take the options of the system that they name."""
 WRONG_INPUT, INTERRUPTED = 2, 130
 

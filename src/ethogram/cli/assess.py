@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import loads
 from pathlib import Path
 
 from ethogram.cli.asking import check_ending, write
@@ -50,6 +51,9 @@ def assess(
         kept = sum(bool(r["accepted"]) for r in rows)
         say.line(f"{kept:,} of {len(rows):,} cases keep to it")
         rows = [r for r in rows if not r["accepted"]]
+    whole = loads((found.schema.metadata or {}).get(b"summary", b"[]"))
+    if whole:
+        say.table(list(whole[0]), [list(r.values()) for r in whole])
     say.table(found.column_names, [list(r.values()) for r in rows[:SHOWN]])
     if len(rows) > SHOWN:
         say.line(f"... and {len(rows) - SHOWN:,} more (--out FILE, --json FILE)")
@@ -60,4 +64,4 @@ def assess(
             told = [" ".join(v) for v in found.column(name).to_pylist()]
             found = found.set_column(place, name, [told])
         write(found, out)
-    say.result(found.to_pylist())
+    say.result({"summary": whole, "cases": found.to_pylist()} if whole else found.to_pylist())

@@ -23,17 +23,22 @@ _CLASSES = {
     "adverts": "Adverts",
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
+    "college_messages": "CollegeMessages",
     "companions": "Companions",
     "complete_journey": "CompleteJourney",
     "conflict": "Conflict",
+    "congress_twitter": "CongressTwitter",
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
     "feeds": "Feeds",
     "intents": "Intents",
     "interests": "Interests",
+    "investor_posts": "InvestorPosts",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
     "shoppers": "Shoppers",
+    "tweets": "Tweets",
+    "twitter_follows": "TwitterFollows",
 }
 """Name (and module) -> class, so that listing names imports nothing."""
 

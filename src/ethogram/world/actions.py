@@ -10,6 +10,7 @@ import numpy as np
 from ethogram.errors import WorldError
 from ethogram.world.acts import Batch
 from ethogram.world.rules import Rule, everyone
+from ethogram.world.saying import unpacked
 from ethogram.world.state import State
 
 
@@ -81,4 +82,6 @@ def done(action: Action, batch: Batch, event: np.ndarray) -> Done:
     more = {}
     if action.rule.kind == "merge":
         more = dict(zip(("objects", "merged"), action.rule.merged(batch.object, batch.value), strict=True))
-    return Done(batch.row, batch.uid, batch.object, batch.value, event, cause, batch.text, **more)
+    text = {place: unpacked(said).text for place, said in batch.text.items()}
+    text = {place: said for place, said in text.items() if said}  # reasons and notes are no effect's business
+    return Done(batch.row, batch.uid, batch.object, batch.value, event, cause, text, **more)

@@ -119,6 +119,14 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
         The folder holds no run, all its checkpoints are damaged, or the world was declared otherwise.
     """
     tape = Tape.read(root / EVENTS)
+    try:
+        return _continued(begun, world, root, tape)
+    except BaseException:
+        tape.close()
+        raise
+
+
+def _continued(begun: Live, world: Declared, root: Path, tape: Tape) -> Live:
     ticks, live, errors = saved(root), None, []
     for tick in reversed(ticks):
         try:
@@ -133,7 +141,7 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
             raise StateError(" ".join(errors))
         live = begun
     for told in errors:
-        warnings.warn(f"{told} The one before it is taken.", stacklevel=3)
+        warnings.warn(f"{told} The one before it is taken.", stacklevel=5)
     entries = tape.entries
     live.agenda.path = root / COMMANDS
     live.agenda.catch_up(live.tick)
@@ -147,7 +155,9 @@ def resume(begun: Live, world: Declared, root: Path) -> Live:
 def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> Live:
     head, arrays = read(root, tick, world)
     for name, array in begun.arrays.items():
-        if name not in arrays or arrays[name].shape != array.shape or arrays[name].dtype != array.dtype:
+        # things may have become more since the beginning
+        fixed = int("." in name)
+        if name not in arrays or arrays[name].shape[fixed:] != array.shape[fixed:] or arrays[name].dtype != array.dtype:
             raise StateError(f"checkpoint {tick} of {root} is of another world: column '{name}' is not as declared.")
     arrays = {n: arrays[n] for n in begun.arrays}  # in the declared order, which is what minds observe them in
     before = tape.before(tick)

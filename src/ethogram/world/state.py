@@ -112,3 +112,11 @@ class State(Frozen):
     def schedule(self, command: str, after: int = 1, **arguments: Any) -> None:
         """Have a command of the world done after so many ticks."""
         self._schedule(command, after, arguments)
+
+    def grow(self, thing: str, size: int) -> None:
+        """More of a thing: every column of it gets rows of 0 behind its own, until there are `size`."""
+        for name in [n for n in self._own if n.partition(".")[0] == thing and "." in n]:
+            column = self._own[name]
+            more = np.zeros((max(0, size - len(column)), *column.shape[1:]), column.dtype)
+            self._own[name] = np.concatenate([column, more])
+            self._shared.discard(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.errors import StateError
+from ethogram.errors import StateError, WorldError
 from ethogram.world.events import LINK, Record, decode, link
 
 NAME = "events.bin"
@@ -49,7 +50,7 @@ class Tape:
         self._size = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
+            self._file = _opened(path)
             if self._file.tell() == 0:
                 self._file.write(_MAGIC)
                 for entry in self.entries:  # of the run that this one branched off
@@ -141,8 +142,20 @@ class Tape:
             entries.append(Entry(record.tick, len(record), chain, (path, at, end + LINK - at)))
             at = end + LINK
         del data, mapped
+        file = _opened(path)
         if at < path.stat().st_size:
             os.truncate(path, at)
         made = cls.__new__(cls)
-        made.path, made.entries, made._file, made._size = path, entries, path.open("ab"), at
+        made.path, made.entries, made._file, made._size = path, entries, file, at
         return made
+
+
+def _opened(path: Path) -> Any:
+    """The file, for one writer; the lock ends with the process, however it ends."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise WorldError(f"{path.parent}: this run is open elsewhere; close it there, or fork it.") from None
+    return file

@@ -315,6 +315,11 @@ class World:
         self.check()
         return checkpoint.save(self.live, self.declared, self.folder)
 
+    def close(self) -> None:
+        """Close the files of the run's folder; it can be resumed, here or elsewhere."""
+        self.live.tape.sync()
+        self.live.tape.close()
+
     # asking
 
     def ask(self, uid: int, question: str | Question, *, mind: str = "", at: int | None = None) -> Any:

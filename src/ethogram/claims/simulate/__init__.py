@@ -1,0 +1,1 @@
+"""How the claims of systems that simulate people are measured."""

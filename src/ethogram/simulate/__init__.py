@@ -1,0 +1,1 @@
+"""People and populations: who would do what."""
