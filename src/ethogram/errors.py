@@ -58,6 +58,10 @@ class MissingData(EthogramError):
     """A named data set is not on this machine; the message says how to get it."""
 
 
+class PersonaError(EthogramError):
+    """A persona cannot be read or cannot be: a field is wrong, or two of its statements contradict each other."""
+
+
 class WorldError(EthogramError):
     """A world is declared wrongly, or an act, a command or an instant is none of its own."""
 

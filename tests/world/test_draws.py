@@ -33,6 +33,9 @@ def test_a_number_hangs_on_nothing_but_its_place():
     assert ((whole > 0) & (whole < 1)).all()
     np.testing.assert_array_equal(luck.uniform("s", [999, 3], 4, 7), whole[[999, 3]])
     np.testing.assert_array_equal(luck.uniform("s", np.arange(1000), 4, n=2, first=3), whole[:, 3:5])
+    many = np.arange(140_000)  # more than are computed at once
+    some = many[65_530:65_540]
+    np.testing.assert_array_equal(luck.at(many, 4).normal("n", 3)[some], luck.at(some, 4).normal("n", 3))
     for other in (luck.uniform("s", np.arange(1000), 5, 7), luck.uniform("t", np.arange(1000), 4, 7)):
         assert abs(np.corrcoef(other.ravel(), whole.ravel())[0, 1]) < 0.05
     assert (Draws(9, "fork").uniform("s", [0], 4, 7) != whole[0]).all()

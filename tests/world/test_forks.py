@@ -1,5 +1,6 @@
 """Other courses of a run, and runs on disk: forked, resumed, damaged."""
 
+import hashlib
 import json
 import shutil
 
@@ -201,6 +202,15 @@ def test_damage_and_other_worlds_are_told(kept, tmp_path):
     root = copied("verbs")
     with pytest.raises(StateError, match="its verbs are"):
         World(60, folder=root, resume=True, actions=[Action("go")])
+    root = copied("newer")
+    for place in (root / "checkpoints").iterdir():
+        written = json.loads((place / "state.json").read_text())
+        written["state"]["format"] = 2
+        text = json.dumps(written["state"], sort_keys=True).encode()
+        written["checksum"] = hashlib.blake2b(text, digest_size=16).hexdigest()
+        (place / "state.json").write_text(json.dumps(written))
+    with pytest.raises(StateError, match="newer version"):
+        again(root)
     root = copied("seed")
     shutil.rmtree(root / "checkpoints")
     with pytest.raises(StateError, match="declared otherwise"):

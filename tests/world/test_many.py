@@ -126,6 +126,38 @@ def test_classes_without_an_answer_fall_back_and_are_asked_again():
         Archetypes({"a": ("buy", 0)}, classes, describe)
 
 
+def test_archetypes_take_the_probabilities_of_a_choice():
+    def rate(prompt, texts):
+        return [np.log({"buys tea": 0.5, "buys milk": 0.3, "waits": 0.2}[t]) for t in texts]
+
+    world = shop(20_000, Archetypes(OPTIONS, classes, describe), ScriptedLM("waits", rater=rate, name="rated")).run(1)
+    sold = np.bincount(world.log().table()["item"].to_numpy(), minlength=2) / 20_000
+    np.testing.assert_allclose(sold, [0.5, 0.3], atol=0.012)
+    with pytest.raises(WorldError, match="need a language model"):
+        World(
+            1, columns={"age": 1, "mood": 0}, policies={"p": Archetypes(OPTIONS, classes, describe)},
+            actions=[Action("buy")],
+        ).run(1)  # fmt: skip
+
+
+def test_a_surrogate_whose_teacher_fails_does_not_learn_from_it():
+    async def silent(row, seen, lm):
+        raise EndpointRefused("no such model")
+
+    async def wrong(row, seen, lm):
+        return 2
+
+    def policy(teacher):
+        return Surrogate([("a", -1), ("b", -1)], lambda rows, seen: seen["x"][rows], teacher, most=50)
+
+    world = crowd(policy(silent), 100).run(2)
+    assert world.events == 2  # the notes of what was asked
+    assert world.live.policies["p"].answers == []
+    assert world.fork(1).run(2).fingerprint == world.fingerprint
+    with pytest.raises(WorldError, match="answers 2; there are 2 options"):
+        crowd(policy(wrong), 100).run(1)
+
+
 def taught():
     """A teacher whose answer is what the features say."""
     asked = []

@@ -55,6 +55,7 @@ def test_a_prompt_can_be_seen_at_any_tick_and_looking_changes_nothing():
     assert looked.fingerprint == world.fingerprint
     kept = [m.live.overlay.held[0].mind.state() for m in (world, looked)]
     assert kept[0] == kept[1]
+    assert world.context(0, at=0).startswith("You are a person in a simulated world. name: Guest 0")
     assert "You remember" not in world.context(0, at=0)
     assert "- I did: sit chair 1. ah" in world.context(0, at=1)
     assert world.declared.lm.asked[1][-1].text.split("\n\nAnswer as")[0] in world.context(0, at=1)
@@ -283,6 +284,20 @@ def test_somebody_from_outside_is_led_like_any_mind():
             act(world, uid, verb, on)
 
 
+def test_somebody_at_a_screen_is_waited_for_no_longer_than_the_deadline():
+    async def screen(seen):
+        await asyncio.sleep(0 if seen.tick == 0 else 60)
+        return Decision("sing", text=f"at tick {seen.tick}")
+
+    world = World(
+        1, actions=[Action("sing"), Action("count")], policies={"sheep": lambda rows, *_: Acts("count", rows)},
+        minds={"player": lambda persona: Outside(persona, screen)}, fallback="sheep", deadline=1.0,
+    )  # fmt: skip
+    world.promote(0, "player")
+    told = [(r["kind"], r["actor"], r["text"]) for r in rows(world.run(2))[1:]]
+    assert told == [("sing", "outside:player", "at tick 0"), ("count", "fallback:player", None)]
+
+
 def test_what_a_mind_returns_is_checked():
     class Odd:
         def __init__(self, wrong):
@@ -294,9 +309,37 @@ def test_what_a_mind_returns_is_checked():
     for wrong, why in (
         ("sit", "must return a Decision"), (Decision("sit", 7), "object 7"), (Decision("sing", wait=0), "waits 0"),
         (Decision("sing", value=float("nan")), "nan"), (Decision("sing", via="magic"), "'magic'"),
+        (Decision("sing", notes={1, 2}), "JSON can hold"),
     ):  # fmt: skip
         world = room(mind=lambda persona, wrong=wrong: Odd(wrong)).run(1)
         assert why in json.loads(rows(world)[-1]["payload"])["why"]
+
+
+def test_what_is_remembered_is_the_same_in_a_repetition():
+    class Exact:
+        def __init__(self, persona):
+            self.kept = []
+
+        async def act(self, seen):
+            if seen.tick == 2:
+                raise TimeoutError
+            return Decision("sing", value=0.1, text="la", notes={"seen": (1, 2)}, why="so")
+
+        def remember(self, seen, acts):
+            self.kept.append(acts)
+
+        def state(self):
+            return {}
+
+        def restore(self, state):
+            pass
+
+    world = room(mind=Exact).run(4)
+    again = world.fork(0).run(0)
+    assert not again.live.overlay.held
+    repeated = world.at(3).live.overlay.of(0).mind.kept
+    assert repeated == world.live.overlay.of(0).mind.kept[:3]
+    assert [a.why for (a,) in repeated] == ["so", "so", "TimeoutError"]
 
 
 def test_a_mind_without_a_model_is_told():

@@ -30,6 +30,7 @@ COMMANDS = {
     "audit": "Put an audit's cases to a language model, and report.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
+    "loop": "Try recommenders on simulated households fitted on a log, and train again on what they did.",
     "tune": "Search the options of a system that do best on validation.",
     "run": "Run a record's saved configuration again, changed if you like.",
     "reproduce": "Measure the claims of systems on this machine.",

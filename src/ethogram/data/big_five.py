@@ -17,9 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ethogram.errors import OptionError
-
-TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
-"""Names of the columns of a side table of people."""
+from ethogram.world.people.persona import TRAITS
 
 BFI10 = (
     ("extraversion", -1),  # 1 is reserved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -104,8 +105,12 @@ async def minded(
         finally:
             live.seconds[f"mind: {held.kind}"] += time.perf_counter() - began
 
-    made = await asyncio.gather(*(one(int(r)) for r in rows))
-    return (*tabled(live, world, rows, list(made), seen), list(made))
+    found = await asyncio.gather(*(one(int(r)) for r in rows), return_exceptions=True)
+    for one_ in found:
+        if isinstance(one_, BaseException):  # when all have come back: nobody goes on unseen
+            raise one_
+    made = [t for t in found if isinstance(t, Thought)]
+    return (*tabled(live, world, rows, made, seen), made)
 
 
 async def _decided(mind: Any, told: Context, world: Declared) -> tuple[Decision, ...]:
@@ -129,7 +134,7 @@ async def _decided(mind: Any, told: Context, world: Declared) -> tuple[Decision,
             raise
         why = f"BudgetSpent: {error}"
     except TimeoutError:
-        why = f"no answer within {world.deadline:g} seconds"
+        why = f"no answer within {world.deadline:g} seconds" if world.deadline else "TimeoutError"
     except (LMError, WorldError) as error:
         why = f"{type(error).__name__}: {error}"
     return (Decision(via="fallback", why=why[:500]),)
@@ -150,7 +155,12 @@ def possible(found: Any, told: Context) -> Decision:
         raise WorldError(f"a decision waits {found.wait} ticks; 1 or more.")
     if not np.isfinite(found.value):
         raise WorldError(f"a decision has the value {found.value}.")
-    return found
+    try:
+        notes = json.loads(json.dumps(found.notes, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise WorldError(f"the notes of a decision must be what JSON can hold ({error}).") from None
+    # as the tape holds it: who remembers is given the same in the first run and in its repetition
+    return replace(found, value=float(np.float32(found.value)), notes=notes)
 
 
 def tabled(

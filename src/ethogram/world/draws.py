@@ -8,7 +8,7 @@ J. Salmon et al.: Parallel Random Numbers: As Easy as 1, 2, 3. SC 2011.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -22,6 +22,7 @@ BIRTH = 2**32 - 1
 """The tick of what is drawn before the first one: initial columns."""
 Word = np.uint64
 """32 bits in 64."""
+PART = 65_536
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -57,6 +58,16 @@ def key(seed: int, *names: str) -> tuple[np.uint64, np.uint64]:
     return np.uint64(value & 0xFFFFFFFF), np.uint64(value >> 32)
 
 
+def _by_parts(agents: np.ndarray, n: int, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """float64[agents, n], a part of the agents at a time: what lies between is as large as a part, not as a million."""
+    if len(agents) <= PART:
+        return part(agents)
+    out = np.empty((len(agents), n))
+    for at in range(0, len(agents), PART):
+        out[at : at + PART] = part(agents[at : at + PART])
+    return out
+
+
 @dataclass(frozen=True)
 class Draws:
     """Numbers of a run.
@@ -82,7 +93,8 @@ class Draws:
 
     def uniform(self, stream: str, agents: Any, tick: int, n: int = 1, first: int = 0) -> np.ndarray:
         """float64[len(agents), n] strictly between 0 and 1, multiples of 2^-33."""
-        return (self.words(stream, agents, tick, n, first) + 0.5) * 2.0**-32
+        agents = np.atleast_1d(np.asarray(agents, np.uint32))
+        return _by_parts(agents, n, lambda some: (self.words(stream, some, tick, n, first) + 0.5) * 2.0**-32)
 
     def at(self, agents: Any, tick: int) -> Luck:
         """The numbers of some agents at one tick."""
@@ -123,8 +135,12 @@ class Luck:
 
     def normal(self, stream: str, n: int = 1) -> np.ndarray:
         """float64[agents, n], standard normal (Box and Muller)."""
-        u = self.uniform(stream, 2 * n)
-        return np.sqrt(-2 * np.log(u[:, :n])) * np.cos(2 * np.pi * u[:, n:])
+
+        def part(agents: np.ndarray) -> np.ndarray:
+            u = self.draws.uniform(stream, agents, self.tick, 2 * n)
+            return np.asarray(np.sqrt(-2 * np.log(u[:, :n])) * np.cos(2 * np.pi * u[:, n:]))
+
+        return _by_parts(self.agents, n, part)
 
     def among(self, stream: str, weights: np.ndarray | Sequence[float]) -> np.ndarray:
         """int64[agents]: a place in `weights` ([m], or [agents, m]; none below 0) with that probability."""

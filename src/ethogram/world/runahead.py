@@ -9,7 +9,8 @@ Those of one tick who are within ``radius + speed`` of each other decide togethe
 ticks, and the tape is the same, link by link, as with the barrier; commands and checkpoints are barriers.
 
 What a world must keep: nobody moves farther than `speed` in a tick; nobody observes, or shares an object with, anybody
-beyond `radius`; effects write no facts. What breaks this shows in the fingerprint: run both ways and compare.
+beyond `radius`; effects write no facts. What breaks this shows in the fingerprint: run both ways and compare. Who may
+go is found by distances of everybody to everybody who is idle: for up to about a thousand people.
 
 Z. Xie et al.: AI Metropolis: Scaling Large Language Model-based Multi-Agent Simulation with Out-of-order Execution
 (2024); the margin of one tick is ours, because here the state of the others is read after they have moved.

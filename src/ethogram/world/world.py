@@ -292,8 +292,10 @@ class World:
         return made
 
     def at(self, tick: int) -> World:
-        """The world as it was at the beginning of a tick that has happened, to look at; a branch like any other."""
-        return self._branch(tick, True)
+        """The world as people saw it at a tick that has happened (what was commanded for it is done); a branch."""
+        made = self._branch(tick, True)
+        made.live.settle(made.declared)
+        return made
 
     def _branch(self, tick: int, commands: bool) -> World:
         made: World = object.__new__(World)

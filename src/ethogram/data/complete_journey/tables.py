@@ -54,7 +54,7 @@ EVENTS = pa.schema(
 
 def baskets(transactions: Path) -> pa.Table:
     """All 155,848 baskets by id: basket_id, household_id, store_id, week, transaction_timestamp."""
-    return _query(
+    return query(
         """SELECT basket_id, any_value(household_id) AS household_id, any_value(store_id) AS store_id,
             any_value(week) AS week, any_value(transaction_timestamp) AS transaction_timestamp
             FROM read_parquet($file) GROUP BY basket_id ORDER BY basket_id""",
@@ -64,7 +64,7 @@ def baskets(transactions: Path) -> pa.Table:
 
 def purchases(transactions: Path, households: np.ndarray) -> pa.Table:
     """One row per product in a basket of these households, by basket and product; schema `EVENTS`."""
-    found = _query(
+    found = query(
         """SELECT household_id, product_id, transaction_timestamp, sales_value, basket_id, store_id, week, quantity
             FROM read_parquet($file) WHERE household_id IN (SELECT unnest($households::BIGINT[]))
             ORDER BY basket_id, product_id""",
@@ -82,7 +82,7 @@ def displays(promotions: Path, baskets: pa.Table) -> pa.Table:
     """
     here = baskets.select(["store_id", "week"]).group_by(["store_id", "week"]).aggregate([])
     codes = "".join(LOCATIONS)
-    return _query(
+    return query(
         """SELECT store_id, week, product_id, (min(strpos($codes, display_location)) - 1)::TINYINT AS location
             FROM read_parquet($file) SEMI JOIN here USING (store_id, week)
             WHERE display_location <> '0' GROUP BY ALL ORDER BY store_id, week, product_id""",
@@ -94,7 +94,7 @@ def displays(promotions: Path, baskets: pa.Table) -> pa.Table:
 
 def items(products: Path) -> pa.Table:
     """Side table of the products. The manufacturer's number is text: it is a name and not an amount."""
-    found = _query(
+    found = query(
         """SELECT product_id AS item, department, brand, product_category, product_type, package_size,
             manufacturer_id::VARCHAR AS manufacturer_id FROM read_parquet($file) ORDER BY product_id""",
         file=products,
@@ -105,7 +105,7 @@ def items(products: Path) -> pa.Table:
 
 def users(demographics: Path) -> pa.Table:
     """Side table of the 801 households whose demographics are known."""
-    return _query(
+    return query(
         "SELECT household_id AS user, * EXCLUDE (household_id) FROM read_parquet($file) ORDER BY household_id",
         file=demographics,
     )
@@ -119,7 +119,7 @@ def complete(found: pa.Table, kind: str) -> pa.Table:
     return pa.Table.from_arrays([c.cast(f.type) for c, f in zip(columns, EVENTS, strict=True)], schema=EVENTS)
 
 
-def _query(sql: str, *, views: dict[str, pa.Table] | None = None, file: Path, **values: Any) -> pa.Table:
+def query(sql: str, *, views: dict[str, pa.Table] | None = None, file: Path, **values: Any) -> pa.Table:
     from ethogram.log.engine import DuckDB
 
     cursor = DuckDB().connection().cursor()  # its views are nobody else's

@@ -1,0 +1,1 @@
+"""People for worlds: who they are, and how they behave."""
