@@ -3,7 +3,7 @@
     score = a_rec rec + a_imp imp + a_rel rel      rec = decay^(hours since last access)      rel = cosine to the query
 
 each part scaled to [0, 1] over the records that can be found (0 where they are all equal). What is found is thereby
-accessed. Texts and their vectors lie in a `TextTable` that many streams share: one float16 matrix, and the relevance of
+accessed. With `ranked` recency is decay^rank, rank 0 the record accessed last. Texts and their vectors lie in a `TextTable` that many streams share: one float16 matrix, and the relevance of
 all records is one product with it. When the importance taken in since the last reflection passes a threshold, the
 stream asks a model for questions about what it lately met, looks for answers among its own records, and keeps what it
 concludes as thoughts that cite their evidence.
@@ -47,6 +47,7 @@ class Memory:
     ----------
     texts : the shared table. decay : of recency, per hour since the last access.
     weights : of recency, importance and relevance. threshold : importance taken in between reflections.
+    ranked : whether recency is by the rank of the last access, instead of by hours since.
 
     Examples
     --------
@@ -59,13 +60,14 @@ class Memory:
 
     def __init__(
         self, texts: TextTable, *, decay: float = 0.995, weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
-        threshold: float = 150.0,
+        threshold: float = 150.0, ranked: bool = False,
     ):  # fmt: skip
         if not 0 < decay <= 1:
             raise OptionError(f"Memory: decay = {decay} must lie in (0, 1].")
         if min(weights) < 0 or not any(weights):
             raise OptionError(f"Memory: weights = {weights}; none below 0, one above.")
         self.texts, self.decay, self.weights, self.threshold = texts, decay, weights, threshold
+        self.ranked = ranked
         self.kinds: list[str] = []
         self.evidence: list[tuple[int, ...]] = []
         self.pending = 0.0
@@ -133,10 +135,12 @@ class Memory:
         there = np.flatnonzero(self.findable(now, kinds))
         if not len(there) or k < 1:
             return Found(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), [])
-        hours = np.maximum(now - self.column("accessed")[there], 0) / HOUR
+        age = np.maximum(now - self.column("accessed")[there], 0) / HOUR
+        if self.ranked:
+            age = np.unique(age, return_inverse=True)[1].astype(float)
         vectors = self.texts.vectors()[self.column("text")[there]].astype(np.float32)
         relevance = vectors @ self.texts.encode([query])[0]
-        parts = np.stack([self.decay**hours, self.column("importance")[there], relevance], 1).astype(np.float64)
+        parts = np.stack([self.decay**age, self.column("importance")[there], relevance], 1).astype(np.float64)
         low, span = parts.min(0), np.ptp(parts, axis=0)
         parts = np.where(span > 1e-12, (parts - low) / np.where(span > 1e-12, span, 1), 0.0)
         scores = parts @ np.asarray(weights or self.weights, float)
@@ -181,6 +185,15 @@ class Memory:
     def due(self) -> bool:
         """Whether enough has been taken in for a reflection."""
         return self.pending >= self.threshold
+
+    def copy(self) -> Memory:
+        """The same stream, which goes on by itself; the table of texts is shared."""
+        made = Memory(
+            self.texts, decay=self.decay, weights=self.weights, threshold=self.threshold, ranked=self.ranked
+        )
+        made.kinds, made.evidence, made.pending = list(self.kinds), list(self.evidence), self.pending
+        made._size, made._held = self._size, {n: c.copy() for n, c in self._held.items()}
+        return made
 
     def to_arrow(self) -> pa.Table:
         """All records, with texts and evidence."""

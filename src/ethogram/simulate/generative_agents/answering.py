@@ -1,0 +1,142 @@
+"""How the rule-based townsfolk answer interviews: from who they are, what comes to mind, and the plan they were shown.
+
+Where they know nothing they say so if that is offered, else the first option, so that a guess has no source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+
+class Note(NamedTuple):
+    """A record as it was shown: its number, day ("13 February"), minute of the day, and text."""
+
+    number: int
+    day: str
+    minute: int
+    text: str
+
+
+_NOTE = re.compile(r"^(\d+)\. \[\w+ (\d+ \w+), (\d+):(\d+)\] (.*)$", re.MULTILINE)
+_SAID = re.compile(r"^([^\":]+?) said to me: ")
+Answer = tuple[str | None, Sequence[int]]
+
+
+def answered(person: Any, text: str) -> dict[str, Any]:
+    """{"answer", "because_of"} to the question at the end of a prompt; `person` is a `scripted.Person`."""
+    asked, _, offered = text.partition("Question: ")[2].partition("\nAnswer with one of: ")
+    options = offered.partition("\n")[0].split("; ") if offered else []
+    question = asked.partition("\n\n")[0]
+    notes = [Note(int(n), day, 60 * int(h) + int(m), told) for n, day, h, m, told in _NOTE.findall(text)]
+    for pattern, rule in _RULES:
+        if found := re.search(pattern, question):
+            said, numbers = rule(person, notes, text, *found.groups())
+            break
+    else:
+        said, numbers = _from_words(notes, question), ()
+    return {"answer": _offered(said, options), "because_of": list(numbers)[:5]}
+
+
+def _offered(said: str | None, options: Sequence[str]) -> str:
+    if not options:
+        return said or "I do not know."
+    if said in options:
+        return str(said)
+    return next((o for o in options if o in ("no", "nobody", "nothing", "0")), options[0])
+
+
+def _from_words(notes: Sequence[Note], question: str) -> str | None:
+    words = set(re.findall(r"\w{4,}", question.lower()))
+    best = max(notes, key=lambda n: len(words & set(re.findall(r"\w{4,}", n.text.lower()))), default=None)
+    return best.text if best else None
+
+
+def _field(name: str) -> Callable[..., Answer]:
+    def rule(person: Any, notes: Sequence[Note], text: str) -> Answer:
+        found = re.search(rf"^{name}: ([^,\n]*)", person.text, re.MULTILINE)
+        return (found[1] if found else None), ()
+
+    return rule
+
+
+def _up(person: Any, notes: Sequence[Note], text: str) -> Answer:
+    return str(person.up), ()
+
+
+def _heard(person: Any, notes: Sequence[Note], text: str, what: str) -> Answer:
+    named = [n.number for n in notes if what in n.text]
+    return ("yes" if named or what in person.currently else "no"), named
+
+
+def _today(notes: Sequence[Note], text: str) -> list[tuple[Note, str]]:
+    """Lines that were said to the person today, and by whom, by time."""
+    day = re.search(r"Task: interview\. It is \w+ (\d+ \w+),", text)
+    said = [(n, m[1]) for n in notes if (m := _SAID.match(n.text)) and day and n.day == day[1]]
+    return sorted(said, key=lambda s: s[0].minute)
+
+
+def _edge(last: bool) -> Callable[..., Answer]:
+    def rule(person: Any, notes: Sequence[Note], text: str) -> Answer:
+        said = _today(notes, text)
+        if not said:
+            return None, ()
+        note, who = said[-1 if last else 0]
+        return who, [note.number]
+
+    return rule
+
+
+def _talked(person: Any, notes: Sequence[Note], text: str, other: str) -> Answer:
+    found = [n.number for n in notes if n.text.startswith(f"{other} said to me") or n.text == f"I talked with {other}"]
+    return ("yes" if found else "no"), found
+
+
+def _will_be(person: Any, notes: Sequence[Note], text: str, hour: str) -> Answer:
+    """From the plan; without one, at work in working hours and else at home."""
+    minute = 60 * int(hour)
+    for a, b, c, d, what in re.findall(r"^(\d+):(\d+) to (\d+):(\d+) (.*)$", text, re.MULTILINE):
+        if 60 * int(a) + int(b) <= minute < 60 * int(c) + int(d):
+            place = re.search(r" (?:at|in) (?:the )?([A-Z].*)$", what)
+            return (place[1] if place else person.home), ()
+    return (person.work if person.hours[0] <= int(hour) < person.hours[1] else person.home), ()
+
+
+def _concluded(begins: str, pattern: str) -> Callable[..., Answer]:
+    """From conclusions, where there are some: the one that was drawn most often; else counted over what comes to mind."""
+
+    def rule(person: Any, notes: Sequence[Note], text: str) -> Answer:
+        drawn = [(n.number, n.text[len(begins) :].strip(" .:")) for n in notes if n.text.startswith(begins)]
+        if not drawn:
+            drawn = [(n.number, m[1]) for n in notes if (m := re.search(pattern, n.text))]
+        if not drawn:
+            return None, ()
+        top, _ = min(Counter(w for _, w in drawn).items(), key=lambda c: (-c[1], c[0]))
+        return top, [n for n, w in drawn if w == top]
+
+    return rule
+
+
+def _rules() -> list[tuple[str, Callable[..., Answer]]]:
+    from ethogram.simulate.generative_agents.scripted import PLACE, WHO
+
+    return [
+        (r"^What is your name", _field("Name")),
+        (r"^How old are you", _field("Age")),
+        (r"^Where is your home", _field("Home")),
+        (r"^Where do you work", _field("Work")),
+        (r"^At what hour do you usually get up", _up),
+        (r"^Have you heard of this: (.*)\?$", _heard),
+        (r"^Who was the first to say something to you today", _edge(False)),
+        (r"^Who was the last to say something to you today", _edge(True)),
+        (r"^You meet ([\w ]+)\. Have the two of you talked before", _talked),
+        (r"^Have you talked with ([\w ]+)\?", _talked),
+        (r"^Where will you be at (\d+):00", _will_be),
+        (r"^Who talks most with you", _concluded(WHO, r"^([^\":]+?) said to me: ")),
+        (r"^Where are you most, besides", _concluded(PLACE, r"(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+)")),
+    ]
+
+
+_RULES = _rules()

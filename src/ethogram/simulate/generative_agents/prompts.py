@@ -1,0 +1,135 @@
+"""What a resident's model is asked, and the schema of each answer. No name of a person or place is in a template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Asked = tuple[str, dict[str, Any]]
+LEAST, MOST = 5, 15
+"""Minutes of a part of an hour."""
+
+
+def _object(**fields: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def _text(most: int = 120) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": most}
+
+
+def _list(item: dict[str, Any], least: int, most: int) -> dict[str, Any]:
+    return {"type": "array", "items": item, "minItems": least, "maxItems": most}
+
+
+def remembered(lines: Sequence[str]) -> str:
+    """Memories, numbered from 1."""
+    told = [f"{i}. {line}" for i, line in enumerate(lines, 1)] or ["nothing of this"]
+    return "\n".join(["You remember:", *told, ""])
+
+
+def rising(name: str, date: str) -> Asked:
+    schema = _object(hour={"type": "integer", "minimum": 3, "maximum": 11})
+    return f"Task: rising. It is {date}. At what hour does {name} get up?", schema
+
+
+def mind(name: str, date: str, lines: Sequence[str]) -> Asked:
+    asked = f"Task: mind. It is {date}. In one or two sentences, what is on {name}'s mind for the days to come?"
+    return f"{remembered(lines)}\n{asked}", _object(currently=_text(300))
+
+
+def day(name: str, date: str, rises: int, lines: Sequence[str]) -> Asked:
+    asked = f"Task: day. {name} gets up at {rises}:00. Plan {date} in 4 to 8 items, each with its hour."
+    return f"{remembered(lines)}\n{asked}", _object(items=_list(_text(), 4, 8))
+
+
+def hours(name: str, date: str, rises: int, items: Sequence[str]) -> Asked:
+    told = "\n".join(f"- {i}" for i in items)
+    asked = (
+        f"Task: hours. The plan of {name} for {date}, getting up at {rises}:00:\n{told}\n"
+        "What does the person do in each of the 24 hours from 0:00 on? Before getting up it is sleeping. "
+        "At least five different activities."
+    )
+    return asked, _object(hours=_list(_text(80), 24, 24))
+
+
+def rest(name: str, date: str, now: int, left: Sequence[str], lines: Sequence[str]) -> Asked:
+    told = "\n".join(f"{now + i}:00 {what}" for i, what in enumerate(left))
+    asked = (
+        f"Task: rest. It is {date}, {now}:00. The rest of the day of {name} was planned as:\n{told}\n"
+        f"Does what was just heard change it? Give the {len(left)} hours again, changed or not."
+    )
+    return f"{remembered(lines)}\n{asked}", _object(hours=_list(_text(80), len(left), len(left)))
+
+
+def split(activity: str, clock: str, minutes: int) -> Asked:
+    part = _object(activity=_text(80), minutes={"type": "integer", "minimum": LEAST, "maximum": MOST})
+    asked = f"Task: split. From {clock} on, for {minutes} minutes: {activity}. In which steps of 5 to 15 minutes?"
+    return asked, _object(parts=_list(part, 1, 12))
+
+
+def now(name: str, clock: str, place: str, lines: Sequence[str]) -> Asked:
+    asked = f"Task: now. It is {clock}. {name} is in {place}. What does {name} do now, and for how many minutes?"
+    schema = _object(activity=_text(80), minutes={"type": "integer", "minimum": 10, "maximum": 600})
+    return f"{remembered(lines)}\n{asked}", schema
+
+
+def place(activity: str, here: str, options: Sequence[str]) -> Asked:
+    asked = (
+        f"Task: place. Activity: {activity}. Where? The person is in {here}, and stays there if it serves. "
+        f"Open are: {'; '.join(options)}."
+    )
+    return asked, _object(place={"enum": list(options)})
+
+
+def use(name: str, activity: str, arena: str, objects: Sequence[str]) -> Asked:
+    asked = (
+        f"Task: use. {name} is {activity} in the {arena}. With which object of {'; '.join(objects)}? In which state is "
+        "it then, in a few words, and which emoji stands for the act?"
+    )
+    return asked, _object(object={"enum": list(objects)}, state=_text(60), emoji={"type": "string", "maxLength": 8})
+
+
+def react(name: str, clock: str, doing: str, sight: str, lines: Sequence[str]) -> Asked:
+    asked = (
+        f"Task: react. It is {clock}. {name} is {doing}, and sees: {sight}. Talk to them, wait until they are done, or "
+        "ignore it? For waiting, how many minutes?"
+    )
+    schema = _object(
+        reaction={"enum": ["talk", "wait", "ignore"]}, minutes={"type": "integer", "minimum": 0, "maximum": 30}
+    )
+    return f"{remembered(lines)}\n{asked}", schema
+
+
+def relation(name: str, other: str, lines: Sequence[str]) -> Asked:
+    asked = f"Task: relation. In one sentence, what are {name} and {other} to each other?"
+    return f"{remembered(lines)}\n{asked}", _object(summary=_text(200))
+
+
+def line(name: str, other: str, clock: str, relation: str, said: Sequence[str], lines: Sequence[str]) -> Asked:
+    so_far = "\n".join(said) or "(nobody has spoken yet)"
+    asked = (
+        f"Task: line. It is {clock}. {name} talks with {other}. {relation}\nConversation so far:\n{so_far}\n\n"
+        f"What does {name} say next, does it end the conversation, and from which numbers of what is remembered is it?"
+    )
+    numbers = {"type": "array", "items": {"type": "integer"}, "maxItems": 5}
+    return f"{remembered(lines)}\n{asked}", _object(say=_text(240), end={"type": "boolean"}, because_of=numbers)
+
+
+def keep(name: str, other: str, said: Sequence[str]) -> Asked:
+    asked = (
+        "Task: keep. The conversation:\n" + "\n".join(said) + f"\n\nWhat of it should {name} remember for plans, and "
+        f"what was it to {name}, in a sentence each?"
+    )
+    return asked, _object(remember=_text(240), memo=_text(160))
+
+
+def interview(
+    name: str, clock: str, told: str, plan: str, question: str, options: Sequence[str], lines: Sequence[str]
+) -> str:
+    one_of = f"\nAnswer with one of: {'; '.join(options)}" if options else ""
+    planned = f"Planned for today:\n{plan}\n\n" if plan else ""
+    return (
+        f"{remembered(lines)}\n{planned}Task: interview. It is {clock}. {told}\nAnswer as {name}, from what is known "
+        f"above only.\nQuestion: {question}{one_of}"
+    )

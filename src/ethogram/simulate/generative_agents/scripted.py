@@ -1,0 +1,270 @@
+"""Townspeople by rule: a model that answers what residents are asked from the prompt alone.
+
+It knows nothing of the world. Who speaks, what comes to mind, what was said and what is planned stand in the prompt;
+so news goes from one to another only if it was said, kept, and came to mind again. Its people have habits by the hour,
+pass on what sounds like news, keep appointments that they remember when they plan, and count when they reflect.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from ethogram.errors import LMError
+from ethogram.lm import ScriptedLM
+from ethogram.lm.messages import Message
+
+NEWS = re.compile(r"[A-Z][^\"\n]*?\b(?:party|running for|festival|concert)\b[^\"\n]*?\.(?=\W|$)")
+"""A sentence that is passed on."""
+_DATED = re.compile(r"the ([\w' é]+?) on (\d+ \w+) at (\d+):00")
+_LINE = re.compile(r"^(\d+)\. \[([^\]]+)\] (.*)$", re.MULTILINE)
+_SAID = re.compile(r'^(.*?): "(.*)"$', re.MULTILINE)
+_TASK = re.compile(r"^Task: (\w+)\. ", re.MULTILINE)
+
+
+class Person:
+    """Who speaks, as the system's message tells it."""
+
+    def __init__(self, system: str):
+        def field(name: str, default: str = "") -> str:
+            found = re.search(rf"^{name}: (.*)$", system, re.MULTILINE)
+            return found.group(1) if found else default
+
+        self.name, self.home, self.currently = field("Name"), field("Home"), field("Currently")
+        work = re.match(r"(.*), from (\d+):00 to (\d+):00", field("Work"))
+        self.work, self.hours = (work.group(1), (int(work[2]), int(work[3]))) if work else ("", (9, 17))
+        times = [int(h) for h in re.findall(r"(\d+):00", field("Lifestyle"))]
+        self.up, self.bed = (times[0], times[1]) if len(times) > 1 else (7, 23)
+        self.text = system
+
+    @property
+    def first(self) -> str:
+        return self.name.split(" ")[0]
+
+    def taste(self, about: str, n: int) -> int:
+        """A number below n that is this person's own."""
+        return blake2b(f"{self.name} {about}".encode(), digest_size=2).digest()[0] % n
+
+    def habit(self, hour: int, rises: int | None = None) -> str:
+        """What the person usually does at an hour."""
+        up = self.up if rises is None else rises
+        if not up <= hour < self.bed:
+            return "sleeping"
+        if hour == up:
+            return "washing and getting ready at home"
+        if hour == 12 + self.taste("lunch", 2):
+            where = ("Lantern Café", "River Park", "Lantern Café", self.work or self.home)[self.taste("table", 4)]
+            return f"having lunch at {where}"
+        if self.work and self.hours[0] <= hour < self.hours[1]:
+            return f"working at {self.work}"
+        if hour < 12:
+            return "having breakfast at home"
+        if hour < 20:
+            leisure = ("having a drink at Lantern Café", "walking in River Park", "reading at Library",
+                       "shopping at Corner Store", "having a drink at Lantern Café")  # fmt: skip
+            return leisure[self.taste(f"leisure {hour // 2}", 5)]
+        return "resting at home"
+
+
+def news(text: str) -> list[str]:
+    """Sentences of a text that sound like news, each once."""
+    return list(dict.fromkeys(m.group(0) for m in NEWS.finditer(text)))
+
+
+def appointments(text: str, date: str) -> dict[int, str]:
+    """Hour to what a text says is on at this date ("Friday 13 February" or with a time)."""
+    found = {}
+    for where, day, hour in _DATED.findall(text):
+        if day in date:
+            found[int(hour)] = f"attending the party at {where}"
+    return found
+
+
+def townsfolk(seed: int = 0, **options: Any) -> ScriptedLM:
+    """The model; `options` are those of `ScriptedLM`."""
+    return ScriptedLM(_rule, name=f"townsfolk {seed}", seed=seed, **options)
+
+
+def _rule(messages: Sequence[Message], rng: random.Random) -> Any:
+    text = messages[-1].text
+    person = Person(messages[0].text)
+    if found := _TASK.search(text):
+        return _TASKS[found.group(1)](person, text, rng)
+    if text.startswith("On a scale") or "On a scale from 1" in text:
+        return {"importance": _worth(text.partition("On a scale")[0])}
+    if "most important questions about the person" in text:
+        return {"questions": ["Who talks most with me?", "Where do I spend my time?", "What is talked about in town?"]}
+    if "What follows from these notes about:" in text:
+        return {"insights": _insights(text)}
+    raise LMError(f"the townsfolk have no rule for this: {text[-120:]!r}")
+
+
+def _worth(text: str) -> int:
+    if news(text):
+        return 8
+    if "said to me" in text or "talked with" in text:
+        return 4
+    return 2 if " is " in text else 3
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """(number, text) of what is remembered."""
+    return [(int(n), told) for n, _, told in _LINE.findall(text)]
+
+
+def _goes(person: Person, text: str) -> bool:
+    """Whether this person keeps such an appointment; who gives a party does."""
+    return "is giving a party" in person.currently or person.taste("parties", 10) < 8
+
+
+def _hours(person: Person, text: str, rng: random.Random) -> Any:
+    rises = int(re.search(r"getting up at (\d+):00", text)[1])  # type: ignore[index]
+    made = [person.habit(h, rises) for h in range(24)]
+    for hour, what in re.findall(r"^- at (\d+):00 (attending .*)$", text, re.MULTILINE):
+        for h in range(int(hour), min(int(hour) + 2, person.bed)):
+            made[h] = what
+    return {"hours": made}
+
+
+def _day(person: Person, text: str, rng: random.Random) -> Any:
+    rises = int(re.search(r"gets up at (\d+):00", text)[1])  # type: ignore[index]
+    date = re.search(r"Plan (\w+ \d+ \w+) in", text)[1]  # type: ignore[index]
+    items = [f"at {rises}:00 getting ready"]
+    items += [f"at {h}:00 {person.habit(h, rises)}" for h in (10, 13, 18)]
+    told = text + person.currently
+    if (dates := appointments(told, date)) and _goes(person, told):
+        items += [f"at {h}:00 {what}" for h, what in dates.items()]
+    return {"items": [*items[:7], f"at {person.bed}:00 sleeping"]}
+
+
+def _rest(person: Person, text: str, rng: random.Random) -> Any:
+    planned = re.findall(r"^(\d+):00 (.*)$", text, re.MULTILINE)
+    dates = appointments(text.partition("Task: rest")[0], re.search(r"It is (\w+ \d+ \w+),", text)[1])  # type: ignore[index]
+    goes = _goes(person, text)
+    made = []
+    for hour, what in planned:
+        new = next((w for h, w in dates.items() if h <= int(hour) < h + 2), None)
+        made.append(new if new and goes and "sleep" not in what else what)
+    return {"hours": made}
+
+
+def _now(person: Person, text: str, rng: random.Random) -> Any:
+    day, hour = re.search(r"It is (\w+ \d+ \w+), (\d+):", text).groups()  # type: ignore[union-attr]
+    told = text.partition("Task: now")[0] + person.currently
+    if (dates := appointments(told, day)) and int(hour) in dates and _goes(person, told):
+        return {"activity": dates[int(hour)], "minutes": 120}
+    what = person.habit(int(hour))
+    if what == "sleeping":
+        return {"activity": what, "minutes": 480}
+    return {"activity": what, "minutes": rng.choice([60, 90, 120, 180])}
+
+
+def _place(person: Person, text: str, rng: random.Random) -> Any:
+    activity = re.search(r"Activity: (.*?)\. Where\?", text)[1]  # type: ignore[index]
+    here = re.search(r"The person is in (.*?), and stays", text)[1]  # type: ignore[index]
+    options = re.search(r"Open are: (.*?)\.(?:\n|$)", text)[1].split("; ")  # type: ignore[index]
+    named = [o for o in options if o in activity]
+    if "home" in activity and person.home in options:
+        named = [person.home]
+    if "washing" in activity and "bathroom" in options:
+        named = ["bathroom"]
+    if not named:
+        named = [o for o in options if o in here] or [o for o in options if o not in ("bathroom", "bedroom")]
+    return {"place": (named or options)[0]}
+
+
+def _use(person: Person, text: str, rng: random.Random) -> Any:
+    options = re.search(r"With which object of (.*?)\? In", text)[1].split("; ")  # type: ignore[index]
+    activity = re.search(r"Task: use\. \S+ is (.*?) in the ", text)[1]  # type: ignore[index]
+    return {"object": rng.choice(options), "state": f"in use for {activity}"[:60], "emoji": "🙂"}
+
+
+def _split(person: Person, text: str, rng: random.Random) -> Any:
+    minutes, activity = re.search(r"for (\d+) minutes: (.*?)\. In which", text).groups()  # type: ignore[union-attr]
+    steps = ("beginning with", "busy with", "going on with", "finishing")
+    short = activity[:60]
+    return {"parts": [{"activity": f"{s} {short}", "minutes": 15} for s in steps[: max(1, int(minutes) // 15)]]}
+
+
+def _react(person: Person, text: str, rng: random.Random) -> Any:
+    if "attending" in text or rng.random() < 0.6:
+        return {"reaction": "talk", "minutes": 0}
+    return {"reaction": "wait" if rng.random() < 0.1 else "ignore", "minutes": 2}
+
+
+def _relation(person: Person, text: str, rng: random.Random) -> Any:
+    other = re.search(r"what are \S+ and (.*?) to each other", text)[1]  # type: ignore[index]
+    if other in person.text or any(other in told for _, told in _lines(text)):
+        return {"summary": f"{person.first} knows {other}."}
+    return {"summary": f"{person.first} has not talked with {other} before."}
+
+
+def _line(person: Person, text: str, rng: random.Random) -> Any:
+    so_far = text.partition("Conversation so far:")[2]
+    mine = [said for who, said in _SAID.findall(so_far) if who == person.name]
+    spoken = set(news(so_far))
+    for number, told in _lines(text):
+        for one in news(told):
+            if one not in spoken and rng.random() < 0.8:
+                return {"say": one, "end": len(mine) >= 2, "because_of": [number]}
+    for one in news(person.currently):
+        if one not in spoken:
+            return {"say": one, "end": len(mine) >= 2, "because_of": []}
+    talk = ("How are you today?", f"It was busy at {person.work or person.home}.", "I must get on. Goodbye.")
+    return {"say": talk[min(len(mine), 2)], "end": len(mine) >= 2, "because_of": []}
+
+
+def _keep(person: Person, text: str, rng: random.Random) -> Any:
+    told = [(who, one) for who, said in _SAID.findall(text) if who != person.name for one in news(said)]
+    other = next((who for who, _ in _SAID.findall(text) if who != person.name), "them")
+    remember = f"I should remember: {told[0][1]}" if told else f"Nothing for my plans came from {other}."
+    return {"remember": remember[:240], "memo": f"It was pleasant to talk with {other}."}
+
+
+def _mind(person: Person, text: str, rng: random.Random) -> Any:
+    held = news(person.currently) or [one for _, told in _lines(text) for one in news(told)][:1]
+    kept = person.currently if news(person.currently) else f"{person.first} has heard this. {held[0]}" if held else ""
+    return {"currently": (kept or f"{person.first} follows the usual days at {person.work}.")[:300]}
+
+
+def _rising(person: Person, text: str, rng: random.Random) -> Any:
+    return {"hour": person.up}
+
+
+WHO, PLACE, TOPIC = "The person who talks most with me is", "The place where I am most is", "Most is said about"
+
+
+def _insights(text: str) -> list[dict[str, Any]]:
+    """Counts over the notes that are shown, as sentences, each with notes that it comes from."""
+    notes = [(int(n), told) for n, told in re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE)]
+    made = []
+    for begins, pattern in ((WHO, r"^(?:I talked with )([\w ]+)$|^([\w ]+) said to me:"),
+                            (PLACE, r"(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+)")):  # fmt: skip
+        found = [(n, next(g for g in m.groups() if g)) for n, told in notes if (m := re.search(pattern, told))]
+        if found:
+            top, _ = min(Counter(w for _, w in found).items(), key=lambda c: (-c[1], c[0]))
+            made.append({"insight": f"{begins} {top}.", "because_of": [n for n, w in found if w == top][:5]})
+    heard = [(n, one) for n, told in notes for one in news(told)]
+    if heard:
+        top, _ = min(Counter(w for _, w in heard).items(), key=lambda c: (-c[1], c[0]))
+        made.append({"insight": f"{TOPIC} this: {top}"[:160], "because_of": [n for n, w in heard if w == top][:5]})
+    if not made:
+        made.append({"insight": "These were quiet hours.", "because_of": [n for n, _ in notes[:1]] or [1]})
+    return made[:5]
+
+
+def _interview(person: Person, text: str, rng: random.Random) -> Any:
+    from ethogram.simulate.generative_agents.answering import answered
+
+    return answered(person, text)
+
+
+_TASKS: dict[str, Callable[[Person, str, random.Random], Any]] = {
+    "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split, "now": _now,
+    "place": _place, "use": _use, "react": _react, "relation": _relation, "line": _line, "keep": _keep,
+    "interview": _interview,
+}  # fmt: skip
