@@ -26,6 +26,7 @@ from ethogram.world.state import Frozen
 from ethogram.world.world import World
 
 BINS = 160
+"""Most parts of the timeline."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class _Walked:
         self._asked = 0
         self._stride = world.events / max(1, most.events)
         self._seen = 0
+        self._bins = max(1, min(BINS, world.tick))
         self._minds = {world.declared.owners.index(k) for k in world.declared.minds}
         self._prompt_stride = max(1.0, self._thoughts() / max(1, most.prompts))
         self._prompt_next = 0.0
@@ -194,8 +196,7 @@ class _Walked:
     def _happened(self, record: Record) -> None:
         world = self.world.declared
         names = Names(self.world)
-        bin_ = min(BINS - 1, record.tick * BINS // max(1, self.world.tick))
-        self._counts[bin_].update(Counter(record.verb.tolist()))
+        self._counts[record.tick * self._bins // max(1, self.world.tick)].update(Counter(record.verb.tolist()))
         # on a large tape only what may be shown is looked at one by one
         places = np.arange(len(record))
         if self._stride > 1:
@@ -252,7 +253,7 @@ class _Walked:
     def bins(self) -> list[dict[str, int]]:
         """Events of each verb in each part of the run."""
         verbs = self.world.declared.verbs
-        return [{verbs[v]: n for v, n in self._counts[b].items()} for b in range(BINS)]
+        return [{verbs[v]: n for v, n in self._counts[b].items()} for b in range(self._bins)]
 
 
 def _plan(run: Run) -> dict[str, Any] | None:

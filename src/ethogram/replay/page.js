@@ -46,6 +46,8 @@ const UI = {
     $("play").textContent = "❚❚"; let last = performance.now(), part = this.t; const whole = Math.max(20, Math.min(120, R.ticks / 2));
     const go = (now) => {
       part += (now - last) / 1000 * R.ticks / whole * +$("speed").value; last = now;
+      const next = R.events[eventsUpto(this.t)]; // nobody waits for people who sleep
+      if (next && next[T] - part > R.ticks / 60) part = next[T] - R.ticks / 120;
       if (Math.floor(part) !== this.t) this.seek(Math.floor(part));
       if (this.t >= R.ticks) { this.playing = null; $("play").textContent = "▶"; return; }
       this.playing = requestAnimationFrame(go);
@@ -64,8 +66,8 @@ const UI = {
   },
   bins() {
     const c = $("bins"), w = c.clientWidth, h = 40, d = devicePixelRatio || 1; c.width = w * d; c.height = h * d; const g = c.getContext("2d"); g.scale(d, d);
-    const sum = R.bins.map((b) => order.reduce((a, v) => a + (b[v] || 0), 0)), top = Math.max(1, ...sum), k = w / R.bins.length, past = this.t / R.ticks * w;
-    R.bins.forEach((b, i) => { let y = h; g.globalAlpha = i * k <= past ? 1 : .35; for (const v of order) { const n = (b[v] || 0) / top * (h - 6); if (!n) continue; g.fillStyle = verbColour(v); g.fillRect(i * k, y - n, Math.max(1, k - .8), n); y -= n; } });
+    const sum = R.bins.map((b) => order.reduce((a, v) => a + (b[v] || 0), 0)), high = sum.filter((n) => n).sort((a, b) => a - b), top = Math.max(1, high[Math.floor(.97 * (high.length - 1))] || 1), k = w / R.bins.length, past = this.t / R.ticks * w;
+    R.bins.forEach((b, i) => { let y = h; g.globalAlpha = i * k <= past ? 1 : .35; for (const v of order) { const n = Math.min((b[v] || 0) / top * (h - 8), Math.max(0, y)); if (!n) continue; g.fillStyle = verbColour(v); g.fillRect(i * k, y - n, Math.max(1, k - .8), n); y -= n; } });
     g.globalAlpha = 1; g.fillStyle = css("--second");
     for (const e of R.events) if (e[WHO] === -1 && R.verbs[e[VERB]] === "command" && !/"(promote)"/.test(e[TEXT])) { const x = e[T] / R.ticks * w; g.beginPath(); g.moveTo(x - 4, 0); g.lineTo(x + 4, 0); g.lineTo(x, 7); g.fill(); }
     g.fillStyle = css("--ink"); g.fillRect(Math.min(w - 1.5, past), 0, 1.5, h);
@@ -90,7 +92,8 @@ const UI = {
   list() {
     const end = eventsUpto(this.t), rows = []; $("nowhead").textContent = end ? "Up to now" : "Nothing has happened yet";
     for (let i = end - 1; i >= 0 && rows.length < 14; i--) {
-      const e = R.events[i], li = make("li", e[T] === R.events[end - 1][T] ? "now" : ""); li.append(make("time", "", this.time(e[T]).slice(R.start ? 5 : 0)), this.line(e, true));
+      const e = R.events[i]; if (quiet(e)) continue;
+      const li = make("li", e[T] === R.events[end - 1][T] ? "now" : ""); li.append(make("time", "", this.time(e[T]).slice(R.start ? 5 : 0)), this.line(e, true));
       li.onclick = () => { if (e[WHO] >= 0) this.choose(e[WHO]); }; rows.push(li);
     }
     $("events").replaceChildren(...rows);
@@ -109,7 +112,7 @@ const UI = {
     }
     const ul = make("ul");
     if (tab === 1) for (const m of past.slice(-150).reverse()) { const li = make("li"), bar = make("span", "weight"); bar.style.width = `${Math.max(2, Math.min(10, m[2]) * 2.4)}px`; bar.title = `importance ${m[2]}`; li.append(bar, make("span", "when", `${this.time(m[0]).slice(R.start ? 5 : 0)} ${m[1]} `), m[3]); ul.append(li); }
-    else for (const i of own[this.person].slice(Math.max(0, k - 80), k).reverse()) { const li = make("li"); li.append(make("span", "when", this.time(R.events[i][T]).slice(R.start ? 5 : 0)), this.line(R.events[i], false)); ul.append(li); }
+    else for (const i of own[this.person].slice(Math.max(0, k - 300), k).reverse()) { if (quiet(R.events[i])) continue; const li = make("li"); li.append(make("span", "when", this.time(R.events[i][T]).slice(R.start ? 5 : 0)), this.line(R.events[i], false)); ul.append(li); }
     out.replaceChildren(ul.childNodes.length ? ul : make("p", "sub", tab ? "It remembers nothing yet." : "It has done nothing yet."));
   },
 };

@@ -14,6 +14,7 @@ from typing import Any
 from ethogram.errors import OptionError, StateError, WorldError
 from ethogram.lm import LM
 from ethogram.lm.transcript import Recording
+from ethogram.log import Log
 from ethogram.log.condition import duration
 from ethogram.replay.building import built
 from ethogram.replay.manifest import Branch, Manifest, is_run
@@ -71,6 +72,14 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def log(self) -> Log:
+        """What happened, as a behaviour log; of a social network with a table of items that says whose each post is."""
+        if "post.author" in self.world.state:
+            from ethogram.world.social.platform import with_authors
+
+            return with_authors(self.world.log(), self.world)
+        return self.world.log()
 
     def walk(self) -> Iterator[tuple[Live, Record]]:
         """The run once more from its beginning, tick by tick: the state as it was before each, and what then happened.

@@ -24,6 +24,11 @@ function upto(n, at, t) { let lo = 0, hi = n; while (lo < hi) { const mid = (lo 
 const eventsUpto = (t) => upto(R.events.length, (i) => R.events[i][T], t);
 const lastOf = (p, t) => { const k = upto(own[p].length, (i) => R.events[own[p][i]][T], t); return k ? R.events[own[p][k - 1]] : null; };
 
+/* what came first in what a person did last: what it says, before what follows for things */
+const firstOf = (p, t) => { let k = upto(own[p].length, (i) => R.events[own[p][i]][T], t) - 1; if (k < 0) return null; while (k && R.events[own[p][k - 1]][T] === R.events[own[p][k]][T]) k--; return R.events[own[p][k]]; };
+/* steps on a map are seen there, and would bury the rest in a list */
+const quiet = (e) => R.view === "map" && !e[TEXT] && !e[WHY] && (/^\w+ \d+$/.test(on(e)) || R.engine[0] === R.verbs[e[VERB]]);
+
 const Map_ = {
   at: null, tick: 0, used: 0, shape: null, hits: [],
   setup() {
@@ -59,7 +64,7 @@ const Map_ = {
     const X = (x) => left + (x - s.x) * k, Y = (y) => (y - s.y) * k;
     if (R.plan) this.floor(g, X, Y, k);
     this.hits = [];
-    const r = Math.max(4, Math.min(10, k * .55)), groups = {};
+    const r = Math.max(8, Math.min(11, k * .55)), groups = {};
     this.at.forEach((p, i) => { (groups[p.join()] = groups[p.join()] || []).push(i); });
     this.trail(g, X, Y, k, t);
     const boxes = [];
@@ -71,14 +76,19 @@ const Map_ = {
     });
     this.hits.sort((a, b) => (a[0] === UI.person) - (b[0] === UI.person));
     for (const [i, x, y] of this.hits) {
-      g.beginPath(); g.arc(x, y, small ? r * .6 : r, 0, 7); g.fillStyle = colour(i); g.fill();
+      g.beginPath(); g.arc(x, y, small ? r * .5 : r, 0, 7); g.fillStyle = colour(i); g.fill();
       g.lineWidth = i === UI.person ? 3 : 1.2; g.strokeStyle = i === UI.person ? css("--ink") : css("--paper"); g.stroke();
-      if (!small && r > 6) { g.fillStyle = "#fff"; g.font = `650 ${Math.round(r * .95)}px system-ui`; g.textAlign = "center"; g.textBaseline = "middle"; g.fillText(initials(R.people[i].name).slice(0, 2), x, y + .5); }
+      if (!small) { g.fillStyle = "#fff"; g.font = `650 ${Math.round(r)}px system-ui`; g.textAlign = "center"; g.textBaseline = "middle"; g.fillText(initials(R.people[i].name).slice(0, 2), x, y + .5); }
     }
+    if (this.at.length <= 30) for (const [i, x, y] of this.hits) this.label(g, x, y + r + 2, i);
     for (const [i, x, y] of this.hits.slice().reverse()) {
-      const e = lastOf(i, t);
+      const e = firstOf(i, t);
       if (e && e[TEXT] && t - e[T] < this.lasting(e) && !(e[VERB] >= 0 && R.engine.includes(R.verbs[e[VERB]]))) this.bubble(g, x, y - r - 4, e[TEXT], wide, boxes, i);
     }
+  },
+  label(g, x, y, i) {
+    const name = R.people[i].name.split(" ")[0]; g.font = `${i === UI.person ? 700 : 550} 11px system-ui`; g.textAlign = "center"; g.textBaseline = "top";
+    g.lineWidth = 3; g.strokeStyle = css("--paper"); g.globalAlpha = .85; g.strokeText(name, x, y); g.globalAlpha = 1; g.fillStyle = css("--ink"); g.fillText(name, x, y);
   },
   lasting(e) { return Math.max(4, Math.min(60, e[TEXT].length / 3, R.ticks / 40)); },
   trail(g, X, Y, k, t) {
@@ -93,11 +103,11 @@ const Map_ = {
     g.fillStyle = night ? "#20281f" : "#eaf0e2"; g.fillRect(X(0), Y(0), plan.width * k, plan.height * k);
     (plan.sectors || []).forEach((sector, i) => (sector.arenas || []).forEach((arena) => {
       const [x0, y0, x1, y1] = arena.box, out = /park|garden|green|square|yard/i.test(sector.name + arena.name);
-      g.fillStyle = out ? (night ? "#24382a" : "#d3e6c8") : `hsl(${hue(i)} ${night ? "18% 21%" : "42% 94%"})`;
+      g.fillStyle = out ? (night ? "#24382a" : "#d3e6c8") : `hsl(${hue(i)} ${night ? "18% 21%" : "50% 96%"})`;
       g.fillRect(X(x0), Y(y0), (x1 - x0 + 1) * k, (y1 - y0 + 1) * k);
       for (const o of arena.objects || []) { g.fillStyle = night ? "#4a505a" : "#c6cbd3"; g.fillRect(X(o.x) + k * .22, Y(o.y) + k * .22, k * .56, k * .56); }
     }));
-    g.fillStyle = night ? "#5b6470" : "#8f97a3";
+    g.fillStyle = night ? "#454d58" : "#bcc3cc";
     plan.walls.forEach((row, y) => { for (let x = 0; x < row.length; x++) if (row[x] === "#") g.fillRect(X(x), Y(y), k + .5, k + .5); });
     g.textAlign = "center"; g.textBaseline = "top"; g.font = `600 ${Math.max(9, Math.min(13, k * .95))}px system-ui`;
     (plan.sectors || []).forEach((sector) => {
