@@ -32,13 +32,7 @@ def simulate(
     """Run a system's own world, and tell what happened, who decided, and what it cost.
 
     Called again with the same folder, a run that was broken off goes on where it was, and one that is whole goes on
-    to a later --until. Examples:
-
-    ethogram simulate friendship_paradox --until 2d --seed 7 --out run
-
-    ethogram simulate generative_agents --minds 25 --until 2d --lm local --seed 7 --out town
-
-    ethogram simulate town --until 3d
+    to a later --until.
 
     Parameters
     ----------
@@ -87,7 +81,7 @@ def simulate(
                 run.until(until, watch)
         except KeyboardInterrupt:
             if run.folder is not None:
-                say.line(f"stopped at tick {run.world.tick:,}; `ethogram simulate {run.folder} --until {until}` goes on.")
+                say.line(f"stopped at tick {run.world.tick:,}; ethogram simulate {run.folder} --until {until} goes on")
             raise
         told = tell(run, say)
         if log is not None:

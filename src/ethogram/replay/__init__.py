@@ -1,9 +1,9 @@
 """Runs of worlds in folders: begun, continued, forked, shown, compared.
 
-    run = begin("runs/a", "friendship_paradox", minds=3, lm="local", seed=7).until("2d")    # or continued, if it is there
+    run = begin("runs/a", "friendship_paradox", minds=3, lm="local", seed=7).until("2d")    # continued, if it is there
     branch = fork("runs/a", "runs/b", at=10, do=["set column=rain value=1"]).until(run.world.tick)
     Path("a.html").write_text(page(gathered(run)))                # one file: map or feed, timeline, people, reasons
-    table(*compared([[run]], [[branch]]))                         # paired differences per person
+    compared([run], [branch]).rows                                # paired differences per person
 
 A run's folder:
 
@@ -15,8 +15,7 @@ What a system must bring, is the verb `simulate`. Of what more it has, use is ma
 
     world(*, seed, minds, people, lm)    its whole population; any of these parameters
     option `lm`                          the language model of its minds
-    plan(world)                          the map that people live on: {"width", "height", "walls": ["##.#", ...],
-                                         "sectors": [{"name", "arenas": [{"name", "box", "objects": [{"name", "x", "y"}]}]}]}
+    plan(world)                          the map that people live on, as `world.town.Town.json` tells it
 """
 
 from ethogram.replay.comparing import compared, first_difference

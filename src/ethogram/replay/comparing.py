@@ -2,8 +2,8 @@
 
     d_i = a_i - b_i of each person i     mean of d with its bootstrap interval over people, two-sided p
 
-Where both runs have one seed, everybody has the same luck in both, and d is what follows from the difference of the runs.
-Runs of several seeds are paired by seed; then whole seeds and their people are units.
+Where both runs have one seed, everybody has the same luck in both, and d is what follows from what differs. Runs of
+several seeds are paired by seed; then the seeds are the units, as people of one world live with each other.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def matched(one: Sequence[Run], other: Sequence[Run]) -> list[tuple[Run, Run]]:
 
 
 def measured(world: World, uids: np.ndarray, ticks: int) -> dict[str, np.ndarray]:
-    """Metric -> a number for each person: events, events of each verb, refused ones, and at the end columns of reals."""
+    """Metric -> a number for each person: events, all and of each verb, refused ones; at the end columns of reals."""
     verbs = world.declared.verbs
     known = np.sort(world.state[UID].astype(np.int64))
     counts = np.zeros((len(known), len(verbs)))
@@ -148,9 +148,10 @@ def first_difference(one: World, other: World, *, people: bool = False) -> Parti
         if entries[0] and entries[1] and entries[0].chain == entries[1].chain:
             continue
         told = [_events(e.record(), people) if e else [] for e in entries]
-        if told[0] == told[1]:
+        bare = [[t[:-1] for t in side] for side in told]
+        if bare[0] == bare[1]:
             continue
-        at = next((i for i, (a, b) in enumerate(zip(*told, strict=False)) if a != b), min(map(len, told)))
+        at = next((i for i, (a, b) in enumerate(zip(*bare, strict=False)) if a != b), min(map(len, bare)))
         here = [t[at] if at < len(t) else None for t in told]
         if here[0] and here[1] and here[0][:2] != here[1][:2]:
             first = min(here, key=lambda t: _place(t))  # who is missing on the other side did nothing there

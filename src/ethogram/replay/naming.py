@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 from ethogram.world.acts import SOURCES
-from ethogram.world.declared import PEOPLE
+from ethogram.world.declared import COMMAND, PEOPLE
 from ethogram.world.draws import WORLD
 from ethogram.world.events import REFUSED, Record
-from ethogram.world.saying import unpacked
+from ethogram.world.saying import Said, unpacked
 from ethogram.world.world import World
 
 _DAY = 86_400_000_000
@@ -47,6 +48,9 @@ class Names:
     def event(self, record: Record, i: int) -> dict[str, Any]:
         """An event in words: `who`, `verb`, `on`, `value`, `text`, `why`, `by`, `refused`."""
         verb, said = self.world.verbs[record.verb[i]], unpacked(record.text.get(i, ""))
+        if record.uid[i] == WORLD and verb == COMMAND:
+            told = json.loads(said.text)
+            said = Said(" ".join([told["name"], *(f"{k}={json.dumps(v)}" for k, v in told["arguments"].items())]))
         return {
             "who": self.person(int(record.uid[i])), "verb": verb, "on": self.thing(verb, int(record.object[i])),
             "value": float(record.value[i]), "text": said.text, "why": said.why,

@@ -1,5 +1,7 @@
 "use strict";
 /* Clock, timeline, the chosen person; `stage.js` draws what happens. */
+/* what was commanded from outside, and not planned by the world itself */
+const directed = (e) => { try { const c = JSON.parse(e[TEXT]); return c.name && c.name !== "promote" && c.by !== "world"; } catch { return false; } };
 const UI = {
   t: 0, person: 0, tab: 0, playing: null, stages: [],
   time(t) {
@@ -69,7 +71,7 @@ const UI = {
     const sum = R.bins.map((b) => order.reduce((a, v) => a + (b[v] || 0), 0)), high = sum.filter((n) => n).sort((a, b) => a - b), top = Math.max(1, high[Math.floor(.97 * (high.length - 1))] || 1), k = w / R.bins.length, past = this.t / R.ticks * w;
     R.bins.forEach((b, i) => { let y = h; g.globalAlpha = i * k <= past ? 1 : .35; for (const v of order) { const n = Math.min((b[v] || 0) / top * (h - 8), Math.max(0, y)); if (!n) continue; g.fillStyle = verbColour(v); g.fillRect(i * k, y - n, Math.max(1, k - .8), n); y -= n; } });
     g.globalAlpha = 1; g.fillStyle = css("--second");
-    for (const e of R.events) if (e[WHO] === -1 && R.verbs[e[VERB]] === "command" && !/"(promote)"/.test(e[TEXT])) { const x = e[T] / R.ticks * w; g.beginPath(); g.moveTo(x - 4, 0); g.lineTo(x + 4, 0); g.lineTo(x, 7); g.fill(); }
+    for (const e of R.events) if (e[WHO] === -1 && directed(e)) { const x = e[T] / R.ticks * w; g.beginPath(); g.moveTo(x - 4, 0); g.lineTo(x + 4, 0); g.lineTo(x, 7); g.fill(); }
     g.fillStyle = css("--ink"); g.fillRect(Math.min(w - 1.5, past), 0, 1.5, h);
   },
   name(e) { return e[WHO] < 0 ? "the world" : R.people[e[WHO]].name; },
@@ -83,7 +85,7 @@ const UI = {
     if (withName) box.append(make("strong", "", this.name(e)), " ");
     const v = make("span", "verb", verb); v.style.color = verbColour(verb); box.append(v, object ? ` ${object} ` : " ");
     if (source !== "rule" && source !== "world") box.append(make("span", `tag ${source}`, source), " ");
-    if (e[WHO] < 0) box.append(make("span", "tag world", "director"), " ");
+    if (e[WHO] < 0) box.append(make("span", "tag world", directed(e) ? "from outside" : "by itself"), " ");
     if (e[REFUSED]) box.append(make("span", "tag refused", "refused"));
     if (e[TEXT] && e[WHO] >= 0) box.append(make("div", "said", `“${e[TEXT]}”`));
     if (e[WHY]) box.append(make("div", "why", `because: ${e[WHY]}`));

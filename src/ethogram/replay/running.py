@@ -159,9 +159,7 @@ def opened(folder: str | Path, *, every: int = EVERY) -> Run:
     return Run(place, told, one, world.keep_in(place, every=every, resume=True))
 
 
-def fork(
-    folder: str | Path, out: str | Path, at: str | int, do: Sequence[str] = (), *, seed: int | None = None
-) -> Run:
+def fork(folder: str | Path, out: str | Path, at: str | int, do: Sequence[str] = (), *, seed: int | None = None) -> Run:
     """A branch of a run from tick (or time) `at`, in a folder of its own, with what is done there.
 
     Parameters

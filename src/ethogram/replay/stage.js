@@ -80,7 +80,11 @@ const Map_ = {
       g.lineWidth = i === UI.person ? 3 : 1.2; g.strokeStyle = i === UI.person ? css("--ink") : css("--paper"); g.stroke();
       if (!small) { g.fillStyle = "#fff"; g.font = `650 ${Math.round(r)}px system-ui`; g.textAlign = "center"; g.textBaseline = "middle"; g.fillText(initials(R.people[i].name).slice(0, 2), x, y + .5); }
     }
-    if (this.at.length <= 30) for (const [i, x, y] of this.hits) this.label(g, x, y + r + 2, i);
+    const named = [];
+    if (this.at.length <= 30) for (const [i, x, y] of this.hits.slice().reverse()) {
+      if (named.some(([a, b]) => Math.abs(a - x) < 44 && Math.abs(b - y) < 13)) continue;
+      named.push([x, y]); this.label(g, x, y + r + 2, i);
+    }
     for (const [i, x, y] of this.hits.slice().reverse()) {
       const e = firstOf(i, t);
       if (e && e[TEXT] && t - e[T] < this.lasting(e) && !(e[VERB] >= 0 && R.engine.includes(R.verbs[e[VERB]]))) this.bubble(g, x, y - r - 4, e[TEXT], wide, boxes, i);
@@ -112,10 +116,10 @@ const Map_ = {
     g.textAlign = "center"; g.textBaseline = "top"; g.font = `600 ${Math.max(9, Math.min(13, k * .95))}px system-ui`;
     (plan.sectors || []).forEach((sector) => {
       const b = (sector.arenas || []).map((a) => a.box); if (!b.length) return;
-      const x0 = Math.min(...b.map((v) => v[0])), x1 = Math.max(...b.map((v) => v[2])), y0 = Math.min(...b.map((v) => v[1]));
+      const x0 = Math.min(...b.map((v) => v[0])), x1 = Math.max(...b.map((v) => v[2])), y1 = Math.max(...b.map((v) => v[3]));
       const room = (x1 - x0 + 1) * k; let name = sector.name;
       while (name.length > 3 && g.measureText(name).width > room + k) name = name.slice(0, -2) + "…";
-      g.fillStyle = night ? "#c8ced6" : "#444b55"; g.fillText(name, X((x0 + x1 + 1) / 2), Y(y0) + 2);
+      g.fillStyle = night ? "#c8ced6" : "#444b55"; g.fillText(name, X((x0 + x1 + 1) / 2), Y(Math.min(y1 + 2, plan.height - 1.6)));
     });
   },
   bubble(g, x, y, text, wide, boxes, who) {

@@ -44,4 +44,3 @@ def chatter(messages: Sequence[Message], luck: random.Random) -> Any:
     topic = luck.choice(about.group(1).split(", ")) if about else "the weather"
     told = ("I keep coming back to {}.", "Who else thinks about {} today?", "A good day for {}.", "More {}, please.")
     return luck.choice(told).format(topic)
-
