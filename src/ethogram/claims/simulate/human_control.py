@@ -2,9 +2,9 @@
 
 Calibration: 20 worlds with parameters drawn from the middle of the prior, statistics of one run each, 200 runs of 2,000
 people to find them. The grammar was written on other descriptions (those of the tests) and not changed after these had
-been read by it; the refused ones miss one thing each, or ask for what cannot be. Prototype: 200 people of The Complete Journey
-with 60 acts or more, everybody's own last fifth of occasions held out; actions are departments (32) and categories of
-products (304), the floor is the mean of all other people until then.
+been read by it; the refused ones miss one thing each, or ask for what cannot be. Prototype: 200 people of The Complete
+Journey with 60 acts or more, everybody's own last fifth of occasions held out; actions are departments (32) and
+categories of products (304), the floor is the mean of all other people until then.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ REFUSED = (
 @claim(KEY, "Every Why, every Who, and every pair of When and What that is declared has a command that works")
 def covered(bench: Any) -> Laws:
     return Laws(
-        Law("values of Why and Who, and declared pairs, that no passing command shows", lambda b: len(_coverage(b)["missing"]), "<=", 0),
+        Law("values of Why and Who, and declared pairs, that no passing command shows",
+            lambda b: len(_coverage(b)["missing"]), "<=", 0),
         Law("commands whose scenario passes", lambda b: sum(r["passes"] for r in _coverage(b)["commands"]), ">=", 20),
         Law("commands whose scenario fails", lambda b: sum(not r["passes"] for r in _coverage(b)["commands"]), "<=", 0),
-        Law("pairs of When and What without a command (told, of 12)", lambda b: len(_coverage(b)["unsupported"]), "<=", 4),
+        Law("pairs of When and What without a command (told, of 12)",
+            lambda b: len(_coverage(b)["unsupported"]), "<=", 4),
     )  # fmt: skip
 
 
@@ -66,7 +68,8 @@ def covered(bench: Any) -> Laws:
 def repeated(bench: Any) -> Laws:
     return Laws(
         Law("sessions of random commands whose repetition differs", lambda b: _sessions(b)[0], "<=", 0),
-        Law("sessions that differ from the one without interventions before the first of them", lambda b: _sessions(b)[1], "<=", 0),
+        Law("sessions that differ from the one without interventions before the first of them",
+            lambda b: _sessions(b)[1], "<=", 0),
         Law("sessions that do not differ from it afterwards", lambda b: _sessions(b)[2], "<=", 0),
         Law("interventions that are no event of the log", lambda b: _sessions(b)[3], "<=", 0),
     )  # fmt: skip
@@ -89,10 +92,14 @@ def found(bench: Any) -> Laws:
 @claim(KEY, "An actor is an agent like any other, and stalls nobody")
 def actor(bench: Any) -> Laws:
     return Laws(
-        Law("columns of an actor's events that another agent's have not, or reverse", lambda b: _actor(b)["columns"], "<=", 0),
-        Law("observations of friends that differ when a human does what the agent did", lambda b: _actor(b)["seen"], "<=", 0),
-        Law("seconds of wall time of a tick whose human says nothing, deadline 0.05 s", lambda b: _actor(b)["seconds"], "<=", 0.5),
-        Law("decisions of the silent human that the rule took over, share", lambda b: _actor(b)["autopilot"], ">=", 1.0),
+        Law("columns of an actor's events that another agent's have not, or reverse",
+            lambda b: _actor(b)["columns"], "<=", 0),
+        Law("observations of friends that differ when a human does what the agent did",
+            lambda b: _actor(b)["seen"], "<=", 0),
+        Law("seconds of wall time of a tick whose human says nothing, deadline 0.05 s",
+            lambda b: _actor(b)["seconds"], "<=", 0.5),
+        Law("decisions of the silent human that the rule took over, share",
+            lambda b: _actor(b)["autopilot"], ">=", 1.0),
     )  # fmt: skip
 
 
@@ -111,10 +118,10 @@ def person(bench: Any) -> Laws:
         laws += [
             Law(f"{of}: log probability of a held-out act − that under the population's mean (nats)",
                 lambda b, d=data, o=of: _mean(_people(b, d, o)["gain"]), ">", 0.0),
-            Law(f"{of}: share of people for whom it is higher", lambda b, d=data, o=of: _mean(_people(b, d, o)["gain"] > 0),
-                ">", 0.5),
-            Law(f"{of}: share of acts put first − that of the population", lambda b, d=data, o=of: _mean(_people(b, d, o)["hits"]),
-                ">", 0.0),
+            Law(f"{of}: share of people for whom it is higher",
+                lambda b, d=data, o=of: _mean(_people(b, d, o)["gain"] > 0), ">", 0.5),
+            Law(f"{of}: share of acts put first − that of the population",
+                lambda b, d=data, o=of: _mean(_people(b, d, o)["hits"]), ">", 0.0),
         ]  # fmt: skip
     return Laws(*laws)
 

@@ -1,7 +1,7 @@
 """Parameters from target statistics: random search, then regression adjustment (approximate Bayesian computation).
 
     round 1   draws theta of the prior, runs the world, keeps statistics s(theta)
-    fit       log theta = a + B s (quadratic) + e by weighted ridge regression on log s, weights 1 - (d / d_max)^2 of the
+    fit       log theta = a + B log s (quadratic) + e by weighted ridge regression, weights 1 - (d / d_max)^2 of the
               nearest runs, d the distance of their statistics to the targets in units of their spread
     round 2   draws around the estimate; then the same fit on all runs near the targets: the answer
 

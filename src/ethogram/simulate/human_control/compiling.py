@@ -59,7 +59,8 @@ _WORDS = {"rarely": 0.005, "weak": 0.1, "weakly": 0.1, "strong": 0.6, "strongly"
 _NUMBER = r"(\d[\d,]*)"
 _HABIT = re.compile(
     r"\b(?:spread of|adopt(?:s|ing)?|take(?:s)? up|taking up|start(?:s)?|begin(?:s)?)\s+"
-    r"(?!and\b|it\b|a day\b|per day\b)([a-z][a-z -]{2,40}?)(?=\s+(?:among|in|for|over|with|from|where|during|and|if|while|through)\b|[,.:;?]|$)",
+    r"(?!and\b|it\b|a day\b|per day\b)([a-z][a-z -]{2,40}?)"
+    r"(?=\s+(?:among|in|for|over|with|from|where|during|and|if|while|through)\b|[,.:;?]|$)",
     re.IGNORECASE,
 )
 _PEOPLE = re.compile(_NUMBER + r"\s+(?:\w+ )?(?:people|residents|neighbours|students|households|employees|persons)\b")

@@ -68,7 +68,7 @@ def prototyped(log: Log, user: Any, *, of: str = "item", held: float = 0.2) -> P
 
 
 def acts(log: Log, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
-    """(user code, action code, time) of all events in order of time, and the actions; what has no action is left out."""
+    """(user code, action code, time) of all events in order of time, and the actions; others are left out."""
     table = log.table()
     if of in table.column_names:
         column = table.column(of)
