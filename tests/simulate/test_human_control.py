@@ -103,7 +103,7 @@ def test_interventions_are_events_and_looking_is_none(session, tmp_path):
     assert session.running.fingerprint == print_
     table = session.running.log(own=True, kinds=["command"]).table()
     told = [json.loads(p) for p in table.column("payload").to_pylist()]
-    assert [t["name"] for t in told if t["name"] != "promote"] == ["inject", "quota"]
+    assert [t["name"] for t in told if t["by"] == "director" and t["name"] != "promote"] == ["inject", "quota"]
     assert session.again().running.fingerprint == print_
     lines = [json.loads(line) for line in session.write(tmp_path / "journal.jsonl").read_text().splitlines()]
     assert [e["control"] for e in lines][-3:] == ["look", "interview", "question"]

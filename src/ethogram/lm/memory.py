@@ -3,12 +3,15 @@
     score = a_rec rec + a_imp imp + a_rel rel      rec = decay^(hours since last access)      rel = cosine to the query
 
 each part scaled to [0, 1] over the records that can be found (0 where they are all equal). What is found is thereby
-accessed. With `ranked` recency is decay^rank, rank 0 the record accessed last. Texts and their vectors lie in a `TextTable` that many streams share: one float16 matrix, and the relevance of
-all records is one product with it. When the importance taken in since the last reflection passes a threshold, the
+accessed. With `ranked` recency is decay^rank, rank 0 the record accessed last.
+
+Texts and their vectors lie in a `TextTable` that many streams share: one float16 matrix, and the relevance of all
+records is one product with it. When the importance taken in since the last reflection passes a threshold, the
 stream asks a model for questions about what it lately met, looks for answers among its own records, and keeps what it
 concludes as thoughts that cite their evidence.
 
-Park et al.: Generative Agents (UIST 2023). Their released code decays by rank of access; here by time, as in the paper.
+Park et al.: Generative Agents (UIST 2023). Their released code decays by rank of access, the
+wrong way round; the paper by time.
 """
 
 from __future__ import annotations
@@ -188,9 +191,7 @@ class Memory:
 
     def copy(self) -> Memory:
         """The same stream, which goes on by itself; the table of texts is shared."""
-        made = Memory(
-            self.texts, decay=self.decay, weights=self.weights, threshold=self.threshold, ranked=self.ranked
-        )
+        made = Memory(self.texts, decay=self.decay, weights=self.weights, threshold=self.threshold, ranked=self.ranked)
         made.kinds, made.evidence, made.pending = list(self.kinds), list(self.evidence), self.pending
         made._size, made._held = self._size, {n: c.copy() for n, c in self._held.items()}
         return made

@@ -116,6 +116,13 @@ def test_trips_have_their_rate_gap_and_weekday():
     assert abs(expected / met - 1) < 0.03
 
 
+def test_households_that_came_once_have_a_rate():
+    with np.errstate(all="raise"):
+        v = Visits.fit(bought([(0, 1, 0), (1, 5, 0), (2, 9, 1)]))
+    assert np.isfinite(v.rate).all()
+    assert (v.chance(np.arange(3), v.last, 60) < 0.05).all()
+
+
 def test_sizes_are_shrunk_towards_those_of_all():
     user, size = np.array([0, 0, 1]), np.array([1, 1, 6])
     made = _chances(user, np.array([0.0, 10.0, 0.0]), size, 2, 7, 10.0, 2.0)

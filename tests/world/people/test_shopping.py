@@ -143,7 +143,7 @@ def test_crps_against_its_integral():
         assert np.isclose(crps(runs, truth)[j], whole - spread / 2 * (6 / 5 - 1), atol=1e-3)
 
 
-def test_validation_prefers_the_truth_and_refuses_short_logs(shop_log):
+def test_validation_prefers_the_truth_and_refuses_short_logs(shop_log, people):
     found = validate(shop_log, days=28, copies=5, levels=LEVELS, neighbours=0)
     by = {r["what"]: r for r in found.rows}
     assert by["items taken"]["verdict"] == "better"  # tastes for kinds are in this shop
@@ -155,6 +155,8 @@ def test_validation_prefers_the_truth_and_refuses_short_logs(shop_log):
     assert abs(fitted["repeat share"] - truth["repeat share"]) < 0.03
     with pytest.raises(OptionError, match="whole weeks"):
         validate(shop_log, days=30, levels=LEVELS)
+    with pytest.raises(OptionError, match="fitted on 168 days, and 140"):
+        validate(shop_log, days=28, levels=LEVELS, fitted=people)
     with pytest.raises(OptionError, match="copies = 1"):
         validate(shop_log, days=28, copies=1, levels=LEVELS)
 

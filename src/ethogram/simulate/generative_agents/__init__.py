@@ -27,6 +27,7 @@ Park, O'Brien, Cai, Morris, Liang, Bernstein: Generative Agents: Interactive Sim
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,7 @@ class GenerativeAgents:
         ----------
         town : a `world.town.Town`; None is the default one. people : residents (`world.town.folk.Resident`), or how
             many of the default ones. start : time of tick 0. length : seconds of a tick. folder, resume : of the run.
+            It also holds `town.json` and `people.json`; where everybody was is on its tape.
         **engine : further options of `ethogram.world.World` (`every`, `deadline`, `spent`, `run`, `reach` ...).
 
         Raises
@@ -115,6 +117,7 @@ class GenerativeAgents:
         from ethogram.log.condition import micros
         from ethogram.simulate.generative_agents.mind import Townsman, table
         from ethogram.world import Acts, World
+        from ethogram.world.tape import NAME as EVENTS
         from ethogram.world.town.folk import residents
         from ethogram.world.town.living import Living
         from ethogram.world.town.plans import default_town
@@ -128,12 +131,17 @@ class GenerativeAgents:
             return Acts("stay", rows)
 
         still.every = 6  # type: ignore[attr-defined]
+        there = resume and folder is not None and (Path(folder) / EVENTS).exists()
         made = World(
             **living.declaration(), policies={"still": still}, fallback="still", lm=self._lm(seed), seed=seed,
             minds={KIND: lambda persona: Townsman(persona, self, living, texts)}, folder=folder, resume=resume,
             **engine,
         )  # fmt: skip
-        if not made.live.tape.entries and not made.live.overlay.held:
+        if folder is not None and not there:
+            living.town.write(Path(folder) / "town.json")
+            told = [person.json() for person in folk]
+            (Path(folder) / "people.json").write_text(json.dumps(told, ensure_ascii=False, indent=1), "utf-8")
+        if not there:
             for uid, person in enumerate(folk):
                 made.promote(uid, KIND, person.json())
         return made

@@ -24,7 +24,8 @@ async def begin(turn: Turn) -> None:
         life.until = turn.tick + turn.ticks(start + minutes - turn.minute)
     if planning.rests(life.activity):
         life.object = turn.living.bed(turn.seen.row)
-        life.arena, life.placed, life.state, life.emoji = turn.living.town.objects[life.object].arena, "", "in use", "💤"
+        life.arena = turn.living.town.objects[life.object].arena
+        life.placed, life.state, life.emoji = "", "in use", "💤"
         life.until = turn.tick + turn.ticks(_till_morning(turn))
         return
     await _place(turn)
@@ -107,7 +108,8 @@ def _step(turn: Turn, there: int) -> list[Decision]:
         return [Decision("stay", why=f"{living.town.title(on)} is closed", wait=1)]
     made = [Decision(verb, on, value, wait=turn.ticks(1) if life.blocked else 1)]
     text = f"{turn.person.name} is walking to the {living.town.title(life.arena)}"
-    return made if _doing(turn) == text else [*made, Decision("stay", text=text, why=life.activity)]
+    within = int(living.town.arena_of[turn.here]) == life.arena
+    return made if within or _doing(turn) == text else [*made, Decision("stay", text=text, why=life.activity)]
 
 
 def describes(turn: Turn) -> str:
@@ -125,4 +127,3 @@ def describes(turn: Turn) -> str:
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
-

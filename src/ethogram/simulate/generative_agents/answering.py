@@ -1,12 +1,12 @@
 """How the rule-based townsfolk answer interviews: from who they are, what comes to mind, and the plan they were shown.
 
-Where they know nothing they say so if that is offered, else the first option, so that a guess has no source.
+They look things up and do not count: what takes many records together they know only if they have concluded it when
+they reflected. Where they know nothing they say so if that is offered, else the first option, a guess without source.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -96,7 +96,7 @@ def _talked(person: Any, notes: Sequence[Note], text: str, other: str) -> Answer
 
 def _will_be(person: Any, notes: Sequence[Note], text: str, hour: str) -> Answer:
     """From the plan; without one, at work in working hours and else at home."""
-    minute = 60 * int(hour)
+    minute = 60 * int(hour) + 30
     for a, b, c, d, what in re.findall(r"^(\d+):(\d+) to (\d+):(\d+) (.*)$", text, re.MULTILINE):
         if 60 * int(a) + int(b) <= minute < 60 * int(c) + int(d):
             place = re.search(r" (?:at|in) (?:the )?([A-Z].*)$", what)
@@ -104,23 +104,52 @@ def _will_be(person: Any, notes: Sequence[Note], text: str, hour: str) -> Answer
     return (person.work if person.hours[0] <= int(hour) < person.hours[1] else person.home), ()
 
 
+def _latest(notes: Sequence[Note], pattern: str) -> tuple[str, int] | None:
+    """(what a conclusion says, its number), of the one that was drawn last."""
+    drawn = [((n.day, n.minute), n.number, m[1]) for n in notes if (m := re.search(pattern, n.text))]
+    if not drawn:
+        return None
+    _, number, said = max(drawn)
+    return said.strip(" ."), number
+
+
 def _concluded(begins: str, pattern: str) -> Callable[..., Answer]:
-    """From conclusions, where there are some: the one that was drawn most often; else counted over what comes to mind."""
+    """From the latest conclusion; else from the first note that says anything of the kind."""
 
     def rule(person: Any, notes: Sequence[Note], text: str) -> Answer:
-        drawn = [(n.number, n.text[len(begins) :].strip(" .:")) for n in notes if n.text.startswith(begins)]
-        if not drawn:
-            drawn = [(n.number, m[1]) for n in notes if (m := re.search(pattern, n.text))]
-        if not drawn:
-            return None, ()
-        top, _ = min(Counter(w for _, w in drawn).items(), key=lambda c: (-c[1], c[0]))
-        return top, [n for n, w in drawn if w == top]
+        found = _latest(notes, rf"^{begins} (.*)$") or next(
+            ((m[1], n.number) for n in notes if (m := re.search(pattern, n.text))), None
+        )
+        return (None, ()) if found is None else (found[0], [found[1]])
 
     return rule
 
 
+def _how_many(person: Any, notes: Sequence[Note], text: str) -> Answer:
+    found = _latest(notes, r"^So many people have talked with me: (\d+)")
+    count = int(found[0]) if found else int(any(_SAID.match(n.text) for n in notes))
+    few = "nobody" if not count else "one to three" if count < 4 else "four to six" if count < 7 else "seven or more"
+    return few, [found[1]] if found else ()
+
+
+def _news(person: Any, notes: Sequence[Note], text: str) -> Answer:
+    from ethogram.simulate.generative_agents.scripted import TOPIC, news
+
+    found = _latest(notes, rf"^{TOPIC} this: (.*)$")
+    if found:
+        return next(iter(news(f"{found[0]}.")), None), [found[1]]
+    return next(((one, [n.number]) for n in notes if _SAID.match(n.text) for one in news(n.text)), (None, ()))
+
+
+def _asking(person: Any, notes: Sequence[Note], text: str) -> Answer:
+    if found := _latest(notes, r"^People come to me (\w+)"):
+        return found[0], [found[1]]
+    first = next((n for n in notes if _SAID.match(n.text)), None)
+    return ("both", ()) if first is None else ("asking" if "?" in first.text else "telling", [first.number])
+
+
 def _rules() -> list[tuple[str, Callable[..., Answer]]]:
-    from ethogram.simulate.generative_agents.scripted import PLACE, WHO
+    from ethogram.simulate.generative_agents.scripted import PLACE, SEEN, WHO
 
     return [
         (r"^What is your name", _field("Name")),
@@ -133,9 +162,12 @@ def _rules() -> list[tuple[str, Callable[..., Answer]]]:
         (r"^Who was the last to say something to you today", _edge(True)),
         (r"^You meet ([\w ]+)\. Have the two of you talked before", _talked),
         (r"^Have you talked with ([\w ]+)\?", _talked),
-        (r"^Where will you be at (\d+):00", _will_be),
+        (r"^Where will you be at (\d+):30", _will_be),
         (r"^Who talks most with you", _concluded(WHO, r"^([^\":]+?) said to me: ")),
-        (r"^Where are you most, besides", _concluded(PLACE, r"(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+)")),
+        (r"^How many people have talked with you", _how_many),
+        (r"^Which news is told to you most", _news),
+        (r"^Do people come to you asking or telling", _asking),
+        (r"^Where are you most, besides", _concluded(PLACE, SEEN)),
     ]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from ethogram.lm.embed import embed
@@ -46,7 +47,17 @@ def stream(how: Any, texts: TextTable) -> Memory:
 
 def table(how: Any) -> TextTable:
     """The table of texts that all residents share."""
-    return TextTable(partial(hashed, width=256) if how.encoder == "hash" else partial(embed, encoder=how.encoder))
+    if how.encoder != "hash":
+        return TextTable(partial(embed, encoder=how.encoder))
+
+    @lru_cache(maxsize=4_096)  # people ask the same of their memories again and again
+    def one(text: str) -> np.ndarray:
+        return hashed([text], width=256)[0]
+
+    def hashes(texts: Sequence[str]) -> np.ndarray:
+        return hashed(texts, width=256) if len(texts) > 1 else one(texts[0])[None]
+
+    return TextTable(hashes)
 
 
 class Townsman:
@@ -68,9 +79,7 @@ class Townsman:
             self.memory.pending = 0.0
 
     def _turn(self, seen: Context) -> Turn:
-        return Turn(
-            self.how, self.living, self.person, seen, self.memory.copy(), self.life.copy(), list(self.sources)
-        )
+        return Turn(self.how, self.living, self.person, seen, self.memory.copy(), self.life.copy(), list(self.sources))
 
     async def act(self, seen: Context) -> list[Decision]:
         """What to do now; nothing of it is remembered before the world has taken it."""
@@ -126,29 +135,22 @@ class Townsman:
         return "\n".join([turn.system(), "", prompts.remembered(lines), f"Plan:\n{plan}\n" if plan else "", seen.text])
 
     async def answer(self, seen: Context, question: str, schema: Mapping[str, Any]) -> Any:
-        """An interview under a schema; it changes nothing."""
-        return (await self._interviewed(seen, question, schema))[0]
+        """An interview under a schema with the field `answer`; it changes nothing."""
+        return (await self.interview(seen, question, schema)).answer
 
     async def interview(self, seen: Context, question: str, schema: Mapping[str, Any]) -> Interview:
-        """As `answer`, with the records that it was given from; `schema` has the field `answer`."""
-        cited = {"type": "array", "items": {"type": "integer"}, "maxItems": 5}
-        fields = {**schema["properties"], "because_of": cited}
-        told, records, turn = await self._interviewed(
-            seen, question, {**schema, "properties": fields, "required": list(fields)}
-        )
-        named = tuple(records[n - 1] for n in told["because_of"] if 1 <= n <= len(records))
-        return Interview(told["answer"], named, turn.origin(named))
-
-    async def _interviewed(
-        self, seen: Context, question: str, schema: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], list[int], Turn]:
+        """As `answer`, with the records that it was given from."""
         turn = self._turn(seen)
         records = turn.recall([question], self.how.recall_interview, touch=False)
-        options = [str(o) for o in schema["properties"].get("answer", {}).get("enum", ())]
+        options = [str(o) for o in schema["properties"]["answer"].get("enum", ())]
         asked = prompts.interview(
             self.person.first, turn.clock(), seen.text, acting.describes(turn), question, options, turn.told(records)
         )
-        return await turn.ask((asked, dict(schema)), "interview", 96), records, turn
+        cited = {"type": "array", "items": {"type": "integer"}, "maxItems": 5}
+        fields = {**schema["properties"], "because_of": cited}
+        told = await turn.ask((asked, {**schema, "properties": fields, "required": list(fields)}), "interview", 96)
+        named = tuple(records[n - 1] for n in told["because_of"] if 1 <= n <= len(records))
+        return Interview(told["answer"], named, turn.origin(named))
 
     def state(self) -> dict[str, Any]:
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from ethogram.simulate.generative_agents.turn import IDLE, Turn
 from ethogram.world.town import OUTDOORS
 from ethogram.world.town.living import Sight
@@ -20,9 +18,12 @@ async def perceive(turn: Turn) -> list[Sight]:
     if not fresh:
         return []
     life.recent = [*life.recent, *(s.text for s in fresh)][-how.retention :]
-    if how.memory:
-        for sight, worth in zip(fresh, await asyncio.gather(*(turn.worth(s.text) for s in fresh)), strict=True):
-            turn.keep(sight.text, worth, kind=IDLE if is_idle(sight) else "observation")
+    for sight in fresh:
+        if is_idle(sight):
+            turn.keep(sight.text, 1, kind=IDLE)
+    told = [s.text for s in fresh if not is_idle(s)]
+    for text, worth in zip(told, await turn.worths(told), strict=True):
+        turn.keep(text, worth)
     return fresh
 
 
@@ -35,6 +36,7 @@ async def whispered(turn: Turn) -> bool:
     state, row = turn.seen.state, turn.seen.row
     if not state["fresh"][row]:
         return False
-    for text in state.text(state["whisper"][row]).split("\n"):
-        turn.keep(text, await turn.worth(text) if turn.how.memory else 1, kind="thought")
+    told = state.text(state["whisper"][row]).split("\n")
+    for text, worth in zip(told, await turn.worths(told), strict=True):
+        turn.keep(text, worth, kind="thought")
     return True

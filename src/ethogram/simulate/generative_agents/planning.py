@@ -73,7 +73,7 @@ def filled(schedule: Sequence[Entry]) -> list[Entry]:
     made: list[Entry] = []
     at = 0
     for start, minutes, *more in sorted(schedule, key=lambda e: e[0]):
-        end = min(start + minutes, MINUTES)
+        start, end = min(start, MINUTES), min(start + minutes, MINUTES)
         if start > at:
             made.append([at, start - at, SLEEP, SLEEP, False])
             at = start

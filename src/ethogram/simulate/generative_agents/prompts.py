@@ -28,6 +28,16 @@ def remembered(lines: Sequence[str]) -> str:
     return "\n".join(["You remember:", *told, ""])
 
 
+def worths(name: str, events: Sequence[str]) -> Asked:
+    told = "\n".join(f"{i}. {event}" for i, event in enumerate(events, 1))
+    asked = (
+        "Task: worths. On a scale from 1 (brushing teeth) to 10 (a break-up), how important is each of these to "
+        f"{name}?\n{told}"
+    )
+    number = {"type": "integer", "minimum": 1, "maximum": 10}
+    return asked, _object(importance=_list(number, len(events), len(events)))
+
+
 def rising(name: str, date: str) -> Asked:
     schema = _object(hour={"type": "integer", "minimum": 3, "maximum": 11})
     return f"Task: rising. It is {date}. At what hour does {name} get up?", schema

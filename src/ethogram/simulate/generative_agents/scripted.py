@@ -11,6 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -18,7 +19,7 @@ from ethogram.errors import LMError
 from ethogram.lm import ScriptedLM
 from ethogram.lm.messages import Message
 
-NEWS = re.compile(r"[A-Z][^\"\n]*?\b(?:party|running for|festival|concert)\b[^\"\n]*?\.(?=\W|$)")
+NEWS = re.compile(r"[A-Z][^\"\n.]*\b(?:is a party|is running for|is a concert|are closing)\b[^\"\n.]*\.")
 """A sentence that is passed on."""
 _DATED = re.compile(r"the ([\w' é]+?) on (\d+ \w+) at (\d+):00")
 _LINE = re.compile(r"^(\d+)\. \[([^\]]+)\] (.*)$", re.MULTILINE)
@@ -26,10 +27,16 @@ _SAID = re.compile(r'^(.*?): "(.*)"$', re.MULTILINE)
 _TASK = re.compile(r"^Task: (\w+)\. ", re.MULTILINE)
 
 
+TALKS, TELLS = 0.1, 0.4
+"""Chances that somebody who comes into sight is talked to, and that a piece of news is told that comes to mind."""
+
+
 class Person:
     """Who speaks, as the system's message tells it."""
 
-    def __init__(self, system: str):
+    def __init__(self, system: str, talks: float = TALKS, tells: float = TELLS):
+        self.talks, self.tells = talks, tells
+
         def field(name: str, default: str = "") -> str:
             found = re.search(rf"^{name}: (.*)$", system, re.MULTILINE)
             return found.group(1) if found else default
@@ -72,7 +79,8 @@ class Person:
 
 def news(text: str) -> list[str]:
     """Sentences of a text that sound like news, each once."""
-    return list(dict.fromkeys(m.group(0) for m in NEWS.finditer(text)))
+    # what somebody said about it ("I should remember: ...") is no part of it
+    return list(dict.fromkeys(m.group(0).rpartition(": ")[2] for m in NEWS.finditer(text)))
 
 
 def appointments(text: str, date: str) -> dict[int, str]:
@@ -84,20 +92,26 @@ def appointments(text: str, date: str) -> dict[int, str]:
     return found
 
 
-def townsfolk(seed: int = 0, **options: Any) -> ScriptedLM:
-    """The model; `options` are those of `ScriptedLM`."""
-    return ScriptedLM(_rule, name=f"townsfolk {seed}", seed=seed, **options)
+def townsfolk(seed: int = 0, *, talks: float = TALKS, tells: float = TELLS, **options: Any) -> ScriptedLM:
+    """The model.
+
+    Parameters
+    ----------
+    talks : chance that somebody who comes into sight is talked to. tells : that news which comes to mind is told.
+    **options : of `ScriptedLM`.
+    """
+    name = f"townsfolk {seed}" if (talks, tells) == (TALKS, TELLS) else f"townsfolk {seed} {talks} {tells}"
+    return ScriptedLM(partial(_rule, talks=talks, tells=tells), name=name, seed=seed, **options)
 
 
-def _rule(messages: Sequence[Message], rng: random.Random) -> Any:
+def _rule(messages: Sequence[Message], rng: random.Random, talks: float = TALKS, tells: float = TELLS) -> Any:
     text = messages[-1].text
-    person = Person(messages[0].text)
+    person = Person(messages[0].text, talks, tells)
     if found := _TASK.search(text):
         return _TASKS[found.group(1)](person, text, rng)
-    if text.startswith("On a scale") or "On a scale from 1" in text:
-        return {"importance": _worth(text.partition("On a scale")[0])}
     if "most important questions about the person" in text:
-        return {"questions": ["Who talks most with me?", "Where do I spend my time?", "What is talked about in town?"]}
+        asked = ["Who said something to me?", "Where is everybody working?", "What was said to me, I talked with"]
+        return {"questions": asked}
     if "What follows from these notes about:" in text:
         return {"insights": _insights(text)}
     raise LMError(f"the townsfolk have no rule for this: {text[-120:]!r}")
@@ -111,6 +125,10 @@ def _worth(text: str) -> int:
     return 2 if " is " in text else 3
 
 
+def _worths(person: Person, text: str, rng: random.Random) -> Any:
+    return {"importance": [_worth(told) for told in re.findall(r"^\d+\. (.*)$", text, re.MULTILINE)]}
+
+
 def _lines(text: str) -> list[tuple[int, str]]:
     """(number, text) of what is remembered."""
     return [(int(n), told) for n, _, told in _LINE.findall(text)]
@@ -118,7 +136,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 def _goes(person: Person, text: str) -> bool:
     """Whether this person keeps such an appointment; who gives a party does."""
-    return "is giving a party" in person.currently or person.taste("parties", 10) < 8
+    return "is the host" in person.currently or person.taste("parties", 10) < 8
 
 
 def _hours(person: Person, text: str, rng: random.Random) -> Any:
@@ -191,7 +209,7 @@ def _split(person: Person, text: str, rng: random.Random) -> Any:
 
 
 def _react(person: Person, text: str, rng: random.Random) -> Any:
-    if "attending" in text or rng.random() < 0.6:
+    if rng.random() < (0.5 if "attending" in text else person.talks):
         return {"reaction": "talk", "minutes": 0}
     return {"reaction": "wait" if rng.random() < 0.1 else "ignore", "minutes": 2}
 
@@ -209,7 +227,7 @@ def _line(person: Person, text: str, rng: random.Random) -> Any:
     spoken = set(news(so_far))
     for number, told in _lines(text):
         for one in news(told):
-            if one not in spoken and rng.random() < 0.8:
+            if one not in spoken and rng.random() < person.tells:
                 return {"say": one, "end": len(mine) >= 2, "because_of": [number]}
     for one in news(person.currently):
         if one not in spoken:
@@ -238,20 +256,32 @@ def _rising(person: Person, text: str, rng: random.Random) -> Any:
 WHO, PLACE, TOPIC = "The person who talks most with me is", "The place where I am most is", "Most is said about"
 
 
+SEEN = r"^[\w ]+ is .*\b(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+|Library|School|Workshop|Surgery)$"
+"""A note of somebody doing something at a place."""
+
+
 def _insights(text: str) -> list[dict[str, Any]]:
     """Counts over the notes that are shown, as sentences, each with notes that it comes from."""
     notes = [(int(n), told) for n, told in re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE)]
     made = []
     for begins, pattern in ((WHO, r"^(?:I talked with )([\w ]+)$|^([\w ]+) said to me:"),
-                            (PLACE, r"(?:at|in) ([A-Z][\w']+ [A-Z][\wé]+)")):  # fmt: skip
+                            (PLACE, SEEN)):  # fmt: skip
         found = [(n, next(g for g in m.groups() if g)) for n, told in notes if (m := re.search(pattern, told))]
         if found:
             top, _ = min(Counter(w for _, w in found).items(), key=lambda c: (-c[1], c[0]))
             made.append({"insight": f"{begins} {top}.", "because_of": [n for n, w in found if w == top][:5]})
-    heard = [(n, one) for n, told in notes for one in news(told)]
+    heard = [(n, one) for n, told in notes if " said to me: " in told for one in news(told)]
     if heard:
         top, _ = min(Counter(w for _, w in heard).items(), key=lambda c: (-c[1], c[0]))
         made.append({"insight": f"{TOPIC} this: {top}"[:160], "because_of": [n for n, w in heard if w == top][:5]})
+    said = [(n, m[1], told) for n, told in notes if (m := re.match(r"([^\":]+?) said to me: ", told))]
+    if said:
+        names = {who: n for n, who, _ in said}
+        asks = sum(told.rstrip('"').endswith("?") for *_, told in said)
+        way = "asking" if 2 * asks > len(said) else "telling" if 2 * asks < len(said) else "both"
+        cited = [n for n, *_ in said][:5]
+        made.append({"insight": f"So many people have talked with me: {len(names)}.", "because_of": cited})
+        made.append({"insight": f"People come to me {way}.", "because_of": cited})
     if not made:
         made.append({"insight": "These were quiet hours.", "because_of": [n for n, _ in notes[:1]] or [1]})
     return made[:5]
@@ -264,7 +294,7 @@ def _interview(person: Person, text: str, rng: random.Random) -> Any:
 
 
 _TASKS: dict[str, Callable[[Person, str, random.Random], Any]] = {
-    "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split, "now": _now,
-    "place": _place, "use": _use, "react": _react, "relation": _relation, "line": _line, "keep": _keep,
+    "worths": _worths, "rising": _rising, "mind": _mind, "day": _day, "hours": _hours, "rest": _rest, "split": _split,
+    "now": _now, "place": _place, "use": _use, "react": _react, "relation": _relation, "line": _line, "keep": _keep,
     "interview": _interview,
 }  # fmt: skip

@@ -6,7 +6,6 @@ with the event it was heard in, so that whatever anybody knows can be traced thr
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -72,6 +71,8 @@ async def converse(turn: Turn) -> list[Decision]:
     if not state["turn"][row]:
         left = turn.life.talk["since"] + turn.ticks(PATIENCE) - turn.tick
         return [Decision("stay", wait=left)] if left > 0 else [Decision("leave", why="no answer", wait=1)]
+    if len(turn.life.talk["lines"]) + 1 != int(state["lines"][row]):
+        turn.life.talk = {**turn.life.talk, "lines": []}  # both began at once, and only the other was heard
     await _heard(turn)
     said, cause, end = await _line(turn)
     last = end or int(state["lines"][row]) + 1 >= MOST_LINES
@@ -87,7 +88,7 @@ async def _heard(turn: Turn) -> None:
         return
     said = state.text(state["line"][row])
     name = turn.name_of(life.talk["with"])
-    worth = await turn.worth(said) if turn.how.memory else 1
+    worth = (await turn.worths([said]))[0]
     record = turn.keep(f'{name} said to me: "{said}"', worth, kind="chat", source=event)
     life.heard = event
     life.talk = {
@@ -129,10 +130,9 @@ async def close(turn: Turn) -> int:
     life.after = {**life.after, str(talk["with"]): cool}
     if turn.how.memory:
         told = await turn.ask(prompts.keep(turn.person.first, name, talk["lines"]), "keep", 192)
-        summary = f"I talked with {name}"
-        worths = await asyncio.gather(turn.worth(told["remember"]), turn.worth(told["memo"]), turn.worth(summary))
-        for text, worth, kind in zip((told["remember"], told["memo"], summary), worths,
-                                     ("thought", "thought", "chat"), strict=True):  # fmt: skip
+        texts = [told["remember"], told["memo"], f"I talked with {name}"]
+        kinds = ("thought", "thought", "chat")
+        for text, worth, kind in zip(texts, await turn.worths(texts), kinds, strict=True):
             turn.keep(text, worth, kind=kind, evidence=heard, days=30 if kind == "thought" else None)
         await planning.plan_rest(turn)
     minutes = math.ceil(int(state["chars"][row]) / 8 / 30)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ethogram.lm.memory import HOUR, Memory
-from ethogram.lm.reflecting import importance
+from ethogram.simulate.generative_agents import prompts
 from ethogram.simulate.generative_agents.life import Life
 from ethogram.simulate.generative_agents.prompts import Asked
 from ethogram.world.minds import Context
@@ -82,9 +82,12 @@ class Turn:
         )
         return dict(told.value)
 
-    async def worth(self, text: str) -> int:
-        """How important an event is to the person, 1 to 10."""
-        return await importance(self.seen.lm, text, purpose="resident: importance")
+    async def worths(self, texts: Sequence[str]) -> list[int]:
+        """How important events are to the person, 1 to 10 each; who remembers nothing is not asked."""
+        if not texts or not self.how.memory:
+            return [1] * len(texts)
+        told = await self.ask(prompts.worths(self.person.first, texts), "importance", 8 + 8 * len(texts))
+        return [int(n) for n in told["importance"]]
 
     def recall(self, queries: Sequence[str], k: int, *, touch: bool = True) -> list[int]:
         """Places of the records that come to mind: k for all queries together, each record once."""

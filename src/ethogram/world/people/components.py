@@ -73,7 +73,7 @@ class InGroup:
         households = len(record.offsets) - 1
         counts = np.bincount(who * n + group[record.keys % record.catalogue], record.held[STEADY], households * n)
         total = np.maximum(record.total[STEADY], 1e-300)
-        self.taste = sp.csr_matrix(counts.reshape(households, n) / total[:, None]).toarray().astype(np.float32)
+        self.taste = (counts.reshape(households, n) / total[:, None]).astype(np.float32)
 
     def share(self, past: Past, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
         return np.asarray(self.taste[past.who[rows], self.group[items]] * self.inside[items])

@@ -152,7 +152,8 @@ def _clash(slot: str, one: _Read, other: _Read) -> bool:
 
 
 def _read(text: str) -> _Read:
-    plain = re.sub(r"[’']", "", text.lower().strip().rstrip("."))
+    plain = re.sub(r"\bi[’']?m\b", "i am", text.lower().strip().rstrip("."))
+    plain = re.sub(r"[’']", "", plain)
     plain = re.sub(
         r"\((?:openness|conscientiousness|extraversion|agreeableness|neuroticism) [\d.]+\)", "", plain
     ).strip()
@@ -171,8 +172,12 @@ def _read(text: str) -> _Read:
     opposites = frozenset(_OPPOSITE[s] for s in stems if s in _OPPOSITE)
     slots = {}
     for slot, pattern in _COMPILED.items():
-        if found := pattern.search(plain):
-            slots[slot] = next(g for g in found.groups() if g).strip()
+        found = pattern.search(plain)
+        # "also works as" is one of several; "lives in a house" names no place
+        if found and not re.search(r"\b(?:also|part[- ]time|used to)\b", plain):
+            value = next(g for g in found.groups() if g).strip()
+            if slot != "home" or not re.match(r"(?:an?|the|my|our|his|her|their|country)\b", value):
+                slots[slot] = value
     return _Read(text, frozenset(stems), negative, tuple(numbers), opposites, slots)
 
 

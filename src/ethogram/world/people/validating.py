@@ -72,7 +72,7 @@ def validate(
     Raises
     ------
     OptionError
-        Too few days, or not whole weeks.
+        Too few days, not whole weeks, or households fitted on other days.
     """
     told = log if isinstance(log, Purchases) else Purchases.of(log, levels, kind)
     told = told.between(0, told.days // 7 * 7)
@@ -83,6 +83,8 @@ def validate(
             "days to fit on, and 2 copies or more."
         )
     past, held = told.between(0, cut), told.between(cut, told.days)
+    if fitted is not None and fitted.now != cut:
+        raise OptionError(f"validate: the households were fitted on {fitted.now} days, and {cut} come before the test.")
     people = fitted or Households.fit(past, neighbours=neighbours, seed=seed)
     rows, facts = _choices(people, past, held, seed)
     more, totals = _totals(people, past, held, days // 7, copies, seed)

@@ -100,7 +100,7 @@ def _solve(
     weight = np.where(np.arange(days) < now, weight, 0.0)
     seen = risk * weight
     trips = (y * seen).sum(1)
-    mean = trips.sum() / max(seen.sum(), _LEAST)
+    mean = max(trips.sum() / max(seen.sum(), _LEAST), _LEAST)
     rate = (trips + strength) / (seen.sum(1) + strength / mean) if shared is None else shared[0].copy()
     a, b = (np.ones(LONGEST + 1), np.ones(7)) if shared is None else (shared[1], shared[2])
     day_of = np.broadcast_to(weekday, y.shape)[risk]

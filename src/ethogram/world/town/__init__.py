@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class Town:
             way = path(self.solid, self.width, here, there)
             if way is None:
                 raise WorldError(f"there is no way from {self.address(here)} to {self.address(there)}.")
-            for a, b in zip(way, way[1:], strict=False):
+            for a, b in pairwise(way):
                 self._next.setdefault((a, there), b)
         return self._next[here, there]
 
@@ -218,7 +219,7 @@ def _arena(made: Town, sector: str, one: Mapping[str, Any]) -> None:
         raise WorldError(f"{title}: its box {list(box)} is not within {made.width} x {made.height} tiles.")
     opens, closes, room = float(one.get("opens", 0)), float(one.get("closes", 0)), int(one.get("room", 0))
     if not (0 <= opens <= 24 and 0 <= closes <= 24) or room < 0:
-        raise WorldError(f"{title}: opens {opens:g} and closes {closes:g} are hours of a day, room {room} is 0 or more.")
+        raise WorldError(f"{title}: opens {opens:g}, closes {closes:g} are hours of a day, room {room} is 0 or more.")
     place = len(made.arenas)
     made.arenas.append(Arena(name, sector, (x0, y0, x1, y1), room, opens, closes, bool(one.get("private", False))))
     inside = np.zeros((made.height, made.width), bool)

@@ -63,6 +63,7 @@ class Living:
         town = self.town
         self.belongs = np.array([[a.sector in (p.home, p.work) for a in town.arenas] for p in self.people], bool)
         self._capped = np.array([a.room for a in town.arenas], np.int64)
+        self._slept = self._beds()
 
     def hour(self, tick: int) -> float:
         """Hour of the day at a tick."""
@@ -119,7 +120,7 @@ class Living:
     def declaration(self) -> dict[str, Any]:
         """Arguments of `World`: people, columns, things, actions, commands, names, observe, start, length."""
         town, n = self.town, len(self.people)
-        tiles = [town.objects[o].tile for o in self._beds()]
+        tiles = [town.objects[o].tile for o in self._slept]
         columns: dict[str, Any] = {c: Column("int32", 0, -1) for c in _PEOPLE}
         columns |= {c: Column("bool", 0, False) for c in ("asleep", "turn", "fresh")}
         columns["tile"] = Column("int32", 0, np.array(tiles, np.int32).reshape(n))
@@ -156,7 +157,7 @@ class Living:
 
     def bed(self, row: int) -> int:
         """The object where a person sleeps."""
-        return self._beds()[row]
+        return self._slept[row]
 
     def _actions(self) -> list[Action]:
         return [

@@ -46,7 +46,7 @@ PUBLIC: dict[str, tuple[Room, ...]] = {
                      Room("kitchen", 4, ("oven",), private=True)),
     "Corner Store": (Room("shop", 8, ("till", "shelves", "vegetables"), opens=8, closes=18),
                      Room("storeroom", 4, ("crates",), private=True)),
-    "Library": (Room("reading room", 10, ("shelves", "reading desk", "newspapers", "window seat"), opens=9, closes=19),),
+    "Library": (Room("reading room", 10, ("shelves", "reading desk", "newspapers", "seat"), opens=9, closes=19),),
     "School": (Room("classroom", 9, ("blackboard", "desks", "globe"), opens=8, closes=16),
                Room("staff room", 4, ("kettle",), private=True)),
     "Workshop": (Room("workbench hall", 9, ("workbench", "lathe", "drawing board"), opens=8, closes=18),),
