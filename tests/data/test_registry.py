@@ -27,7 +27,9 @@ NAMES = [
     "investor_posts",
     "listeners",
     "ml_100k",
+    "out_of_town",
     "shoppers",
+    "travellers",
     "tweets",
     "twitter_follows",
 ]

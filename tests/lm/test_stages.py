@@ -36,7 +36,8 @@ def test_links_need_likeness_and_chance():
     # sim(tea) = 0.96 without the bonus, q = 0.7231; sim(green tea) = 1.1, q = 0.7503
     moved = mine.take("green tea", 8, now=0, chance=[0.72, 0.74])
     assert [(m.text, m.count) for m in mine.short] == [("tea", 2), ("green tea", 2), ("green tea", 1)]
-    assert mine.short[0].links == ["green tea"] and moved == []
+    assert mine.short[0].links == ["green tea"]
+    assert moved == []
     mine.take("chess", 8, now=0, chance=[0, 0, 0])  # q(tea) = 0.5, below 0.7 whatever the chance
     assert [m.count for m in mine.short] == [2, 2, 1, 1]
 
@@ -56,7 +57,8 @@ def test_overflow_drops_the_least_and_its_traces():
     mine.take("green tea", 2, now=0, chance=[0])
     assert mine.short[0].links == ["green tea"]
     mine.take("chess", 5, now=0, chance=[0, 0])
-    assert [m.text for m in mine.short] == ["tea", "chess"] and mine.short[0].links == []
+    assert [m.text for m in mine.short] == ["tea", "chess"]
+    assert mine.short[0].links == []
 
 
 def test_retrieval_adds_the_three_parts_and_touches():
@@ -76,7 +78,8 @@ def test_reflection_merges_what_says_the_same():
     assert mine.due
     # 1 / (1 + exp(-0.96)) = 0.7231 >= 0.72: the tea is merged away, chess stays
     assert mine.conclude("tea", ["green tea", "chess"], now=1) == 1
-    assert [(m.text, m.importance) for m in mine.long] == [("chess", 8.0), ("tea", 6.0)] and not mine.due
+    assert [(m.text, m.importance) for m in mine.long] == [("chess", 8.0), ("tea", 6.0)]
+    assert not mine.due
     with pytest.raises(OptionError, match="must cite"):
         mine.conclude("tea", ["rain"], now=1)
 
@@ -87,7 +90,9 @@ def test_forgetting_by_strength():
     mine.keep("chess", 1, now=0)
     mine.keep("rain", 1, now=30 * HOUR)
     r = np.array([0.99**40, 0.99**40, 0.99**10])
-    np.testing.assert_allclose(mine.strength(40 * HOUR), np.maximum(r**1.5, 0.01) * ([1, 0.1, 0.1] + r) / 2, rtol=1e-9)
+    np.testing.assert_allclose(
+        mine.strength(40 * HOUR), np.maximum(r**1.5, 0.01) * (np.array([1, 0.1, 0.1]) + r) / 2, rtol=1e-9
+    )
     assert mine.forget(1, now=40 * HOUR) == ["chess"]
     # rain was touched within a day: it stays although it is weaker than tea
     assert mine.forget(1, now=40 * HOUR, chance=[0.5, 0.5]) == ["tea"]
@@ -117,7 +122,8 @@ def test_size_is_bounded_and_state_returns():
     for i in range(300):
         for moved in mine.take(f"film {i % 7}", 1 + i % 10, now=i * HOUR, chance=rng.random(20)):
             mine.keep(moved.text, moved.importance, now=i * HOUR, chance=rng.random(30))
-    assert len(mine.short) <= 10 and 0 < len(mine.long) <= 20
+    assert len(mine.short) <= 10
+    assert 0 < len(mine.long) <= 20
     again = Stages(most=20).restore(mine.state())
     assert again.state() == mine.state()
     assert again.retrieve("film 3", 2, now=301 * HOUR) == mine.retrieve("film 3", 2, now=301 * HOUR)

@@ -37,7 +37,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize(
     ("key", "loss", "where"),
-    [("sasrec", "softmax", (2, 1)), ("sasrec", "sampled", (0, 2)), ("gru4rec", "softmax", (1, 2))],
+    [("sasrec", "softmax", (3, 1)), ("sasrec", "sampled", (1, 2)), ("gru4rec", "softmax", (2, 2))],
 )
 def test_a_killed_training_resumes_to_the_same_bytes(tmp_path, key, loss, where):
     cut = world().split("leave-last-out")

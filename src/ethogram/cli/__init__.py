@@ -29,7 +29,7 @@ COMMANDS = {
     "simulate": "Run a system's own simulated people; kept in a folder, a run can be gone on with.",
     "replay": "Show a run as one HTML page: map or feed, timeline, memories, reasons.",
     "fork": "Branch off a run at a tick, with something done there.",
-    "audit": "Put an audit's cases to a language model, and report.",
+    "audit": "Put an audit's cases to a model or a service, and report.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
     "compare": "Systems or records side by side, with paired intervals.",
     "loop": "Try recommenders on simulated households fitted on a log, and train again on what they did.",

@@ -1,4 +1,4 @@
-"""``ethogram audit KEY``: put an audit's cases to a model, and report."""
+"""``ethogram audit KEY``: put an audit's cases to its subject, and report."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def audit(
     json: Json = None,
     **flags: str,
 ) -> int:
-    """Put an audit's cases to a language model, and report what it does. Exit code: 0 pass, 1 fail, 3 inconclusive.
+    """Put an audit's cases to its subject, a model or a service, and report. Exit code: 0 pass, 1 fail, 3 inconclusive.
 
     Parameters
     ----------
     key
         The audit, as in `ethogram systems --area audit`.
     subject
-        Where the model is: local, torch, a URL, scripted:TEXT.
+        What is audited. A language model: local, torch, a URL, scripted:TEXT. A recommender (model_extraction): the
+        folder of a saved system, the URL of `ethogram serve`, local.
     most
         Only so many cases, the first.
     planted

@@ -36,7 +36,9 @@ _CLASSES = {
     "investor_posts": "InvestorPosts",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
+    "out_of_town": "OutOfTown",
     "shoppers": "Shoppers",
+    "travellers": "Travellers",
     "tweets": "Tweets",
     "twitter_follows": "TwitterFollows",
 }

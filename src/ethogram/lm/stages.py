@@ -217,7 +217,7 @@ class Stages:
         """The memory again; options as it was made with."""
         for name in _STAGES:
             rows = kept[name]
-            vectors = unit(self.embed([r["text"] for r in rows])) if rows else []
+            vectors = unit(self.embed([r["text"] for r in rows])) if rows else np.zeros((0, 1))
             made = [
                 Held(**{**r, "links": list(r["links"])}, vector=np.asarray(v, np.float32))
                 for r, v in zip(rows, vectors, strict=True)

@@ -15,7 +15,8 @@ from ethogram.testing.example import example
 
 SMALL = {
     "epochs": 2, "steps": 30, "max_epochs": 2, "lm": "scripted:echo", "remember": True, "variants": 1, "rotations": 1,
-    "prompts": 6, "longest": 4, "owner": "the contract", "sequences": 150, "attacks": ("full",), "defences": (),
+    "prompts": 6, "longest": 4, "owner": "the contract", "sequences": 100, "growth": 8, "attacks": ("full",),
+    "defences": (),
 }  # fmt: skip
 """Options of these names are set so, where the caller gives none: a contract needs a fit, not a good one."""
 

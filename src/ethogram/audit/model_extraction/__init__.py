@@ -1,16 +1,19 @@
 """Says how well an outsider could copy one's own sequential recommender, by how many queries, and what helps.
 
 The attacker holds a few people's sequences and queries the service: sequences grown one item a query (`growing`), the
-lists kept; a network of their own learns from the lists and the few sequences (`copying`). What counts is agreement:
+lists kept; a network of their own learns from the few sequences and then from the lists (`copying`). What counts is
 
     Agr@k = mean over test prefixes of |R_s & R_v| / k       R_v: the service's undefended list, R_s: the copy's
 
 Cases are attacks (full, data-free, few sequences only; more by option) and, for the full attack, the owner's defences
-(`service`), each under several seeds. Whoever queries must own the service: without an `owner` nothing is asked, and
-the name is logged and stands in the report.
+(`service`), each under several seeds. Detectors (`detecting`) are tried twice: on attacks that they only watch, for how
+well they tell accounts from people's, and as a defence that refuses. A subject is a saved system's folder, the address
+of a running service, or ``local``: `victim`, trained here. Whoever queries must own the service: without an `owner`
+nothing is asked, and the name is logged and stands in the report.
 
-Deviations: the paper's two components are built from its abstract, the losses as in its data-free predecessor; the
-repair loss compares the first 20 places.
+Deviations: the paper's two components are built from its abstract, the losses as in its data-free predecessor; grown
+sequences begin with pieces of real ones; real sequences are learned before the lists instead of beside them, where they
+drown them; the repair loss compares the first 10 places, its weight is small, as chosen on the attacker's own people.
 
 Reference: H. Zhang, F. Liu: Few-shot Model Extraction Attacks against Sequential Recommender Systems. 2024.
 """
@@ -18,11 +21,10 @@ Reference: H. Zhang, F. Liu: Few-shot Model Extraction Attacks against Sequentia
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
-
-import numpy as np
 
 from ethogram.errors import OptionError
 from ethogram.system import system
@@ -31,10 +33,13 @@ from ethogram.verbs import Item, Planted, Report, State, Table, Transcript
 if TYPE_CHECKING:
     from ethogram.audit.model_extraction.target import Target
 
-ATTACKS = ("full", "data-free", "few-shot only", "random", "list", "pool", "no repair")
-DEFENCES = ("truncate", "shuffle", "budget", "watermark")
-GRADES = ("agreement@10", "agreement@1", "hit@10", "victim hit@10", "queries", "refused", "items", "transitions",
-          "length", "marked", "chance", "mark p")  # fmt: skip
+_told: weakref.WeakSet[Target] = weakref.WeakSet()
+ATTACKS = ("full", "data-free", "few-shot only", "random", "popular", "list", "pool", "no pieces", "no repair")
+DEFENCES = ("truncate", "shuffle", "budget", "watermark", "prefixes", "anomaly")
+KINDS = ("prefixes", "anomaly")
+DETECTED = tuple(f"{k} {x}" for k in KINDS for x in ("AUC", "low", "high", "found", "accounts", "alarms", "people"))
+GRADES = ("agreement@10", "error", "agreement@1", "rank correlation", "rank error", "hit@10", "victim hit@10", "people",
+          "queries", "refused", "items", "transitions", "length", "marked", "chance", "mark p", *DETECTED)  # fmt: skip
 
 
 @system(
@@ -58,9 +63,9 @@ class ModelExtraction:
     copy: Literal["sasrec", "gru"] = "sasrec"
     "Network of the attacker."
     attacks: tuple[str, ...] = ("full", "data-free", "few-shot only")
-    "Attacks that are tried: full, data-free, few-shot only, random, and full without a part: list, pool, no repair."
+    "full, data-free, few-shot only, random, popular; full without a part: list, pool, no pieces, no repair."
     defences: tuple[str, ...] = DEFENCES
-    "Defences that the full attack is tried against: truncate, shuffle, budget, watermark."
+    "What the full attack is tried against: truncate, shuffle, budget, watermark, prefixes, anomaly."
     few: float = 0.1
     "Share of the people whose sequences the attacker holds."
     sequences: int = 1_000
@@ -74,10 +79,14 @@ class ModelExtraction:
     noise: float = 10.0
     "Places by which the defence `shuffle` moves items (standard deviation)."
     allowed: float = 0.1
-    "Share of the attack's queries that the defence `budget` allows."
+    "Share of an account's queries that the defence `budget` allows."
+    spread: int = 50
+    "Sequences that the attacker grows from one account; 1 takes an account for each."
+    alarms: float = 0.01
+    "Share of real people whom the detectors `prefixes` and `anomaly` may refuse."
     passes: int = 20
     "Passes of the copy over what it learned."
-    repair: float = 0.5
+    repair: float = 0.1
     "Weight beta of the repair loss."
     tests: int = 500
     "People on whose prefixes agreement is measured; none of them is among the few."
@@ -89,12 +98,12 @@ class ModelExtraction:
     fitted = True  # nothing is learned before a subject is there
 
     def subject(self, given: str) -> Target:
-        """The service to attack: a saved system's folder, or ``local`` for a `victim` trained here.
+        """The service to attack: a saved system's folder, a service's address, or ``local``: a `victim` trained here.
 
         Raises
         ------
         OptionError
-            No owner, or options that make no attack.
+            No owner, options that make no attack, or no such subject. ServiceDown: nobody answers at the address.
         """
         from ethogram.audit.model_extraction.target import target
 
@@ -107,10 +116,10 @@ class ModelExtraction:
         for name, known in (("attacks", ATTACKS), ("defences", DEFENCES)):
             if wrong := [x for x in getattr(self, name) if x not in known]:
                 raise OptionError(f"model_extraction: no {name[:-1]} '{wrong[0]}'; there are {', '.join(known)}.")
-        for name in ("sequences", "growth", "listed", "shown", "passes", "tests", "seeds"):
+        for name in ("sequences", "growth", "listed", "shown", "spread", "passes", "tests", "seeds"):
             if getattr(self, name) < 1:
                 raise OptionError(f"model_extraction: {name} = {getattr(self, name)}; give 1 or more.")
-        for name in ("few", "allowed"):
+        for name in ("few", "allowed", "alarms"):
             if not 0 < getattr(self, name) < 1:
                 raise OptionError(f"model_extraction: {name} = {getattr(self, name)} does not lie between 0 and 1.")
 
@@ -135,9 +144,11 @@ class ModelExtraction:
         from ethogram.audit.model_extraction.attack import attack
 
         self._check()
-        logging.getLogger(__name__).warning(
-            "model extraction '%s' of %s, which is queried with the consent of its owner: %s", item.id, lm, self.owner
-        )
+        if lm not in _told:
+            _told.add(lm)
+            logging.getLogger(__name__).warning(
+                "model extraction: %s is queried with the consent of its owner: %s", lm, self.owner
+            )
         return Transcript(item.id, measured=attack(self, lm, **item.inputs))
 
     def grade(self, item: Item, transcript: Transcript) -> Mapping[str, float | None]:
@@ -145,44 +156,10 @@ class ModelExtraction:
         return {name: transcript.measured.get(name) for name in GRADES}
 
     def summarise(self, rows: Table) -> Report:
-        """Agreement of each attack and under each defence; differences are to the full attack without a defence.
+        """Agreement of each attack and under each defence; differences are to the full attack without a defence."""
+        from ethogram.audit.model_extraction.reporting import summarise
 
-        Intervals are over the test people within each seed (mean of their ends over seeds).
-        """
-        table = {n: np.array(rows.column(n).to_pylist(), object) for n in rows.column_names}
-        metrics: dict[str, tuple[float, float, float]] = {}
-        contrasts: dict[str, tuple[float, float, float]] = {}
-        for group in dict.fromkeys(table["group"].tolist()):
-            mine = table["group"] == group
-            found = _mean(table["agreement@10"][mine])
-            if np.isnan(found):
-                continue
-            # the standard error of a mean of values in [0, 1] is at most that of a coin
-            error = 1.96 * np.sqrt(found * (1 - found) / (self.tests * max(int(mine.sum()), 1)))
-            metrics[group] = (found, max(0.0, found - error), min(1.0, found + error))
-            for name in ("agreement@1", "hit@10", "queries", "items", "transitions", "marked", "mark p"):
-                value = _mean(table[name][mine]) if name in table else np.nan
-                if not np.isnan(value):
-                    metrics[f"{group}: {name}"] = (value, value, value)
-        if "full" in metrics:
-            for name in metrics:
-                if name.startswith("full against") and ":" not in name:
-                    value, low, high = metrics[name]
-                    full = metrics["full"]
-                    contrasts[f"{name} − none"] = (value - full[0], low - full[2], high - full[1])
-        notes = (
-            f"queried with the consent of its owner: {self.owner}",
-            f"the attacker held {self.few:.0%} of the people's sequences and asked {self.sequences * self.growth:,} "
-            "queries; every query counts, also a repeated one",
-        )
-        if "full" not in metrics:
-            return Report("model_extraction", "", metrics, "inconclusive", "the full attack was not tried", contrasts,
-                          notes)  # fmt: skip
-        value, low, high = metrics["full"]
-        verdict: Literal["pass", "fail", "inconclusive"]
-        verdict = "pass" if high <= self.limit else "fail" if low > self.limit else "inconclusive"
-        why = f"agreement@10 of the copy {value:.2f} [{low:.2f}, {high:.2f}] against {self.limit}"
-        return Report("model_extraction", "", metrics, verdict, why, contrasts, notes)
+        return summarise(self, rows)
 
     def planted(self) -> Sequence[Planted]:
         """A service that lists the same for everybody, which any copy repeats, and one that lists at random."""
@@ -195,8 +172,3 @@ class ModelExtraction:
 
     def restore(self, state: State) -> Self:
         return self
-
-
-def _mean(values: np.ndarray) -> float:
-    known = [float(v) for v in values if v is not None]
-    return float(np.mean(known)) if known else float("nan")

@@ -1,4 +1,4 @@
-"""A copy: a next-item network of the attacker's own, taught by real sequences, by lists, or by both."""
+"""A copy: a next-item network of the attacker's own, taught by real sequences, then by lists."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ethogram.audit.model_extraction.service import ranking
 from ethogram.log import Candidates, Histories, Vocabulary
 from ethogram.nn.imitate import list_loss, repair_loss
 from ethogram.nn.losses import full_softmax
@@ -19,10 +20,10 @@ from ethogram.nn.recurrent import Recurrent
 from ethogram.nn.train import train
 from ethogram.nn.transformer import CausalTransformer, last_states
 
-BATCH = 16
+BATCH = 8
 """Sequences of a step."""
 LENGTH = 50
-DEPTH = 20
+DEPTH = 10
 """Items at which lists are compared by the repair loss."""
 
 
@@ -52,42 +53,39 @@ class Copy:
         self.items, self.seed, self.length = items, seed, LENGTH
         self.network = NextItemNetwork(len(items), dim, encoder, sparse=False, scale=dim**0.5, seed=seed).eval()
 
-    def learn(
-        self, real: list[np.ndarray], taught: Taught | None, *, epochs: int, lr: float = 1e-2, repair: float = 0.5
-    ) -> Copy:
-        """Real sequences teach what comes next, lists what the service would say; `repair` is beta.
-
-        An epoch passes over the lists (or, without any, over the sequences); real sequences are then drawn beside them.
-        """
-        if taught is not None:  # places that no list was about would stay as they were drawn
-            self.length = taught.sequences.shape[1]
+    def follow(self, real: list[np.ndarray], *, epochs: int, lr: float = 1e-2) -> Copy:
+        """Learn what comes next in real sequences."""
         real = [s[-self.length :] for s in real if len(s) > 1]
+
+        def batches(rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
+            for part in _parts(rng, len(real)):
+                yield [real[i] for i in part]
+
+        def loss(rows: list[np.ndarray]) -> Tensor:
+            states, after = self._states([s[:-1] for s in rows])[0], np.concatenate([s[1:] for s in rows])
+            return full_softmax(states, self.network.vectors, torch.from_numpy(after))
+
+        return self._train(batches, loss, epochs, lr) if real else self
+
+    def imitate(self, taught: Taught, *, epochs: int, lr: float = 1e-2, repair: float = 0.1) -> Copy:
+        """Learn what a service said; `repair` is beta."""
+        self.length = taught.sequences.shape[1]  # places that no list was about would stay as they were drawn
         size = len(self.items)
 
-        def batches(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
-            n = len(real) if taught is None else len(taught.sequences)
-            for part in np.array_split(rng.permutation(n), max(1, -(-n // BATCH))):
-                chosen = part if taught is None else rng.choice(len(real), min(BATCH, len(real)), replace=False)
-                mine = [real[i] for i in chosen]
-                lists = None if taught is None else (taught.sequences[part], taught.lists[part])
-                drawn = None if lists is None else rng.integers(0, size, (lists[1].size // lists[1].shape[2],
-                                                                          lists[1].shape[2]))  # fmt: skip
-                yield mine, lists, drawn
+        def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+            for part in _parts(rng, len(taught.sequences)):
+                lists = taught.lists[part].reshape(-1, taught.lists.shape[2])
+                yield taught.sequences[part], lists, rng.integers(0, size, lists.shape)
 
-        def loss(given: tuple[Any, ...]) -> Tensor:
-            mine, lists, drawn = given
-            total = self.network.items.weight.sum() * 0.0
-            if mine:
-                states, after = self._states([s[:-1] for s in mine])[0], np.concatenate([s[1:] for s in mine])
-                total = total + full_softmax(states, self.network.vectors, torch.from_numpy(after))
-            if lists is not None:
-                states = self._states(list(lists[0]))[0]
-                scores, wanted = states @ self.network.vectors.T, torch.from_numpy(lists[1]).flatten(0, 1)
-                total = total + list_loss(scores, wanted, torch.from_numpy(drawn))
-                if repair:
-                    total = total + repair * repair_loss(scores, wanted[:, :DEPTH])
-            return total
+        def loss(given: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Tensor:
+            scores = self._states(list(given[0]))[0] @ self.network.vectors.T
+            lists = torch.from_numpy(given[1])
+            total = list_loss(scores, lists, torch.from_numpy(given[2]))
+            return total + repair * repair_loss(scores, lists[:, :DEPTH]) if repair else total
 
+        return self._train(batches, loss, epochs, lr)
+
+    def _train(self, batches: Any, loss: Any, epochs: int, lr: float) -> Copy:
         train(self.network, batches, loss, epochs=epochs, seed=self.seed, clip=5.0,
               optimisers=self.network.optimisers(lr))  # fmt: skip
         return self
@@ -109,10 +107,17 @@ class Copy:
             out[part] = last_states(*self._states([np.asarray(rows[i][-self.length :]) for i in part])).numpy()
         return out
 
-    def score(self, histories: Histories, candidates: Candidates) -> np.ndarray:
-        """float32[n, V] of the catalogue, as `service.ranked` asks."""
-        places, spans = histories.flat()
-        item = np.asarray(histories.item)[places]
-        rows = [item[a:b] for a, b in pairwise(spans)]
+    def lists(self, sequences: list[np.ndarray] | np.ndarray, k: int) -> np.ndarray:
+        """The k best items that each sequence does not hold, int64[n, k], as `service.Lists`."""
         vectors = self.network.vectors.detach().numpy()
-        return np.asarray(self.states(rows) @ vectors[candidates.items].T)
+
+        def score(histories: Histories, candidates: Candidates) -> np.ndarray:
+            places, spans = histories.flat()
+            item = np.asarray(histories.item)[places]
+            return np.asarray(self.states([item[a:b] for a, b in pairwise(spans)]) @ vectors[candidates.items].T)
+
+        return ranking(score, self.items)(sequences, k)
+
+
+def _parts(rng: np.random.Generator, n: int) -> list[np.ndarray]:
+    return np.array_split(rng.permutation(n), max(1, -(-n // BATCH)))

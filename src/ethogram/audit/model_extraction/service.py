@@ -1,24 +1,28 @@
 """A recommender as outsiders see it: a sequence in, a ranked list out, and what its owner can turn on against copying.
 
-`truncate` shows the first few items only; `shuffle` moves items inside the list; `budget` refuses a client after so
-many queries; `watermark` answers a sequence that ends in a secret trigger with a secret item in first place, which a
-copy will do, too. A query is counted each time, also when it was asked before.
+`truncate` shows the first few items only; `shuffle` moves items inside the list; `budget` refuses an account after so
+many queries; `prefixes` and `anomaly` refuse an account whose queries are not like people's (`detecting`); `watermark`
+answers a sequence that ends in a secret trigger with a secret item in first place, which a copy will do, too. A query
+is counted each time, also when it was asked before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from ethogram.audit.model_extraction.detecting import Detector, Watched
 from ethogram.log import Candidates, Histories, Vocabulary
 from ethogram.log.histories import FOREVER
 
 BLOCK = 512
-DEFENCES = ("none", "truncate", "shuffle", "budget", "watermark")
 Score = Callable[[Histories, Candidates], Any]
+Rows: TypeAlias = list[np.ndarray] | np.ndarray
+Lists = Callable[[Rows, int], np.ndarray]
+"""The k best items of sequences of item codes, without what each holds: int64[n, k], -1 behind the end."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Defence:
     Attributes
     ----------
     shown : items that `truncate` shows. noise : standard deviation of `shuffle`, in places.
-    budget : queries of a client. triggers : share of the items that are triggers of `watermark`.
+    budget : queries of an account. triggers : share of the items that are triggers of `watermark`.
+    detector : of `prefixes` and `anomaly`.
     """
 
     kind: str = "none"
@@ -36,9 +41,10 @@ class Defence:
     noise: float = 10.0
     budget: int = 2_000
     triggers: float = 0.1
+    detector: Detector | None = None
 
 
-def asking(sequences: list[np.ndarray] | np.ndarray, items: Vocabulary) -> Histories:
+def asking(sequences: Rows, items: Vocabulary) -> Histories:
     """Histories of strangers from rows of item codes, oldest first."""
     rows = [np.asarray(s, np.int32) for s in sequences]
     stop = np.cumsum([len(r) for r in rows]).astype(np.int64)
@@ -52,17 +58,21 @@ def asking(sequences: list[np.ndarray] | np.ndarray, items: Vocabulary) -> Histo
     )  # fmt: skip
 
 
-def ranked(score: Score, items: Vocabulary, sequences: list[np.ndarray] | np.ndarray, k: int) -> np.ndarray:
-    """The k best items of each sequence that it does not hold, int64[n, k]; -1 where there are fewer."""
-    k, out = min(k, len(items)), []
-    for at in range(0, len(sequences), BLOCK):
-        part = sequences[at : at + BLOCK]
-        scores = np.array(score(asking(part, items), Candidates.every(items)), np.float64)
-        for row, held in zip(scores, part, strict=True):
-            row[held] = -np.inf
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        out.append(np.where(np.isfinite(np.take_along_axis(scores, best, 1)), best, -1))
-    return np.concatenate([np.empty((0, k), np.int64), *out])
+def ranking(score: Score, items: Vocabulary) -> Lists:
+    """The lists of what scores every item."""
+
+    def lists(sequences: Rows, k: int) -> np.ndarray:
+        k, out = min(k, len(items)), []
+        for at in range(0, len(sequences), BLOCK):
+            part = sequences[at : at + BLOCK]
+            scores = np.array(score(asking(part, items), Candidates.every(items)), np.float64)
+            for row, held in zip(scores, part, strict=True):
+                row[held] = -np.inf
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+            out.append(np.where(np.isfinite(np.take_along_axis(scores, best, 1)), best, -1))
+        return np.concatenate([np.empty((0, k), np.int64), *out])
+
+    return lists
 
 
 @dataclass
@@ -71,11 +81,11 @@ class Service:
 
     Attributes
     ----------
-    score : of the system that is served. items : its catalogue, which is public. k : length of its lists.
+    lists : of the system that is served. items : its catalogue, which is public. k : length of its lists.
     queries : asked so far, refused ones included. refused : of them.
     """
 
-    score: Score
+    lists: Lists
     items: Vocabulary
     k: int = 100
     defence: Defence = field(default_factory=Defence)
@@ -85,6 +95,8 @@ class Service:
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
+        self._asked: dict[int, int] = {}
+        self._watched = Watched(self.defence.detector) if self.defence.detector is not None else None
 
     @property
     def secret(self) -> np.ndarray:
@@ -95,34 +107,53 @@ class Service:
         out[chosen] = rng.permutation(size)[: len(chosen)]
         return np.where(out == np.arange(size), (out + 1) % size, out)
 
-    def query(self, sequences: list[np.ndarray] | np.ndarray) -> np.ndarray:
-        """Ranked lists int64[n, k] of item codes; -1 behind their end, and for all of a refused query."""
+    def query(self, sequences: Rows, accounts: np.ndarray | None = None) -> np.ndarray:
+        """Ranked lists int64[n, k] of item codes; -1 behind their end, and for all of a refused query.
+
+        Parameters
+        ----------
+        accounts : int64[n], who asks each; one account if not given.
+        """
+        accounts = np.zeros(len(sequences), int) if accounts is None else accounts
         out = np.full((len(sequences), min(self.k, len(self.items))), -1)
-        allowed = len(sequences)
-        if self.defence.kind == "budget":
-            allowed = int(np.clip(self.defence.budget - self.queries, 0, allowed))
+        answered = self._within(accounts) if self.defence.kind == "budget" else np.ones(len(sequences), bool)
+        asked = np.flatnonzero(answered)
+        if len(asked):
+            out[asked] = self.lists([sequences[i] for i in asked], self.k)
+        if self._watched is not None:
+            answered = ~self._watched.refuses(sequences, out, accounts)
+            out[~answered] = -1
         self.queries += len(sequences)
-        self.refused += len(sequences) - allowed
-        out[:allowed] = ranked(self.score, self.items, sequences[:allowed], self.k)
+        self.refused += int((~answered).sum())
         if self.defence.kind == "truncate":
             out[:, self.defence.shown :] = -1
         elif self.defence.kind == "shuffle":
             place = np.arange(out.shape[1]) + self.defence.noise * self._rng.standard_normal(out.shape)
             out = np.take_along_axis(out, np.argsort(np.where(out < 0, np.inf, place), axis=1), 1)
         elif self.defence.kind == "watermark":
-            _mark(out, np.array([self.secret[s[-1]] if len(s) else -1 for s in sequences[:allowed]], int))
+            secret = self.secret
+            _mark(out, np.array([secret[s[-1]] if len(s) else -1 for s in sequences], int))
         return out
+
+    def _within(self, accounts: np.ndarray) -> np.ndarray:
+        """Whether each query comes before its account's budget is used up."""
+        answered = np.zeros(len(accounts), bool)
+        for i, account in enumerate(accounts.tolist()):
+            self._asked[account] = self._asked.get(account, 0) + 1
+            answered[i] = self._asked[account] <= self.defence.budget
+        return answered
 
 
 def _mark(lists: np.ndarray, planted: np.ndarray) -> None:
-    for row, item in zip(lists, planted, strict=False):
+    for row, item in zip(lists, planted, strict=True):
         if item >= 0:
             kept = row[row != item]
             row[:] = np.concatenate([[item], kept])[: len(row)]
 
 
-def marked(score: Score, items: Vocabulary, secret: np.ndarray, prefixes: list[np.ndarray], k: int = 10, seed: int = 0
-           ) -> tuple[float, float, float]:  # fmt: skip
+def marked(
+    lists: Lists, secret: np.ndarray, prefixes: list[np.ndarray], k: int = 10, seed: int = 0
+) -> tuple[float, float, float]:
     """Whether a model repeats a watermark: (share of triggers whose item it lists, the same by chance, p).
 
     Each trigger is put behind a prefix that does not hold its item; chance is what the list holds of the items of other
@@ -135,8 +166,8 @@ def marked(score: Score, items: Vocabulary, secret: np.ndarray, prefixes: list[n
     for t in triggers:
         prefix = prefixes[int(rng.integers(len(prefixes)))]
         asked.append(np.append(prefix[(prefix != t) & (prefix != secret[t])], t))
-    lists = ranked(score, items, asked, k)
-    own = (lists == secret[triggers][:, None]).any(1)
-    other = np.concatenate([(lists == secret[rng.permutation(triggers)][:, None]).any(1) for _ in range(20)])
+    found = lists(asked, k)
+    own = (found == secret[triggers][:, None]).any(1)
+    other = np.concatenate([(found == secret[rng.permutation(triggers)][:, None]).any(1) for _ in range(20)])
     chance = max(float(other.mean()), 1 / (2 * len(other)))
     return float(own.mean()), chance, float(binom.sf(own.sum() - 1, len(own), chance))

@@ -12,6 +12,8 @@ thirds. So the nulls stand in every report: ties dealt uniformly, dealt anew wit
 Agents without ties are left out and counted, equality is no paradox and told, the median stands beside the mean, since
 one hub among the neighbours makes a mean. Weak ties (weight up to the median) and strong ones are told apart, with the
 attributes of the whole network and ("alone") with degrees counted among these ties only: the paper does not say which.
+Rewired with all degrees kept, simulated and real networks show as much of the paradox: it is one of degrees alone. That
+weak ties hold more of it is so among Congress's members on Twitter; in the light population strong ties do.
 
 G. M. Orlando, V. La Gatta, D. Russo, V. Moscato: Can Generative Agent-Based Modeling Replicate the Friendship Paradox
 in Social Media Simulations? WebSci 2025.

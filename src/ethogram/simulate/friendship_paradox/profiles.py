@@ -132,7 +132,7 @@ def tone(texts: Sequence[str], felt: Counter[str] | None = None) -> str:
 def plain(text: str) -> str:
     """A post without links, markup and line ends.
 
-    >>> plain("I&#39;m in \n http://a.b/c now")
+    >>> plain("I&#39;m  in http://a.b/c now")
     "I'm in now"
     """
     return " ".join(_LINK.sub(" ", html.unescape(text)).split())

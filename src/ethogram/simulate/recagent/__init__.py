@@ -2,8 +2,8 @@
 what they do: for trying out a ranker, for measuring filter bubbles and conformity, for counterfactuals.
 
     round   = who is active -> visits (pages of 5: watch, next, search, leave) or social life (chat, post) -> a fit
-    label   = 1 for the item taken from a page, 0 for the others of every page that was looked at (`sandbox.impressions`)
-    taste   : learned from real choices (`taste`);  the light policy acts by it (`crowd`)
+    label   = 1 for the item taken from a page, 0 for the others of every page looked at (`impressions`)
+    taste   : learned from real choices (`taste`), or as people say (`published`); the light policy acts by it (`crowd`)
     viewer  : people played by a language model, with a memory in three stages (`viewer`, `ethogram.lm.stages`)
     studies : `choice_fidelity`, `cocoon`, `conformity`
 
@@ -111,18 +111,21 @@ class RecAgent:
         """Sixty people with planted tastes and 200 items."""
         return self.of(Scene.drawn(seed=seed), seed=seed).world()
 
-    def members(self, sandbox: Sandbox, rows: list[int], *, lm: Any = "local", **more: Any) -> World:
+    def members(
+        self, sandbox: Sandbox, rows: list[int], *, lm: Any = "local", viewer: dict[str, Any] | None = None, **more: Any
+    ) -> World:
         """The sandbox with some people played by a language model.
 
         Parameters
         ----------
-        lm : an LM, or where to connect to one. more : of `World`.
+        lm : an LM, or where to connect to one. viewer : options of `viewer.Viewer`. more : of `World`.
         """
         from ethogram.lm import LM
         from ethogram.simulate.recagent.viewer import Viewer
 
         asked = LM.connect(lm) if isinstance(lm, str) else lm
-        world = sandbox.world(minds={"viewer": lambda persona: Viewer(persona, sandbox)}, lm=asked, **more)
+        minds = {"viewer": lambda persona: Viewer(persona, sandbox, **(viewer or {}))}
+        world = sandbox.world(minds=minds, lm=asked, **more)
         for row in rows:
             world.promote(int(world.state["uid"][row]), "viewer")
         return world

@@ -83,13 +83,16 @@ class Crowd:
             full = (shown[there, page] >= 0).any(1)
             last = page == PAGES - 1
             options = np.c_[
-                u[there, page], np.where(full & ~np.full(len(there), last), bar[there], -np.inf), bar[there] - 1.5,
+                u[there, page],
+                np.where(full & ~np.full(len(there), last), bar[there], -np.inf),
+                bar[there] - 1.5,
                 np.where(wish[there] >= 0, bar[there] - 2, -np.inf),
             ]
             choice = drawn(options, luck[there], f"page {page}")
             took = choice < PAGE
             acts += self._impressions(rows[there], shown[there, page], np.where(took, choice, -1), page)
-            acts += self._watched(rows[there[took]], shown[there[took], page, choice[took]], page * PAGE + choice[took] + 1,
+            item, place = shown[there[took], page, choice[took]], page * PAGE + choice[took] + 1
+            acts += self._watched(rows[there[took]], item, place,
                                   u[there[took], page, choice[took]], bar[there[took]])  # fmt: skip
             acts.append(Acts("next", rows[there[choice == PAGE]], value=page + 2))
             acts.append(Acts("leave", rows[there[choice == PAGE + 1]]))

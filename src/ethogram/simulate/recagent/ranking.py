@@ -114,7 +114,9 @@ def pages(seen: Frozen, rows: np.ndarray) -> np.ndarray:
     tail = np.flatnonzero(seen["item.tail"])
     if k and len(tail):
         drawn = tail[luck.integers("tail", len(tail), PAGES * k)].reshape(len(rows), PAGES, k).astype(np.int32)
-        known = seen["shown"][rows[:, None, None], drawn] | (drawn[..., None] == found.reshape(len(rows), 1, 1, -1)).any(-1)
+        known = seen["shown"][rows[:, None, None], drawn] | (
+            drawn[..., None] == found.reshape(len(rows), 1, 1, -1)
+        ).any(-1)
         flat = drawn.reshape(len(rows), -1)
         again = (flat[:, :, None] == flat[:, None, :]) & np.tri(flat.shape[1], k=-1, dtype=bool)
         known |= again.any(-1).reshape(known.shape)

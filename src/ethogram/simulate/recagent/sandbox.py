@@ -6,7 +6,8 @@ an item (`value`: which, -1 none), `post` about an item to all friends.
 
 Commands: `round` (of the run itself: who is active next, and a fit of the recommender), and from outside `recommender`
 (another one, or other options), `edit` (what people like), `broadcast` (some people tell all their friends of an item),
-`announce` (an item is told to everybody), `talk` (words to one person), `offer` (what stands first on people's pages), `call` (people are active next round).
+`announce` (an item is told to everybody), `talk` (words to one person), `offer` (what stands first on
+people's pages), `call` (people are active next round).
 """
 
 from __future__ import annotations
@@ -80,20 +81,23 @@ class Sandbox:
             "watched_at": np.where(watched >= 0, np.arange(-WIDTH, 0, dtype=np.int32), -WIDTH),
             "heard": np.zeros((n, m), np.int16), "told": np.zeros((n, m), bool),
             **{c: np.full((n, HEARD), -1, np.int32) for c in ("heard_who", "heard_what", "heard_text")},
-            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"), "turn": Column("int32", initial=-1), "idle": Column("int32"),
+            "ranked": np.full((n, PAGE * PAGES), -1, np.int32), "busy": Column("int32"),
+            "turn": Column("int32", initial=-1), "idle": Column("int32"),
             "chance": Column("float32", initial=self._chance), **ties,
         }  # fmt: skip
         things = {"item": {"tail": tail, "appeal": scene.taste.appeal}, **edges}
         kinds = {"player": Outside, **(minds or {})}
         how: dict[str, Any] = {"seed": self.seed, "start": "2024-01-01", "fallback": "crowd", **more}
         world = World(
-            list(scene.people), columns=columns, things=things, facts={**facts, **self.facts, RECOMMENDER: -1, "rounds": 0},
-            actions=self.actions(), policies={"crowd": Crowd(self)}, minds=kinds, commands=self.commands(),
+            list(scene.people), columns=columns, things=things, actions=self.actions(),
+            facts={**facts, **self.facts, RECOMMENDER: -1, "rounds": 0},
+            policies={"crowd": Crowd(self)}, minds=kinds, commands=self.commands(),
             names={"item": _distinct(scene.titles)}, wake=NEVER, length=f"{round(self.length * 60)}m",
             observe=self.observed, **how,
         )  # fmt: skip
-        world.intervene("recommender", by="sandbox", told=self.recommender)
-        world.intervene("round", by="sandbox")
+        if not world.live.agenda.history:  # a run that is resumed has begun already
+            world.intervene("recommender", by="sandbox", told=self.recommender)
+            world.intervene("round", by="sandbox")
         return world
 
     def _chance(self, luck: Any) -> np.ndarray:
@@ -250,7 +254,7 @@ def turn(state: State, rows: np.ndarray) -> None:
 
 
 def rest(seen: Frozen, rows: np.ndarray) -> np.ndarray:
-    """Ticks until people act again: in the next round, where they have their turn in it, else when a round wakes them."""
+    """Ticks until people act again: to the next round, where they have their turn in it, else until one wakes them."""
     due = seen["turn"][rows].astype(np.int64)
     return np.where(due > seen.tick, due - seen.tick, NEVER)
 
@@ -282,10 +286,15 @@ def _rounds(ordered: np.ndarray) -> list[np.ndarray]:
 
 
 def hear(state: State, who: np.ndarray, whom: np.ndarray, what: np.ndarray, text: np.ndarray) -> None:
-    """Some people hear something of somebody; whoever spoke of an item before counts no second time."""
+    """Some people hear something of somebody; whoever spoke of an item before counts no second time.
+
+    What is heard at one time stands in the order of who said it, whatever order the acts have.
+    """
     fresh = (what >= 0) & ((who < 0) | ~state["told"][np.maximum(who, 0), np.maximum(what, 0)])
     np.add.at(state["heard"], (whom[fresh], what[fresh]), 1)
-    push(state, whom, {"heard_who": who.astype(np.int32), "heard_what": what, "heard_text": text})
+    order = np.lexsort((text, what, who))
+    heard = {"heard_who": who.astype(np.int32), "heard_what": what, "heard_text": text}
+    push(state, whom[order], {name: column[order] for name, column in heard.items()})
 
 
 def spread(state: State, rows: np.ndarray, items: np.ndarray, text: np.ndarray) -> None:
@@ -316,10 +325,10 @@ def impressions(log: Log) -> Log:
         {
             "event": table["event"], "user": table["user"], "item": table["item"], "time": table["time"],
             "label": pc.cast(pc.equal(table["kind"], "watch"), pa.float32()),
-            "place": pc.cast(table["value"], pa.int32()), "source": table["source"],
+            "position": pc.cast(table["value"], pa.int32()), "source": table["source"],
         }
     )  # fmt: skip
-    return Log.open(made, user="user", item="item", time="time", label="label", position="place", source="source")
+    return Log.open(made, user="user", item="item", time="time", label="label", position="position", source="source")
 
 
 def _distinct(titles: tuple[str, ...]) -> list[str]:

@@ -41,6 +41,21 @@ class Scene:
         kinds = ", ".join(k for k, there in zip(self.kinds, self.categories[item], strict=True) if there)
         return f"{self.titles[item]} ({kinds})" if kinds else self.titles[item]
 
+    def log(self, stars: float = 5.0) -> Log:
+        """The past as a log of ratings, all of them `stars`; with a table of items (`title`, `genres`)."""
+        import pyarrow as pa
+
+        n = len(self.past.item)
+        events = pa.table(
+            {
+                "user": [self.people[p] for p in self.past.person], "item": self.past.item.astype(np.int64),
+                "order": np.arange(n), "value": np.full(n, stars),
+            }
+        )  # fmt: skip
+        genres = [[k for k, there in zip(self.kinds, row, strict=True) if there] for row in self.categories]
+        items = pa.table({"item": np.arange(len(self.titles)), "title": list(self.titles), "genres": genres})
+        return Log.open(events, items=items, user="user", item="item", order="order", value="value")
+
     def without_past(self) -> Scene:
         """The same people when the recommender knows nothing of them yet."""
         none = np.zeros(0, np.int32)
@@ -117,6 +132,7 @@ def chosen(log: Log, liked: float) -> tuple[Choices, list[str]]:
     table = log.sequences()
     code = np.repeat(np.asarray(table.users), np.diff(table.offsets))
     item = np.asarray(table.columns["item"])
+    group = np.cumsum(np.asarray(table.starts))
     keep = np.ones(len(item), bool)
     if "value" in table.columns:
         keep = np.asarray(table.columns["value"]) >= liked
@@ -124,7 +140,8 @@ def chosen(log: Log, liked: float) -> tuple[Choices, list[str]]:
     if not keep.any():
         raise OptionError(f"recagent: nothing in the log has a value of {liked} or more.")
     names = [str(u) for u in log.vocabulary("user").decode(np.unique(code)).to_pylist()]
-    made = Choices(person[keep].astype(np.int32), item[keep].astype(np.int32), len(names), len(log.vocabulary("item")))
+    items = len(log.vocabulary("item"))
+    made = Choices(person[keep].astype(np.int32), item[keep].astype(np.int32), len(names), items, group[keep])
     return made, names
 
 

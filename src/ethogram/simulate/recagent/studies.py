@@ -1,14 +1,14 @@
 """Two questions about what a recommender and friends do to people: the filter bubble, and conformity.
 
-    H_u(t)    = - sum_c p_c log p_c        p_c: share of category c in what u is recommended in round t (an item of
-                                           several categories counts for each with its part)
-    adoption  = share of people who take an item of which k friends spoke, against the same people, item, page and
-                random numbers with other k
+H_u(t)    = - sum_c p_c log p_c        p_c: share of category c in what u is recommended in round t (an item of
+                                       several categories counts for each with its part)
+adoption  = share of people who take an item of which k friends spoke, against the same people, item, page and
+            random numbers with other k
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,13 +48,25 @@ def bubble(sandbox: Sandbox, world: World, rounds: int) -> np.ndarray:
 
 
 def slopes(values: np.ndarray) -> np.ndarray:
-    """Change per round of each person's values [rounds, people], least squares."""
-    t = np.arange(len(values)) - (len(values) - 1) / 2
-    return np.asarray(t @ (values - np.nanmean(values, 0)) / (t @ t))
+    """Change per round of each person's values [rounds, people], least squares over the rounds that have one."""
+    there = ~np.isnan(values)
+    n = np.maximum(there.sum(0), 1)
+    t = np.where(there, np.arange(len(values))[:, None], 0.0)
+    t = np.where(there, t - t.sum(0) / n, 0.0)
+    rest = np.where(there, values, 0.0)
+    spread = (t**2).sum(0)
+    return np.where(spread > 0, (t * rest).sum(0) / np.where(spread > 0, spread, 1), np.nan)
 
 
-def cocoon(arms: dict[str, Sandbox], *, rounds: int = 30, seed: int = 0) -> Table:
+def cocoon(
+    arms: Mapping[str, Sandbox | tuple[Sandbox, World]], *, rounds: int = 30, rows: Any = None, seed: int = 0
+) -> Table:  # fmt: skip
     """Filter bubbles of several sandboxes, one row each.
+
+    Parameters
+    ----------
+    arms : name -> a sandbox, or with a world of it (in which a language model plays some, say), which is run on.
+    rows : whose entropy counts; everybody's if None.
 
     Columns `arm`, `first`, `last` (mean H of the first and the last three rounds), `slope`, `slope_low`, `slope_high`
     (mean change per round over people, 95%), `less` (last of the first arm minus last of this one), `less_low`,
@@ -62,21 +74,24 @@ def cocoon(arms: dict[str, Sandbox], *, rounds: int = 30, seed: int = 0) -> Tabl
     """
     if rounds < 6:
         raise OptionError(f"cocoon: {rounds} rounds; 6 or more have a beginning and an end.")
-    rows, base = [], None
+    told, base = [], None
     for name, sandbox in arms.items():
-        found = bubble(sandbox, sandbox.world(), rounds)
-        last = found[-3:].mean(0)
+        box, world = sandbox if isinstance(sandbox, tuple) else (sandbox, sandbox.world())
+        found = bubble(box, world, rounds)
+        found = found if rows is None else found[:, rows]
+        last = np.nanmean(found[-3:], 0)
         base = last if base is None else base
         slope = bootstrap.mean(slopes(found), seed=seed)
         less = bootstrap.mean(base - last, seed=seed) if len(base) == len(last) else (np.nan,) * 3
-        rows.append(
+        told.append(
             {
-                "arm": name, "first": float(found[:3].mean()), "last": float(last.mean()), "slope": slope.value,
+                "arm": name, "first": float(np.nanmean(found[:3])), "last": float(np.nanmean(last)),
+                "slope": slope.value,
                 "slope_low": slope.low, "slope_high": slope.high, "less": less[0], "less_low": less[1],
-                "less_high": less[2], "people": found.shape[1], "course": found.mean(1).tolist(),
+                "less_high": less[2], "people": found.shape[1], "course": np.nanmean(found, 1).tolist(),
             }
         )  # fmt: skip
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(told)
 
 
 def conformity(

@@ -27,28 +27,44 @@ AGAINST = 9
 
 @dataclass(frozen=True)
 class Choices:
-    """Who chose what, in order of time. person, item : int32[N], by person and then time."""
+    """Who chose what, in order of time. person, item : int32[N], by person and then time.
+
+    group : int64[N], equal where one person chose at the same time; None: nothing was chosen at the same time.
+    """
 
     person: np.ndarray
     item: np.ndarray
     people: int
     items: int
+    group: np.ndarray | None = None
 
     @property
     def starts(self) -> np.ndarray:
         return np.searchsorted(self.person, np.arange(self.people + 1))
 
     def earliest(self, share: float) -> tuple[Choices, Choices]:
-        """The earliest share of each person's choices, and the rest."""
+        """The earliest share of each person's choices, and the rest.
+
+        What was chosen at the same time stays together: with the rest, unless that would be everything.
+        """
         if not 0 < share < 1:
             raise OptionError(f"share = {share} must lie between 0 and 1.")
         starts = self.starts
         place = np.arange(len(self.person)) - starts[self.person]
         first = place < np.ceil(share * np.diff(starts))[self.person]
-        return (
-            Choices(self.person[first], self.item[first], self.people, self.items),
-            Choices(self.person[~first], self.item[~first], self.people, self.items),
-        )
+        if self.group is not None and len(self.group):
+            _, code = np.unique(np.stack([self.person, self.group]), axis=1, return_inverse=True)
+            whole = np.bincount(code, first) == np.bincount(code)
+            together = first & whole[code]
+            none = np.bincount(self.person, together, self.people) == 0
+            touched = np.bincount(code, first) > 0
+            first = np.where(none[self.person], touched[code], together)
+        return self.only(first), self.only(~first)
+
+    def only(self, some: np.ndarray) -> Choices:
+        """Some of the choices, by a mask."""
+        group = None if self.group is None else self.group[some]
+        return Choices(self.person[some], self.item[some], self.people, self.items, group)
 
     def latest(self, width: int) -> np.ndarray:
         """The latest choices of each, int32[people, width], oldest first; -1 in empty places, which come first."""
@@ -172,7 +188,9 @@ def _parts(choices: Choices, categories: np.ndarray, factors: int) -> _Parts:
     counts = csr_matrix((np.ones(len(choices.item)), (choices.person, choices.item)), (n, m))
     per_person, per_item = np.asarray(counts.sum(1)).ravel(), np.asarray(counts.sum(0)).ravel()
     scale = [1 / np.sqrt(np.maximum(v, 1)) for v in (per_person, per_item)]
-    left, size, right = svds(counts.multiply(scale[0][:, None]).multiply(scale[1]).tocsr(), factors, v0=np.ones(min(n, m)))
+    left, size, right = svds(
+        counts.multiply(scale[0][:, None]).multiply(scale[1]).tocsr(), factors, v0=np.ones(min(n, m))
+    )
     order = np.argsort(-size)
     # one sign of each pair of vectors, whatever the solver found
     sign = np.sign(left[np.abs(left).argmax(0), np.arange(factors)])[order]

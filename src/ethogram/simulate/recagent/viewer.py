@@ -148,7 +148,9 @@ class Viewer:
             return [Decision("chat", friend, item, text=said)], f"I told {scene.people[friend]}: {said}"
         if item < 0:
             return [Decision(NOTHING)], ""
-        said = await self._said(seen, f"{self._told(seen)}Write a post to your friends{about}, in one sentence.", "post")
+        said = await self._said(
+            seen, f"{self._told(seen)}Write a post to your friends{about}, in one sentence.", "post"
+        )
         return [Decision("post", item, text=said)], f"I posted: {said}"
 
     def found(self, seen: Context, title: str) -> int:
