@@ -54,6 +54,7 @@ def simulate(
         Ticks between checkpoints.
     """
     from ethogram.replay import begin, opened
+    from ethogram.replay.building import NoWorld
     from ethogram.replay.manifest import is_run
     from ethogram.replay.running import ticks
 
@@ -70,7 +71,13 @@ def simulate(
         run = opened(key, every=every)
     else:
         given = {n: v for n, v in chosen(key, sets, flags).items() if n not in ("lm", "minds")}
-        run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every)
+        try:
+            run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every)
+        except NoWorld:
+            if out is not None or minds is not None or lm is not None:
+                raise
+            plain(key, given, until, seed, log, say)
+            return
     with run:
         if ticks(until, run.world) < 1:
             raise OptionError(f"--until {until}: give 1 tick or more.")
@@ -90,6 +97,25 @@ def simulate(
         if run.folder is not None:
             say.line(f"run: {run.folder}   look at it: ethogram replay {run.folder}")
     say.result(told)
+
+
+def plain(key: str, options: dict[str, Any], until: str, seed: int, log: Path | None, say: Output) -> None:
+    """Simulate where the system has no world of the engine: all at once, and only the log is left."""
+    from ethogram.system import system
+
+    if not until.isdigit() or int(until) < 1:
+        raise OptionError(f"--until {until}: {key} has no clock; give a number, 1 or more.")
+    built = system(key, **options)
+    found = built.run(built.example(seed=seed), int(until), seed=seed)
+    table = found.table()
+    kinds = Counter(table.column("kind").to_pylist()).most_common()
+    people = len(set(table.column("user").to_pylist()))
+    say.line(f"{key}: {len(table):,} events of {people:,} people")
+    say.table(("kind", "events"), kinds)
+    if log is not None:
+        found.write(log)
+        say.line(f"log: {log}")
+    say.result({"events": len(table), "people": people, "kinds": dict(kinds)})
 
 
 def tell(run: Run, say: Output) -> dict[str, Any]:

@@ -12,8 +12,15 @@ from ethogram.errors import OptionError, UnknownName
 from ethogram.lm import LM, Broker
 from ethogram.replay.manifest import Manifest
 from ethogram.system import find, info, system
+from ethogram.world import World
 
 SCRIPTED = "scripted"
+
+
+class NoWorld(OptionError):
+    """A system's simulation is no `World`: it has no ticks to stop at, and no state to keep."""
+
+
 VERB = "simulate"
 
 
@@ -70,6 +77,11 @@ def built(told: Manifest, folder: Path | None = None, *, mode: str | None = None
         else:
             raise OptionError(f"--lm {told.lm}: {told.key} asks no language model.")
     world = make(**given)
+    if not isinstance(world, World):
+        raise NoWorld(
+            f"{told.key} simulates without the world engine: its runs cannot be kept or forked; leave out --out, "
+            "--minds and --lm, and give --log for what happened."
+        )
     own = world.declared.lm
     if lm is None and isinstance(own, LM) and folder is not None:
         own.broker = _broker(told, folder, mode)  # the system's own rules are recorded like any model

@@ -126,7 +126,9 @@ class _Walked:
         self._last: np.ndarray | None = None
         self._prompts: dict[int, list[list[Any]]] = defaultdict(list)
         self._asked = 0
-        self._stride = world.events / max(1, most.events)
+        self._shown = np.array(sorted(place_of), np.int64)
+        counted = sum(len(self._on_page(r)) for r in world.live.tape.records())
+        self._stride = counted / max(1, most.events)
         self._seen = 0
         self._bins = max(1, min(BINS, world.tick))
         self._minds = {world.declared.owners.index(k) for k in world.declared.minds}
@@ -193,24 +195,26 @@ class _Walked:
                 text = text[: self.most.chars] + f" ... ({len(text) - self.most.chars:,} more characters)"
             self._prompts[self.place_of[int(record.uid[i])]].append([record.tick, text])
 
+    def _on_page(self, record: Record) -> np.ndarray:
+        """Places of the world's own events and of those of people who are shown."""
+        return np.flatnonzero((record.uid == WORLD) | np.isin(record.uid.astype(np.int64), self._shown))
+
     def _happened(self, record: Record) -> None:
         world = self.world.declared
         names = Names(self.world)
         self._counts[record.tick * self._bins // max(1, self.world.tick)].update(Counter(record.verb.tolist()))
         # on a large tape only what may be shown is looked at one by one
-        places = np.arange(len(record))
+        mine = places = self._on_page(record)
         if self._stride > 1:
-            always = (record.uid == WORLD) | np.isin(record.policy, list(self._minds) or [-1])
-            count = self._seen + np.arange(len(record))
+            always = (record.uid[mine] == WORLD) | np.isin(record.policy[mine], list(self._minds) or [-1])
+            count = self._seen + np.arange(len(mine))
             even = np.floor((count + 1) / self._stride) > np.floor(count / self._stride)
-            places = np.flatnonzero(always | even)
-        self._seen += len(record)
+            places = mine[always | even]
+        self._seen += len(mine)
+        self._missed["events of people who are not on the page"] += len(record) - len(mine)
         for i in places.tolist():
             uid, verb = int(record.uid[i]), int(record.verb[i])
-            who = -1 if uid == WORLD else self.place_of.get(uid, -2)
-            if who == -2:
-                self._missed["events of people who are not on the page"] += 1
-                continue
+            who = -1 if uid == WORLD else self.place_of[uid]
             if len(self.events) >= 2 * self.most.events:
                 self._missed["events at the end"] += 1
                 continue
@@ -225,7 +229,7 @@ class _Walked:
             if said.notes is not None and world.verbs[verb] != COMMAND:
                 row.append(str(said.notes)[:600])
             self.events.append(row)
-        self._missed["events (evenly over the run; all acts of minds are here)"] += len(record) - len(places)
+        self._missed["events (evenly over the run; all acts of minds are here)"] += len(mine) - len(places)
 
     def people(self, names: Names, uids: np.ndarray) -> list[dict[str, Any]]:
         """Name, kind of mind, persona, memories and prompts of each who is shown."""

@@ -3,8 +3,8 @@
 Calibration: 20 worlds with parameters drawn from the middle of the prior, statistics of one run each, 200 runs of 2,000
 people to find them. The grammar was written on other descriptions (those of the tests) and not changed after these had
 been read by it; the refused ones miss one thing each, or ask for what cannot be. Prototype: 200 people of The Complete
-Journey with 60 acts or more, everybody's own last fifth of occasions held out; actions are departments (32) and
-categories of products (304), the floor is the mean of all other people until then.
+Journey with 60 acts on 20 occasions or more, everybody's own last fifth of occasions held out; actions are departments
+(32) and categories of products (304), the floor is the mean of all other people until then.
 """
 
 from __future__ import annotations
@@ -307,7 +307,8 @@ def _predicted(bench: Any, data: str, of: str) -> dict[str, np.ndarray]:
     else:
         who, what, time_, actions = acts(bench.load(data), of)
     gains, hits = [], []
-    able = np.flatnonzero(np.bincount(who) >= 60)
+    occasions = np.unique(np.stack([who, time_.astype(np.int64)], 1), axis=0)[:, 0]
+    able = np.flatnonzero((np.bincount(who) >= 60) & (np.bincount(occasions, minlength=who.max() + 1) >= 20))
     for code in np.random.default_rng(33).permutation(able)[:200].tolist():
         one = fitted(who, what, time_, actions, code, str(code))
         gains.append(one.gain)

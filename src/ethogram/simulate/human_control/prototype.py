@@ -122,7 +122,7 @@ def fitted(
     liked = [int(i) for i in np.argsort(-lift, kind="stable")[:5] if lift[i] > 0]
     again = 1 - len(set(own[before].tolist())) / before.sum()
     persona = Persona(
-        id=name, demographics={"name": name}, interests={str(actions[i]): round(float(share[i]), 3) for i in liked},
+        id=name, demographics={"name": name}, interests={str(actions[i]): float(f"{share[i]:.3g}") for i in liked},
         attributes=(f"{100 * again:.0f}% of what is done was done before",),
         provenance={"by": "log", "acts": int(before.sum())},
     )  # fmt: skip
