@@ -48,6 +48,8 @@ def test_simulate_replay_fork_compare(call, run, folder):
         (("simulate", "friendship_paradox", "--minds", 3, "--people", 2, "--lm", "scripted"), "give 1 to 2"),
         (("simulate", "friendship_paradox", "--out", "more.csv"), "holds no run"),
         (("simulate", "friendshipparadox"), "Did you mean 'friendship_paradox'"),
+        (("simulate", "social_simulacra", "--out", "new"), "without the world engine"),
+        (("simulate", "social_simulacra", "--until", "2d"), "has no clock"),
         (("replay", "nix"), "nix is no run"),
         (("replay", "run", "--out", "nix/page.html"), "there is no folder"),
         (("replay", "run", "--people", 0), "give 1, 1 and 0 or more"),
