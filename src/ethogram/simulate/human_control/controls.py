@@ -13,7 +13,6 @@ from ethogram.simulate.human_control.scenario import Scenario
 from ethogram.world.outside import act as say
 
 if TYPE_CHECKING:
-    from ethogram.log import Log
     from ethogram.simulate.human_control.session import Session
 
 CALIBRATED = ("innovation", "imitation", "abandonment")
@@ -199,8 +198,3 @@ def calibrate(session: Session, targets: dict, runs: int = 200) -> dict[str, flo
 def _not_begun(session: Session) -> None:
     if session.world is not None:
         raise WorldError("the simulation has begun; what comes before it cannot be changed now.")
-
-
-def log_of(session: Session) -> Log:
-    """What happened, interventions among it."""
-    return session.running.log(refused=True, own=True)
