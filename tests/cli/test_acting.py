@@ -45,7 +45,7 @@ def test_assess_tells_what_is_violated_and_where(tmp_path, capsys):
 
 def test_simulate_writes_a_log_that_can_be_assessed(tmp_path, capsys):
     out = tmp_path / "town"
-    asked = ["simulate", "friendship_paradox", "--people", "40", "--until", "30", "--out", str(out), "--json", "-"]
+    asked = ["simulate", "friendship_paradox", "--people", "40", "--until", "30", "--log", str(out), "--json", "-"]
     assert main(asked) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["people"] <= 40

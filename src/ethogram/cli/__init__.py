@@ -26,7 +26,9 @@ COMMANDS = {
     "off-policy": "What another policy would have earned, from a log of decisions.",
     "act": "Pursue a goal in a world of texts, and show the steps.",
     "assess": "Judge the behaviour in a log, with reasons.",
-    "simulate": "Run a system's own simulated people, and write what they did as a log.",
+    "simulate": "Run a system's own simulated people; kept in a folder, a run can be gone on with.",
+    "replay": "Show a run as one HTML page: map or feed, timeline, memories, reasons.",
+    "fork": "Branch off a run at a tick, with something done there.",
     "audit": "Put an audit's cases to a model or a service, and report.",
     "anticipate": "Say what receivers will do with messages, which titles to test, and why they responded.",
     "route": "Say which model of a library a prompt should go to, with a saved router.",
@@ -84,6 +86,19 @@ GROUPS = {
         },
     ),
 }
+EXAMPLES = {
+    "simulate": (
+        "ethogram simulate friendship_paradox --until 2d --seed 7 --out run",
+        "ethogram simulate generative_agents --minds 25 --until 2d --lm local --seed 7 --out town",
+        "ethogram simulate town --until 3d",
+    ),
+    "replay": ("ethogram replay run", "ethogram replay run --out run.html --verify"),
+    "fork": (
+        'ethogram fork run --at 12h --do "set column=rate value=0.9 rows=[3,4]" --out busy',
+        "ethogram compare busy run",
+    ),
+}
+"""Command -> calls that its help shows."""
 WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "simulate", "audit")
 """Commands that take the options of the system that they name."""
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -99,6 +114,8 @@ def build(tokens: Sequence[str] = ()) -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, told in COMMANDS.items():
+        if tokens and name == tokens[0] and name in EXAMPLES:
+            told = "\n\n".join((told, "For example:", *EXAMPLES[name]))
         if tokens and name == tokens[0] and name in WITH_OPTIONS:
             from ethogram.cli.options import with_options
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ethogram.cli.compare_area import Area, compare_area
+from ethogram.cli.compare_runs import compare_runs, holds_runs
 from ethogram.cli.evaluate import Store, judge, name_of, scorer, tell_ties
 from ethogram.cli.opening import LogName, Reading, describes, open_log, options_in
 from ethogram.cli.output import Json, Output
@@ -32,12 +33,13 @@ def compare(
     area: Area | None = None,
     reading: Reading | None = None,
 ) -> None:
-    """Compare systems on the same questions; differences are paired over users.
+    """Compare systems on the same questions, or runs of simulated people; differences are paired over users.
 
     Parameters
     ----------
     arms
-        Folders of records (or of stores with records), or, with --log, systems to run now, with options after a
+        Folders of records (or of stores with records), or of runs of `ethogram simulate` (or with such runs of several
+        seeds in them), or, with --log, systems to run now, with options after a
         colon where wanted: als:factors=32,alpha=5. A system with a vector per user stands twice, with users as they
         were trained and folded in from their histories, unless its option fold_in is given.
     log
@@ -74,6 +76,9 @@ def compare(
         raise OptionError(f"compare: --{flag} is for --area AREA.")
     if not arms:
         raise OptionError("compare: give records, or --log LOG and systems, or --log LOG and --area AREA.")
+    if log is None and any(holds_runs(arm) for arm in arms):
+        compare_runs(arms, out, metric=metric, reference=reference, seed=seed)
+        return
     if log is None:
         records = [r for arm in arms for r in load(Path(arm))]
     else:

@@ -1,58 +1,147 @@
-"""``ethogram simulate KEY``: let a system's own people live for a while, and write what they did as a log."""
+"""``ethogram simulate KEY``: let a system's own people live for a while; kept in a folder, it can be gone on with."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ethogram.cli.options import Set, make
+from ethogram.cli.options import Set, chosen
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
+
+if TYPE_CHECKING:
+    from ethogram.replay import Run
 
 
 def simulate(
     key: str,
     /,
     *,
-    until: int = 100,
+    until: str = "100",
+    minds: int | None = None,
+    lm: str | None = None,
     seed: int = 0,
     out: Path | None = None,
+    log: Path | None = None,
+    every: int = 500,
     sets: Set = (),
     json: Json = None,
     **flags: str,
 ) -> None:
-    """Run a system's own world, and tell what happened.
+    """Run a system's own world, and tell what happened, who decided, and what it cost.
+
+    Called again with the same folder, a run that was broken off goes on where it was, and one that is whole goes on
+    to a later --until.
 
     Parameters
     ----------
     key
-        The system, as in `ethogram systems`.
+        The system, as in `ethogram systems`, or the folder of a run to go on with.
     until
-        Ticks to run.
+        Ticks to run, or a length of simulated time such as 12h or 2d.
+    minds
+        People that a language model plays, where the system has such.
+    lm
+        The model of the minds: local, the URL of an endpoint, scripted (the system's own rules), or scripted:TEXT.
     seed
         Seed of everything that is drawn.
     out
-        Write the log of what happened to this folder.
+        Keep the run in this folder: events, commands, checkpoints, and every call to the model.
+    log
+        Also write what happened as a behaviour log, to this folder.
+    every
+        Ticks between checkpoints.
     """
-    from ethogram.system import info
+    from ethogram.replay import begin, opened
+    from ethogram.replay.building import NoWorld
+    from ethogram.replay.manifest import is_run
+    from ethogram.replay.running import ticks
 
     say = Output(json)
-    if "simulate" not in info(key).verbs:
-        raise OptionError(f"{key} cannot simulate; its verbs are {', '.join(info(key).verbs)}.")
-    if until < 1:
-        raise OptionError(f"--until {until}: give 1 tick or more.")
-    if out is not None and (out / "log.toml").exists():
-        raise OptionError(f"--out {out}: there is a log already; give a new folder.")
-    built = make(key, sets, flags)
-    # the whole population, where the system has more than its example
-    world = built.world(seed=seed) if hasattr(built, "world") else built.example(seed=seed)
-    log = built.run(world, until, seed=seed)
-    table = log.table()
+    if minds is not None and minds < 1:
+        raise OptionError(f"--minds {minds}: give 1 or more.")
+    if every < 1:
+        raise OptionError(f"--every {every}: give 1 or more.")
+    if log is not None and log.exists():
+        raise OptionError(f"--log {log}: that is there already; give a new folder.")
+    if is_run(key):
+        if out is not None or minds is not None or lm is not None or sets or flags or seed:
+            raise OptionError(f"{key} is a run; it goes on as it began, so give only --until (and --log, --every).")
+        run = opened(key, every=every)
+    else:
+        given = {n: v for n, v in chosen(key, sets, flags).items() if n not in ("lm", "minds")}
+        try:
+            run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every)
+        except NoWorld:
+            if out is not None or minds is not None or lm is not None:
+                raise
+            plain(key, given, until, seed, log, say)
+            return
+    with run:
+        if ticks(until, run.world) < 1:
+            raise OptionError(f"--until {until}: give 1 tick or more.")
+        if began := run.world.tick:
+            say.line(f"{run.folder} is at tick {began:,}; it goes on from there.")
+        try:
+            with say.progress(run.told.key) as watch:
+                run.until(until, watch)
+        except KeyboardInterrupt:
+            if run.folder is not None:
+                say.line(f"stopped at tick {run.world.tick:,}; ethogram simulate {run.folder} --until {until} goes on")
+            raise
+        told = tell(run, say)
+        if log is not None:
+            run.log().write(log)
+            say.line(f"log: {log}")
+        if run.folder is not None:
+            say.line(f"run: {run.folder}   look at it: ethogram replay {run.folder}")
+    say.result(told)
+
+
+def plain(key: str, options: dict[str, Any], until: str, seed: int, log: Path | None, say: Output) -> None:
+    """Simulate where the system has no world of the engine: all at once, and only the log is left."""
+    from ethogram.system import system
+
+    if not until.isdigit() or int(until) < 1:
+        raise OptionError(f"--until {until}: {key} has no clock; give a number, 1 or more.")
+    built = system(key, **options)
+    found = built.run(built.example(seed=seed), int(until), seed=seed)
+    table = found.table()
     kinds = Counter(table.column("kind").to_pylist()).most_common()
     people = len(set(table.column("user").to_pylist()))
-    say.line(f"{key}: {len(table):,} events of {people:,} people in {until:,} ticks")
+    say.line(f"{key}: {len(table):,} events of {people:,} people")
     say.table(("kind", "events"), kinds)
-    if out is not None:
-        log.write(out)
-        say.line(f"written to {out}")
-    say.result({"events": len(table), "people": people, "ticks": until, "kinds": dict(kinds)})
+    if log is not None:
+        found.write(log)
+        say.line(f"log: {log}")
+    say.result({"events": len(table), "people": people, "kinds": dict(kinds)})
+
+
+def tell(run: Run, say: Output) -> dict[str, Any]:
+    """Print what a run holds; the same as a value."""
+    world = run.world
+    kinds, people = Counter[str](), set[int]()
+    for record in world.live.tape.records():
+        acts = (record.uid != 0xFFFFFFFF) & (record.verb > 0) & ~record.refused
+        kinds.update({world.declared.verbs[v]: n for v, n in Counter(record.verb[acts].tolist()).items()})
+        people.update(record.uid[acts].tolist())
+    total = sum(kinds.values())
+    say.line(f"{run.told.key}: {total:,} events of {len(people):,} people in {world.tick:,} ticks")
+    say.table(("kind", "events"), kinds.most_common())
+    shares = world.shares()
+    say.line("decided by " + (", ".join(f"{s} {100 * v:.1f}%" for s, v in shares.items()) or "nobody"))
+    calls = run.calls()
+    if calls is not None:
+        say.line(
+            f"model: {calls['calls']:,} calls, {calls['sent']:,} of them sent, {calls['failed']:,} failed, "
+            f"{calls['tokens']:,} tokens, money {calls['money']:.4g}; recorded in {run.told.recording}"
+        )
+    costs = [r for r in world.costs().to_pylist() if r["seconds"]]
+    say.table(("cost of", "seconds"), [(r["component"], r["seconds"]) for r in costs])
+    say.line(f"fingerprint {world.fingerprint}")
+    return {
+        "events": total, "people": len(people), "ticks": world.tick, "kinds": dict(kinds.most_common()),
+        "shares": shares, "calls": calls, "fingerprint": world.fingerprint,
+        "seconds": {r["component"]: r["seconds"] for r in costs},
+    }  # fmt: skip

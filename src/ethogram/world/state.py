@@ -47,6 +47,9 @@ class Frozen(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
     @property
     def people(self) -> int:
         """How many people there are."""

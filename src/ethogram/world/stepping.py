@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -257,7 +258,13 @@ def _spent(live: Live, what: str, since: float) -> float:
 
 
 def repeated(live: Live, world: Declared, entries: list[Any], until: int) -> None:
-    """Repeat a run from where `live` is: ticks up to `until`, minds deciding what they decided.
+    """Repeat a run from where `live` is: ticks up to `until`, minds deciding what they decided; see `retold`."""
+    for _ in retold(live, world, entries, until):
+        pass
+
+
+def retold(live: Live, world: Declared, entries: list[Any], until: int) -> Iterator[Record]:
+    """As `repeated`, tick by tick: gives what is going to happen, while `live` still is as it was before.
 
     Raises
     ------
@@ -271,7 +278,9 @@ def repeated(live: Live, world: Declared, entries: list[Any], until: int) -> Non
             break
         live.tick = at = max(live.tick, min(upcoming))
         entry, before = told.pop(at, None), live.tape.chain
-        step(live, world, entry.record() if entry else Record.empty(at))
+        record = entry.record() if entry else Record.empty(at)
+        yield record
+        step(live, world, record)
         if live.tape.chain != (entry.chain if entry else before):
             raise StateError(f"tick {at} is not repeated as it was: the world is declared otherwise than when it ran.")
     live.tick = max(live.tick, until)

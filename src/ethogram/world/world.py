@@ -105,6 +105,26 @@ class World:
         if self.folder is not None:
             self._settle(self.folder, resume)
 
+    def keep_in(self, folder: str | Path, *, every: int = 1_000, resume: bool = False) -> World:
+        """Keep the run in a folder from now on; with `resume`, continue the one that is there. The world itself.
+
+        For a world that somebody else declared, and that has not run yet; else give ``World(folder=...)``.
+
+        Raises
+        ------
+        WorldError
+            The run has a folder or has begun, or the folder holds one already. StateError: it holds another world's
+            run, or a damaged one.
+        """
+        if self.folder is not None or self.live.tape.entries:
+            raise WorldError(f"keep_in({folder}): this run has a folder or has begun; fork it: world.fork(folder=...).")
+        self.folder, self.every = Path(folder), every
+        fresh = not (self.folder / EVENTS).exists()
+        self._settle(self.folder, resume)
+        if fresh:
+            self.checkpoint()  # with what was commanded before
+        return self
+
     def _settle(self, root: Path, resume: bool) -> None:
         """Continue the run of a folder, or begin one there."""
         if (root / EVENTS).exists():

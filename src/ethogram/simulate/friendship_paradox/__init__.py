@@ -125,8 +125,17 @@ class FriendshipParadox:
         """Two logs side by side, the result of the paper; see `report.compared` for the columns."""
         return compared(self.report(real), self.report(simulated))
 
-    def world(self, *, seed: int = 0) -> World:
-        """The light population at its beginning, `people` agents."""
+    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
+        """The light population at its beginning, `people` agents; the first `minds` of them are played by a model.
+
+        Parameters
+        ----------
+        lm : the model (`ethogram.lm.LM`); None is one that answers by rule.
+        """
+        if minds:
+            from ethogram.simulate.friendship_paradox.played import played
+
+            return played(self.people, minds, lm, seed, self.shown)
         from ethogram.simulate.friendship_paradox.population import crowd
 
         return crowd(self.people, seed, self.shown)

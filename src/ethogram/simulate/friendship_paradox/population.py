@@ -41,14 +41,20 @@ def crowd(people: int, seed: int, shown: Shown = "mixed", follows: Graph | None 
     ----------
     follows : who follows whom at the beginning; drawn uniformly if None. options : of `World`.
     """
+    platform, how = populated(people, seed, shown, follows)
+    return platform.world(**{**how, **options})
+
+
+def populated(people: int, seed: int, shown: Shown, follows: Graph | None) -> tuple[Platform, dict[str, Any]]:
+    """(platform, what else `Platform.world` is to be given) of the light population."""
     if people < 2:
         raise OptionError(f"friendship_paradox: people = {people}; 2 or more can act on each other.")
     own = traits(people, seed)
     feed = feed_of(shown)
     platform = Platform(own.pop("taste"), follows=follows or _follows(people, seed), feed=feed)
     policy = Crowd(feed, affinity=0.0 if shown == "strangers" else 4.0)
-    how = {"seed": seed, "start": START, "length": TICK, "run": f"{shown}, seed {seed}", **options}
-    return platform.world(columns=own, policies={"crowd": policy}, **how)
+    how = {"seed": seed, "start": START, "length": TICK, "run": f"{shown}, seed {seed}"}
+    return platform, {**how, "columns": own, "policies": {"crowd": policy}}
 
 
 def members(profiles: Sequence[Profile], lm: Any, seed: int, **options: Any) -> World:

@@ -192,6 +192,11 @@ class GenerativeAgents:
         told = context(row, held, world.live.frozen(), world.declared)
         return run(held.mind.interview(told, item.text, item.schema))
 
+    def plan(self, world: Any) -> dict[str, Any]:
+        """The town of a world, as `world.town.Town.json` tells it: what a replay draws people on."""
+        told: dict[str, Any] = world.declared.observe.__self__.town.json()
+        return told
+
     def uid(self, world: Any, who: str | int) -> int:
         """A person's number, by name or number."""
         names = list(world.declared.ids)

@@ -98,6 +98,15 @@ class RecAgent:
         """
         return self.of(Scene.of(log, people=people, seed=seed, **how), options=options, seed=seed)
 
+    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
+        """The sandbox of `example`; the first `minds` people are played by a language model (the local one if None)."""
+        box = self.of(Scene.drawn(seed=seed), seed=seed)
+        if not minds:
+            return box.world()
+        if minds > len(box.scene.people):
+            raise OptionError(f"recagent: {minds} minds among {len(box.scene.people)} people.")
+        return self.members(box, list(range(minds)), lm=lm or "local")
+
     def example(self, *, seed: int = 0) -> World:
         """Sixty people with planted tastes and 200 items."""
         return self.of(Scene.drawn(seed=seed), seed=seed).world()

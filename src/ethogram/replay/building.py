@@ -1,0 +1,99 @@
+"""A world built as a system has it: with so many minds, a model, and that model's recording."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ethogram import options as declared
+from ethogram.errors import OptionError, UnknownName
+from ethogram.lm import LM, Broker
+from ethogram.replay.manifest import Manifest
+from ethogram.system import find, info, system
+from ethogram.world import World
+
+SCRIPTED = "scripted"
+
+
+class NoWorld(OptionError):
+    """A system's simulation is no `World`: it has no ticks to stop at, and no state to keep."""
+
+
+VERB = "simulate"
+
+
+def made(told: Manifest) -> Any:
+    """The system of a run.
+
+    Raises
+    ------
+    UnknownName, MissingExtra, OptionError
+        No such system, something it needs is missing, it cannot simulate, or an option is none of its own.
+    """
+    known = info(told.key)
+    if VERB not in known.verbs:
+        raise OptionError(f"{told.key} cannot simulate; its verbs are {', '.join(known.verbs)}.")
+    hints = declared.hints(find(told.key))
+    given = {}
+    for name, value in told.options.items():
+        if name not in hints:
+            raise UnknownName(declared.unknown_option(told.key, name, hints))
+        if isinstance(value, str):
+            value = declared.parse(told.key, name, hints[name], value)
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return system(told.key, **given)
+
+
+def built(told: Manifest, folder: Path | None = None, *, mode: str | None = None) -> tuple[Any, Any]:
+    """(system, world at its beginning).
+
+    Parameters
+    ----------
+    folder : where the calls to its model are recorded. mode : of the broker; None records, or goes on recording.
+
+    Raises
+    ------
+    OptionError
+        The system has no minds or takes no model.
+    """
+    one = made(told)
+    make = one.world if hasattr(one, "world") else one.example
+    taken = inspect.signature(make).parameters
+    given: dict[str, Any] = {"seed": told.seed}
+    if told.minds is not None:
+        name = next((n for n in ("minds", "people") if n in taken), None)
+        if name is None:
+            raise OptionError(f"--minds {told.minds}: the people of {told.key} have no minds to choose the number of.")
+        given[name] = told.minds
+    lm = None
+    if told.lm is not None and told.lm != SCRIPTED:
+        lm = LM.connect(told.lm, broker=_broker(told, folder, mode))
+        if "lm" in taken:
+            given["lm"] = lm
+        elif hasattr(one, "lm"):
+            one.lm = lm
+        else:
+            raise OptionError(f"--lm {told.lm}: {told.key} asks no language model.")
+    world = make(**given)
+    if not isinstance(world, World):
+        raise NoWorld(
+            f"{told.key} simulates without the world engine: its runs cannot be kept or forked; leave out --out, "
+            "--minds and --lm, and give --log for what happened."
+        )
+    own = world.declared.lm
+    if lm is None and isinstance(own, LM) and folder is not None:
+        own.broker = _broker(told, folder, mode)  # the system's own rules are recorded like any model
+    if told.branches:
+        world.declared = replace(world.declared, run=f"{world.declared.run}, fork {told.branches[-1].at}")
+    return one, world
+
+
+def _broker(told: Manifest, folder: Path | None, mode: str | None) -> Broker:
+    if folder is None:
+        return Broker.bare()
+    place = folder / told.recording
+    chosen: Any = mode or ("replay-lenient" if place.exists() else "record")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return Broker(run=place, mode=chosen, cache=False)

@@ -1,0 +1,70 @@
+"""The commands of runs: simulate, replay, fork, compare."""
+
+import pytest
+
+SMALL = ("simulate", "friendship_paradox", "--people", 30, "--seed", 7)
+
+
+@pytest.fixture
+def run(call):
+    """The folder of a run of 8 ticks."""
+    assert call(*SMALL, "--until", "8h", "--minds", 2, "--lm", "scripted", "--out", "run").code == 0
+    return "run"
+
+
+def test_simulate_replay_fork_compare(call, run, folder):
+    said = call(*SMALL, "--until", 12, "--minds", 2, "--lm", "scripted", "--out", "run", "--json", "-")
+    assert said.code == 0
+    assert "run is at tick 8; it goes on from there." in said.err
+    assert said.json["ticks"] == 12
+    assert set(said.json["shares"]) == {"model", "rule"}
+    assert said.json["calls"]["sent"] > 0
+    once = call(*SMALL, "--until", 12, "--minds", 2, "--lm", "scripted", "--json", "-").json
+    assert once["fingerprint"] == said.json["fingerprint"]
+
+    shown = call("replay", "run", "--verify")
+    assert "no model was asked" in shown.out
+    assert "the same, to the last bit" in shown.out
+    assert said.json["fingerprint"] in (folder / "run" / "replay.html").read_text()
+
+    forked = call("fork", "run", "--at", "4h", "--do", "set column=rate value=1.0", "--out", "busy", "--json", "-")
+    assert forked.json["ticks"] == 12
+    assert forked.json["events"] > said.json["events"]
+    found = call("compare", "busy", "run", "--json", "-")
+    assert "first difference, 2024-01-01 04:00:00 (tick 4)" in found.err
+    row = {r["metric"]: r for r in found.json[0]["rows"]}["events"]
+    assert row["difference"] == pytest.approx((forked.json["events"] - said.json["events"]) / 30)
+    on = call("simulate", "run", "--until", "14h", "--log", "log")
+    assert "in 14 ticks" in on.out
+    assert (folder / "log" / "log.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (("simulate", "run", "--until", "soon"), "no length of time"),
+        (("simulate", "run", "--minds", 3), "give only --until"),
+        (("simulate", "friendship_paradox", "--minds", 0), "give 1 or more"),
+        (("simulate", "friendship_paradox", "--minds", 3, "--people", 2, "--lm", "scripted"), "give 1 to 2"),
+        (("simulate", "friendship_paradox", "--out", "more.csv"), "holds no run"),
+        (("simulate", "friendshipparadox"), "Did you mean 'friendship_paradox'"),
+        (("simulate", "social_simulacra", "--out", "new"), "without the world engine"),
+        (("simulate", "social_simulacra", "--until", "2d"), "has no clock"),
+        (("replay", "nix"), "nix is no run"),
+        (("replay", "run", "--out", "nix/page.html"), "there is no folder"),
+        (("replay", "run", "--people", 0), "give 1, 1 and 0 or more"),
+        (("fork", "run", "--at", 99, "--out", "b"), "has not happened"),
+        (("fork", "run", "--at", 2, "--out", "run"), "give the branch a new folder"),
+        (("fork", "run", "--at", 2, "--do", "bnd policy=crowd", "--out", "b"), "Did you mean 'bind'"),
+        (("compare", "run", "run"), "give two runs"),
+        (("compare", "run", "nix"), "nix is no run"),
+        (("compare", "run", "nix", "--reference", "rum"), "no run"),
+    ],
+)
+def test_wrong_input_is_told_and_changes_nothing(run, refused, tokens, said):
+    assert said in refused(*tokens)
+
+
+def test_help_has_examples(call):
+    assert "ethogram fork run --at 12h" in " ".join(call("fork", "--help").out.split())
+    assert "ethogram simulate town --until 3d" in call("simulate", "--help").out
