@@ -29,6 +29,8 @@ SYSTEMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "pld on BPR-MF": ("pld", {"warm": 0}),
     "LightGCN": ("lightgcn", {"layers": 2}),
     "dccf": ("dccf", {}),
+    "pisa": ("pisa", {}),
+    "onerec, the writer alone": ("onerec", {"rounds": 0}),
 }
 """Row -> system and its options; a system of the area adds its row here."""
 
