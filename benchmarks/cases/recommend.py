@@ -2,7 +2,7 @@
 
 An epoch is one pass: over all positions of all histories for models of sequences, over as many draws as there are
 distinct pairs for models of pairs. Systems take turns; a figure is the fastest of the epochs behind each first one.
-Memory is the peak of anonymous memory above what the process held when the fit began, of a system's first fit.
+Memory is not told: in one process a fit takes what earlier ones gave back (`ethogram compare --area` measures it).
 """
 
 from __future__ import annotations
@@ -38,23 +38,18 @@ SYSTEMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 def run() -> Found:
     """All systems, in turns."""
     from ethogram.data import load
-    from ethogram.evaluate.machine import measure
 
     train = load("amazon_beauty").where(f"user <= {USERS}").split("leave-last-out").train
     epochs: dict[str, list[float]] = {name: [] for name in SYSTEMS}
-    memory: dict[str, float | None] = {}
     for _ in range(ROUNDS):
         for name, (key, options) in SYSTEMS.items():
-            with measure() as cost:
-                epochs[name] += fit(key, options, train)
-            memory.setdefault(name, cost.peak_mb)
+            epochs[name] += fit(key, options, train)
     least = {name: min(seconds) for name, seconds in epochs.items()}
     found = Found(values={f"{n}: {what}": v for n, s in least.items() for what, v in (("ratio", s / least["SASRec"]),)})
     for name, seconds in least.items():
         found.rows.append(
             {
                 "": f"ethogram {name}", "CPU s an epoch": seconds, "over SASRec's": seconds / least["SASRec"],
-                "peak MB above the start": memory[name],
             }
         )  # fmt: skip
     events = int(train.histories().lengths.sum())
