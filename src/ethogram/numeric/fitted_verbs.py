@@ -9,6 +9,7 @@ a column for each known item, asked about any candidates, are picked out by `ove
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -69,9 +70,9 @@ class FitsLater:
 
     fitted: Any
 
+    @abstractmethod
     def _fits(self) -> Any:
         """That class: ``fit(options, log, valid, seed, watch)`` and ``restore(options, state)`` make one."""
-        raise NotImplementedError
 
     def _check(self) -> None:
         """OptionError where options are numbers that no fit can have."""

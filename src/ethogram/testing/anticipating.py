@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.errors import NotFitted, OptionError
+from ethogram.errors import OptionError
 from ethogram.log import Log
 from ethogram.log.messages import Messages, of_records
 from ethogram.system import load, options
-from ethogram.testing.case import Case
+from ethogram.testing.case import Case, refused
 
 COLUMNS = ("item", "scene", "behaviour", "predicted", "low", "high")
 
@@ -67,12 +67,13 @@ def _answers(built: Any) -> list[Any]:
 
 def not_fitted(case: Case) -> None:
     """A verb before `fit` raises NotFitted, and so does saving."""
-    for call in (lambda: case.make().anticipate(sent()), lambda: case.make().state()):
-        try:
-            call()
-        except NotFitted:
-            continue
-        raise AssertionError("a call before fit did not raise NotFitted")
+    built, (gaps, choices) = case.make(), _asked()
+    refused(
+        {
+            "anticipate": lambda: built.anticipate(sent()), "recognise": lambda: built.recognise(gaps, choices),
+            "reasons": lambda: built.reasons(sent()), "state": built.state,
+        }
+    )  # fmt: skip
 
 
 def options_stay(case: Case) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
+from ethogram.errors import NotFitted
 from ethogram.log import Candidates, Histories, Log, Split
 from ethogram.system import find, options, system
 from ethogram.testing.example import example
@@ -146,3 +147,13 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     scale = float(np.max(np.abs(b), initial=0.0))
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-5, atol=1e-6 * scale))
+
+
+def refused(calls: Mapping[str, Callable[[], Any]]) -> None:
+    """Each call, of something that was never fitted, raises NotFitted."""
+    for name, call in calls.items():
+        try:
+            call()
+        except NotFitted:
+            continue
+        raise AssertionError(f"{name} before fit did not raise NotFitted")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import NotFitted, OptionError
+from ethogram.errors import OptionError
 from ethogram.log import Log
 from ethogram.system import load, options
-from ethogram.testing.case import Case
+from ethogram.testing.case import Case, refused
 
 COLUMNS = ("question", "model", "rank", "predicted", "penalty", "score", "why")
 PROMPTS = ("def add(a, b): return a + b", "The river rises in the hills.", "", "for x in range(3): print(x)")
@@ -45,12 +45,8 @@ def _fitted(case: Case) -> Any:
 
 def not_fitted(case: Case) -> None:
     """A verb before `fit` raises NotFitted, and so does saving."""
-    for call in (lambda: case.make().route(list(PROMPTS)), lambda: case.make().state()):
-        try:
-            call()
-        except NotFitted:
-            continue
-        raise AssertionError("a call before fit did not raise NotFitted")
+    built = case.make()
+    refused({"route": lambda: built.route(list(PROMPTS)), "state": built.state})
 
 
 def options_stay(case: Case) -> None:
