@@ -1,4 +1,9 @@
-"""What is claimed of `generative_agents`, and how it is measured."""
+"""What is claimed of `generative_agents`, and how it is measured.
+
+The seeds begin at 40: those below 20, and 101 and 102, were looked at while the streams of records and the rules of the
+townsfolk were written. The townsfolk answer by rule from their prompts: steps between ablations say that memory, plans
+and reflections reach the prompt and are needed there, not that a language model would use them so.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from ethogram.claims import Estimate, Law, Laws, claim
 from ethogram.claims.simulate import towns
 from ethogram.claims.simulate.streams import SCORERS, recalls
 
-SEEDS, EXAMS = 2, 5
+FIRST, SEEDS, EXAMS, STREAMS = 40, 2, 5, 20
 
 
 @claim("generative_agents", "Recency, importance and relevance together find what none of them finds alone")
@@ -24,7 +29,6 @@ def retrieval(bench: Any) -> Laws:
 
 @claim("generative_agents", "News spreads by memory and talk, truly; plans bring people together")
 def diffusion(bench: Any) -> Laws:
-    people = 6 if bench.quick else 25
     return Laws(
         Law("people of 25 who know of the party after two days, fewest of the seeds", _fewest("party"), ">=", 8),
         Law("who know of the candidacy", _fewest("candidacy"), ">=", 8),
@@ -33,7 +37,6 @@ def diffusion(bench: Any) -> Laws:
         Law("who came to the party, fewest of the seeds", _all("full", "attended", min), ">=", 5),
         Law("came without planning over came with planning (both seeds)", _unplanned, "<=", 0.5),
         Law("density of acquaintance after over before", _denser, ">", 1.0),
-        Law(f"density at the end, of {people} people", _all("full", "after", min), ">", 0.0),
     )
 
 
@@ -42,7 +45,6 @@ def interviews(bench: Any) -> Laws:
     return Laws(
         *(Law(f"right answers, {a} − {b} (least of the seeds)", _step(a, b), ">", 0.0)
           for a, b in zip(towns.LADDER, towns.LADDER[1:], strict=False)),
-        *(Law(f"right answers, {a} (mean of the seeds)", _level(a), ">=", 0.0) for a in towns.LADDER),
     )  # fmt: skip
 
 
@@ -65,6 +67,10 @@ def recovery(bench: Any) -> Laws:
     return Laws(Law("share of runs killed at a random step that end in the same", towns.resumed, ">=", 1.0))
 
 
+def _seeds(bench: Any, many: int) -> range:
+    return range(FIRST, FIRST + (1 if bench.quick else many))
+
+
 def _recalls(bench: Any) -> dict[str, np.ndarray]:
     from functools import partial
 
@@ -74,7 +80,7 @@ def _recalls(bench: Any) -> dict[str, np.ndarray]:
 
     def made() -> dict[str, np.ndarray]:
         texts = TextTable(hashed if bench.quick else partial(embed, keep=False))
-        return recalls(texts, 1 if bench.quick else 20, 200 if bench.quick else 1_000)
+        return recalls(texts, _seeds(bench, STREAMS), 200 if bench.quick else 1_000)
 
     return dict(towns.once(bench, "recalls", made))
 
@@ -92,7 +98,7 @@ def _over(single: str | None, times: float) -> Any:
 
 
 def _spreads(bench: Any, arm: str) -> list[towns.Spread]:
-    return [towns.spread(bench, arm, seed) for seed in range(1 if bench.quick else SEEDS)]
+    return [towns.spread(bench, arm, seed) for seed in _seeds(bench, SEEDS)]
 
 
 def _all(arm: str, what: str, of: Any) -> Any:
@@ -113,15 +119,11 @@ def _denser(bench: Any) -> float:
 
 
 def _exams(bench: Any, arm: str) -> list[float]:
-    return [towns.examined(bench, arm, seed) for seed in range(1 if bench.quick else EXAMS)]
+    return [towns.examined(bench, arm, seed) for seed in _seeds(bench, EXAMS)]
 
 
 def _step(a: str, b: str) -> Any:
     return lambda bench: min(x - y for x, y in zip(_exams(bench, a), _exams(bench, b), strict=True))
-
-
-def _level(arm: str) -> Any:
-    return lambda bench: float(np.mean(_exams(bench, arm)))
 
 
 def _raced(what: str) -> Any:

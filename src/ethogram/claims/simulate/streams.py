@@ -7,6 +7,7 @@ importance). So a question needs relevance, and most need one signal more.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -69,11 +70,11 @@ SCORERS = {
 }  # fmt: skip
 
 
-def recalls(texts: Any, seeds: int, records: int = 1_000, k: int = 10) -> dict[str, np.ndarray]:
+def recalls(texts: Any, seeds: Iterable[int], records: int = 1_000, k: int = 10) -> dict[str, np.ndarray]:
     """Scorer to recall@k of each question; questions of all kinds are equally many, so that their mean is the macro
     average."""
     found: dict[str, list[float]] = {name: [] for name in SCORERS}
-    for seed in range(seeds):
+    for seed in seeds:
         memory, questions, now = planted(texts, seed, records)
         for _, text, wanted in questions:
             for name, weights in SCORERS.items():
