@@ -65,7 +65,8 @@ def apart(bench: Any) -> Laws:
         Law("AUC, whole chain − without rules", lambda b: auc(b, "no rules"), "<", 0.0),
         Law("AUC, whole chain", lambda b: auc(b, ""), "<=", 0.9),
         Law("AUC, whole chain by grammar", lambda b: auc(b, "grammar"), "<=", 0.9),
-        Law("error of a scripted rater, whole chain", lambda b: errors(b)["full"], ">", 0.0),
+        Law("error of a scripted rater, whole chain − without personas", lambda b: misled(b, "no persona"), ">", 0.0),
+        Law("the same − without rules", lambda b: misled(b, "no rules"), ">", 0.0),
     )
 
 
@@ -332,3 +333,9 @@ def errors(bench: Any) -> dict[str, Estimate]:
         return {r["arm"]: Estimate(r["error"], r["low"], r["high"], units=r["answers"], unit="pairs") for r in rows}
 
     return dict(_held(bench, "errors", make))
+
+
+def misled(bench: Any, arm: str) -> float:
+    """How much more often the rater errs about the whole chain than about an arm."""
+    found = errors(bench)
+    return float(found["full"].value - found[arm].value)
