@@ -36,13 +36,14 @@ class Matched(NamedTuple):
     "float64[m], in calipers."
 
 
-def match(cases: Any, pool: Any, caliper: Any, *, near: int = 64) -> Matched:
+def match(cases: Any, pool: Any, caliper: Any, *, reach: Any = None, near: int = 64) -> Matched:
     """The nearest control of each case, without replacement.
 
     Parameters
     ----------
     cases : float[n] or float[n, v], pool : float[m] or float[m, v]. A NaN matches nothing.
     caliper : above 0, one number or one for each variable.
+    reach : float[n], for each case the largest distance in calipers, where that is below 1.
     near : how many of its nearest units of the pool a case may choose from.
 
     Raises
@@ -72,7 +73,8 @@ def match(cases: Any, pool: Any, caliper: Any, *, near: int = 64) -> Matched:
         tree = cKDTree(y[held] / width)
         distance, place = tree.query(x[there] / width, k, p=np.inf, distance_upper_bound=np.nextafter(1.0, 2.0))
         distance, place = distance.reshape(len(there), k), place.reshape(len(there), k)
-        row, column = np.nonzero(np.isfinite(distance))
+        limit = np.ones(len(x)) if reach is None else np.minimum(np.asarray(reach, np.float64), 1.0)
+        row, column = np.nonzero(distance <= limit[there][:, None])
         i, j, d = there[row], held[place[row, column]], distance[row, column]
         for at in np.lexsort([j, i, d]):
             if taken.free(int(i[at]), int(j[at])):

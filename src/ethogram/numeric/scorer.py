@@ -48,7 +48,7 @@ class Scorer:
         filled = np.where(there, columns, 0.0)
         mean = filled.sum(0) / count
         sd = np.sqrt((np.where(there, columns - mean, 0.0) ** 2).sum(0) / count)
-        made = cls(tuple(names), mean, np.where(sd > 1e-12, sd, np.inf), np.zeros(len(names) + 1))
+        made = cls(tuple(names), mean, np.where(sd > 1e-9 * (1 + np.abs(mean)), sd, np.inf), np.zeros(len(names) + 1))
         seen = np.column_stack([np.ones(len(label)), made.standard(columns)])
         weights = newton(seen, label, np.ones(len(label)), l2)
         return cls(made.names, made.mean, made.sd, weights)
