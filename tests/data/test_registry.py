@@ -30,6 +30,7 @@ NAMES = [
     "listeners",
     "ml_100k",
     "out_of_town",
+    "payments",
     "posts",
     "shoppers",
     "travellers",

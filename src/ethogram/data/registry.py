@@ -39,6 +39,7 @@ _CLASSES = {
     "listeners": "Listeners",
     "ml_100k": "ML100K",
     "out_of_town": "OutOfTown",
+    "payments": "Payments",
     "posts": "Posts",
     "shoppers": "Shoppers",
     "travellers": "Travellers",
