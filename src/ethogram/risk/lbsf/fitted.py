@@ -45,15 +45,18 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
     network = FoldedNetwork(options, books, books.profile.width, encoded.text is not None, seed)
     reader, against = Reader(encoded, network), Reader(other, network)
 
+    yes = float(found.label[mine].mean())
+    positive = (1 - yes) / yes if options.balance else 1.0
+
     def loss(batch: np.ndarray) -> torch.Tensor:
         made = reader.take(batch)
-        return focal(network(made)[0], made.label, options.focal)
+        return focal(network(made)[0], made.label, options.focal, positive)
 
     def value() -> float:
         total = 0.0
         for batch in against.batches(held, ASKED):
             made = against.take(batch)
-            total += float(focal(network(made)[0], made.label, 0.0)) * len(batch)
+            total += float(focal(network(made)[0], made.label, 0.0, positive)) * len(batch)
         return -total / len(held)
 
     adam = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.decay)
