@@ -67,7 +67,8 @@ def quick_users(bench: Any) -> int:
 
 
 def cells(bench: Any, arm: str, data: str = "payments") -> list[Cell]:
-    """The runs of an arm, one for each population; made once."""
+    """The runs of an arm, one for each population; made once. A quick run has one population and nothing else."""
+    data = "payments" if bench.quick else data
     held = bench.__dict__.setdefault("_lbsf", {})
     if (arm, data) not in held:
         seeds = 1 if bench.quick or arm in ONCE or data != "payments" else SEEDS
@@ -88,7 +89,7 @@ def _log(bench: Any, arm: str, data: str, seed: int) -> tuple[Any, pa.Table | No
     for old in [k for k in held if k[0] != data]:
         del held[old]
     truth = None
-    if bench.quick or data == "payments":
+    if data == "payments":
         how = {"users": quick_users(bench), "seed": seed, "effect": effect}
         how |= {"payments": (40, 120)} if bench.quick else {}
         log, truth = sets.load("payments", **how), sets.truth("payments", **how)["people"]
@@ -99,7 +100,7 @@ def _log(bench: Any, arm: str, data: str, seed: int) -> tuple[Any, pa.Table | No
     else:
         log = sets.load("credit_cards").where("user <= 12000")
     # where all are decided on one day, there is no earlier and later
-    cut = log.split("by-user" if data in ("credit cards", "cdnow") and not bench.quick else "by-decision",
+    cut = log.split("by-user" if data in ("credit cards", "cdnow") else "by-decision",
                     valid=0.2, test=0.2, seed=0)  # fmt: skip
     held[name] = cut, truth
     return held[name]
@@ -110,7 +111,7 @@ def _run(bench: Any, arm: str, data: str, seed: int) -> Cell:
     key, options = ARMS[arm]
     options = dict(options)
     if data != "payments":
-        own = REAL[data] if not bench.quick else {}
+        own = REAL[data]
         known = {"category", "days", "profile"} if key == "payment_aggregates" else set(own)
         options |= {k: v for k, v in own.items() if k in known} | {"leak": "cut"}
     if bench.quick:

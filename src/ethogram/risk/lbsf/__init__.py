@@ -18,15 +18,16 @@ rent that comes later every month or repayments that grow are seen, and all of t
     person       u = set transformer over v_1 ... v_M, read at a [USER] token; no positions     (`nn.sets`)
     risk         c(MLP [u; max_m v_m; profile]), max by component; c monotone, learned on the validation part
 
-Trained by cross-entropy or focal loss, both outcomes weighing the same, with early stopping by the validation part's loss. The share of a merchant in an
-answer is the [USER] token's attention in the last layer (mean of its heads, of all merchants'); what changed there is
-read off its payments. Attention says where the model looked, not what would have changed its mind.
+Trained by cross-entropy or focal loss, both outcomes weighing the same, with early stopping by the validation part's
+loss. The share of a merchant in an answer is the [USER] token's attention in the last layer (mean of its heads, of all
+merchants'); what changed there is read off its payments. Attention says where the model looked, not what would have
+changed its mind.
 
 Deviations and readings (unconfirmed in the paper): merchants of fewer than `least` people are known by their category;
 the ratio of amount and gap to what is usual at the merchant and the maximum over merchants beside the token are ours
-(without the maximum a single bad merchant among thirty was found late or never); there is no pre-training. Options fold by other
-columns, by chunks of time, by chance, or not at all, which are the paper's baselines (``fold="all"`` reads the last
-`payments` payments as one sequence).
+(without the maximum a single bad merchant among thirty was found late or never); there is no pre-training. Options fold
+by other columns, by chunks of time, by chance, or not at all, which are the paper's baselines (``fold="all"`` reads the
+last `payments` payments as one sequence).
 
 Y. Qiao et al.: Financial Risk Assessment via Long-term Payment Behavior Sequence Folding. ICDM 2024.
 """

@@ -69,11 +69,11 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
     if options.probabilities != "raw" and len(np.unique(judge_of.label[held] > 0.5)) == 2:
         logit = judged(network, other, ASKED)[0]
         calibration = Calibration.learn(options.probabilities, logit[held], judge_of.label[held].astype(np.float64))
-    late = found.late + (0 if valid is None else valid.late)
+    parts = [found] if valid is None else [found, valid]
     facts = {
         "people learned from": len(mine), "of them yes": int((found.label[mine] > 0.5).sum()),
-        "people held out": len(held), "outcome not known, left out": int((~found.known).sum()),
-        "of these known too late": late, "payments behind decisions, cut in training": found.cut,
+        "people held out": len(held), "outcome not known, left out": sum(int((~part.known).sum()) for part in parts),
+        "of these known too late": sum(part.late for part in parts), "payments behind decisions, cut in training": sum(part.cut for part in parts),
     }  # fmt: skip
     return Fitted(books, network, calibration, encoded.text is not None, {k: float(v) for k, v in facts.items()})
 
