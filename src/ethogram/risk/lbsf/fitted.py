@@ -71,10 +71,13 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
         calibration = Calibration.learn(options.probabilities, logit[held], judge_of.label[held].astype(np.float64))
     parts = [found] if valid is None else [found, valid]
     facts = {
-        "people learned from": len(mine), "of them yes": int((found.label[mine] > 0.5).sum()),
-        "people held out": len(held), "outcome not known, left out": sum(int((~part.known).sum()) for part in parts),
-        "of these known too late": sum(part.late for part in parts), "payments behind decisions, cut in training": sum(part.cut for part in parts),
-    }  # fmt: skip
+        "people learned from": len(mine),
+        "of them yes": int((found.label[mine] > 0.5).sum()),
+        "people held out": len(held),
+        "outcome not known, left out": sum(int((~part.known).sum()) for part in parts),
+        "of these known too late": sum(part.late for part in parts),
+        "payments behind decisions, cut in training": sum(part.cut for part in parts),
+    }
     return Fitted(books, network, calibration, encoded.text is not None, {k: float(v) for k, v in facts.items()})
 
 
