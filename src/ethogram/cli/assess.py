@@ -30,19 +30,24 @@ def assess(
     Parameters
     ----------
     key
-        The system, as in `ethogram systems`.
+        The system, as in `ethogram systems`; or the folder of a saved one, for systems that learn (`ethogram fit`).
     log
         A log directory, a file or folder of events, or the name of a data set.
     out
         Also write the table to this file (.parquet or .csv).
     """
-    from ethogram.system import info
+    from ethogram.saving import HEAD, read
+    from ethogram.system import info, load
 
     say = Output(json)
     check_ending(out)
-    if "assess" not in info(key).verbs:
-        raise OptionError(f"{key} cannot assess; its verbs are {', '.join(info(key).verbs)}.")
-    built = make(key, sets, flags)
+    saved = (Path(key) / HEAD).is_file()
+    known = read(Path(key)).key if saved else key
+    if "assess" not in info(known).verbs:
+        raise OptionError(f"{known} cannot assess; its verbs are {', '.join(info(known).verbs)}.")
+    if saved and (sets or flags):
+        raise OptionError(f"{key} is a saved {known} and keeps the options it was fitted with; fit it anew for others.")
+    built = load(key) if saved else make(key, sets, flags)
     events = open_log(log, reading, say)
     say.line(f"{key}: judging {describes(events)}")
     found = built.assess(events)
@@ -61,7 +66,12 @@ def assess(
         flat = [c for c in found.column_names if str(found.schema.field(c).type).startswith("list")]
         for name in flat if out.suffix == ".csv" else ():
             place = found.column_names.index(name)
-            told = [" ".join(v) for v in found.column(name).to_pylist()]
+            told = [" ".join(map(_told, v)) for v in found.column(name).to_pylist()]
             found = found.set_column(place, name, [told])
         write(found, out)
     say.result({"summary": whole, "cases": found.to_pylist()} if whole else found.to_pylist())
+
+
+def _told(reason: object) -> str:
+    """An entry of a list as text: a word, or a reason with its share."""
+    return f"{reason['what']} ({reason['share']:.2f});" if isinstance(reason, dict) else str(reason)
