@@ -15,24 +15,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
-from ethogram.log.cases import Cases, cases
+from ethogram.log.cases import Cases
 from ethogram.log.groups import keyed
 from ethogram.log.profile import Profile
 from ethogram.log.vocabulary import Vocabulary
 from ethogram.numeric.calibrate import Calibration
+from ethogram.numeric.deciding import Deciding, listed
 from ethogram.numeric.logistic import newton
 from ethogram.numeric.totals import EVERYTHING, NAMES, names, totals
 from ethogram.numeric.trees import Trees
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table, Watch
 
-REASONS = pa.list_(pa.struct([("what", pa.string()), ("value", pa.string()), ("share", pa.float64())]))
 RIDGE = 10.0
 """Penalty of the logistic regression's weights, on scaled columns."""
 
@@ -59,19 +59,9 @@ class Fitted(NamedTuple):
     baseline=True,
 )
 @dataclass(kw_only=True)
-class PaymentAggregates:
+class PaymentAggregates(Deciding):
     """Gradient boosting on standard aggregates."""
 
-    label: str = "default"
-    "Column of the users' side table: 1 for yes, 0 for no, null where it is not known yet."
-    decided: str = "decided"
-    "Column of the users' side table: the moment of the decision; without it, all are judged behind the last event."
-    known: str = "known"
-    "Column of the users' side table: when the outcome was known; may be missing."
-    leak: Literal["refuse", "cut"] = "refuse"
-    "What to do with payments at or behind a decision."
-    profile: tuple[str, ...] = ()
-    "Columns of the users' side table that are read beside the payments (numbers and names)."
     category: str = "category"
     "Column of the events or items whose values are counted apart; where the log has none, all is counted together."
     kinds: int = 20
@@ -101,8 +91,7 @@ class PaymentAggregates:
                 f"payment_aggregates: steps = {self.steps}, kinds = {self.kinds}, reasons = {self.reasons}, "
                 f"column_share = {self.column_share}; give 1 or more, and a share in (0, 1]."
             )
-        if own := [c for c in self.profile if c in (self.label, self.known, self.decided)]:
-            raise OptionError(f"payment_aggregates: profile holds '{own[0]}', which says what came of the decision.")
+        self.check_profile("payment_aggregates")
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Learn from people whose outcome is known; `valid` decides how many trees are used, and calibrates.
@@ -112,14 +101,9 @@ class PaymentAggregates:
         LeakError
             Payments lie at or behind a decision. RolesError: a column is missing. OptionError: no outcome of each kind.
         """
-        found = self._cases(train, needed=True)
-        mine = np.flatnonzero(found.known)
+        found = self.cases(train, needed=True)
+        mine = self.two_kinds("payment_aggregates", found, found.known)
         label = found.label[mine] > 0.5
-        if len(np.unique(label)) < 2:
-            raise OptionError(
-                f"payment_aggregates: of {len(found):,} people {len(mine):,} have a known outcome, all of one kind; "
-                f"'{self.label}' needs both 0 and 1."
-            )
         kinds = self._kinds(found, mine)
         about = Profile.learn(found, self.profile, found.known)
         rows = self._rows(found, kinds, about)
@@ -143,7 +127,7 @@ class PaymentAggregates:
             scale = np.stack([flat.mean(0), np.where(flat.std(0) > 1e-9, flat.std(0), 1.0)])
             design = np.concatenate([np.ones((len(flat), 1)), (flat - scale[0]) / scale[1]], 1)
             made = made._replace(scale=scale, weights=newton(design, label, np.ones(len(label)), RIDGE))
-        held = None if valid is None else self._cases(valid)
+        held = None if valid is None else self.cases(valid)
         if held is not None and len(np.unique(held.label[held.known] > 0.5)) == 2:
             theirs, outcome = self._rows(held, kinds, about)[held.known], held.label[held.known].astype(np.float64)
             if made.trees is not None:
@@ -160,7 +144,7 @@ class PaymentAggregates:
     def assess(self, log: Log) -> Table:
         """One row per user that has events: columns `user`, `time`, `risk`, `reason`, `reasons`, as those of `lbsf`."""
         fitted: Fitted = self.fitted
-        found = self._cases(log)
+        found = self.cases(log)
         rows = self._rows(found, fitted.kinds, fitted.profile)
         z = _logit(fitted, rows)
         said, listed = _reasons(fitted, rows, z, self.reasons)
@@ -188,10 +172,6 @@ class PaymentAggregates:
             held["weights"], Calibration.from_json(told["calibration"]), dict(told["facts"]),
         )  # fmt: skip
         return self
-
-    def _cases(self, log: Log, *, needed: bool = False) -> Cases:
-        how: dict[str, Any] = {"label": self.label, "decided": self.decided, "known": self.known, "leak": self.leak}
-        return cases(log, needed=needed, **how)
 
     def _kind(self, found: Cases) -> tuple[np.ndarray, Vocabulary]:
         items = found.log.items
@@ -265,14 +245,9 @@ def _reasons(fitted: Fitted, rows: np.ndarray, z: np.ndarray, k: int) -> tuple[p
             what.append("all payments" if kinds[c] == EVERYTHING else str(kinds[c]))
             value.append(f"{word} the risk" + ("" if facts is None else f": {_told(facts)}"))
             told.append(float(share[i, c]))
-    lists = pa.StructArray.from_arrays(
-        [pa.array(what, pa.string()), pa.array(value, pa.string()), pa.array(told, pa.float64())],
-        fields=list(REASONS.value_type),
-    )
     per = order.shape[1]
     said = [f"{what[i * per].capitalize()} {value[i * per]}." for i in range(len(rows))]
-    offsets = np.arange(0, len(what) + 1, per, dtype=np.int32) if len(rows) else np.zeros(1, np.int32)
-    return pa.array(said, pa.string()), pa.ListArray.from_arrays(offsets, lists)
+    return pa.array(said, pa.string()), listed(what, value, told, np.arange(len(rows) + 1) * per)
 
 
 def _told(facts: np.ndarray) -> str:

@@ -30,8 +30,8 @@ by other columns, by chunks of time, by chance, or not at all, which are the pap
 last `payments` payments as one sequence).
 
 Measured (`claims/risk/lbsf.py`): it needs many people. Of three populations with about 2,000 people and 80 defaults to
-learn from, one fit learned nothing, and boosting and logistic regression on aggregates (`payment_aggregates`) were better
-in the mean; there the mean of a merchant's payments beside its facts also did better than the gated units.
+learn from, one fit learned nothing, and boosting and logistic regression on aggregates (`payment_aggregates`) were
+better in the mean; so was the mean of a merchant's payments beside its facts, in place of the gated units.
 
 Y. Qiao et al.: Financial Risk Assessment via Long-term Payment Behavior Sequence Folding. ICDM 2024.
 """
@@ -40,13 +40,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import OptionError
-from ethogram.log.cases import Cases, cases
+from ethogram.numeric.deciding import Deciding
 from ethogram.options import searched
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table, Watch
@@ -79,19 +79,9 @@ class Fitted(NamedTuple):
     needs=("torch",),
 )
 @dataclass(kw_only=True)
-class LBSF:
+class LBSF(Deciding):
     """See the module."""
 
-    label: str = "default"
-    "Column of the users' side table: 1 for yes, 0 for no, null where it is not known yet."
-    decided: str = "decided"
-    "Column of the users' side table: the moment of the decision; without it, all are judged behind the last event."
-    known: str = "known"
-    "Column of the users' side table: when the outcome was known; may be missing."
-    leak: Literal["refuse", "cut"] = "refuse"
-    "What to do with payments at or behind a decision."
-    profile: tuple[str, ...] = ()
-    "Columns of the users' side table that the head reads beside the payments (numbers and names)."
     fold: str = "item"
     "What payments are folded by: a column of the events or items; time (chunks), random, or all (not at all)."
     chunk: float = 30.0
@@ -160,8 +150,7 @@ class LBSF:
                 f"lbsf: dim = {self.dim}, heads = {self.heads}, reasons = {self.reasons}, epochs = {self.epochs}, "
                 f"batch = {self.batch}, bins = {self.bins}; heads divide dim, the others are 1 or more."
             )
-        if own := [c for c in self.profile if c in (self.label, self.known, self.decided)]:
-            raise OptionError(f"lbsf: profile holds '{own[0]}', which says what came of the decision or when.")
+        self.check_profile("lbsf")
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
         """Learn from people whose outcome is known; without a validation part the latest 15% decided are held out.
@@ -196,11 +185,6 @@ class LBSF:
             "reason": said, "reasons": listed,
         }  # fmt: skip
         return pa.table(made).replace_schema_metadata({"summary": json.dumps([told])})
-
-    def cases(self, log: Log, *, needed: bool = False) -> Cases:
-        """The people of a log as of their decisions; see `ethogram.log.cases`."""
-        how: dict[str, Any] = {"label": self.label, "decided": self.decided, "known": self.known, "leak": self.leak}
-        return cases(log, needed=needed, **how)
 
     def state(self) -> State:
         from ethogram.nn import saved

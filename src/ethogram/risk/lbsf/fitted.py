@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ethogram.errors import OptionError
 from ethogram.log.cases import Cases
 from ethogram.nn import saved
 from ethogram.nn.train import train
@@ -33,13 +32,7 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
         held = late[len(late) - int(HELD * len(late)) :]
         learn[held] = False
         valid = None
-    mine = np.flatnonzero(learn)
-    kinds = np.unique(found.label[mine] > 0.5)
-    if len(kinds) < 2:
-        raise OptionError(
-            f"lbsf: of {len(found):,} people {len(mine):,} have a known outcome to learn from, all of one kind; "
-            f"'{options.label}' needs both 0 and 1."
-        )
+    mine = options.two_kinds("lbsf", found, learn)
     encoded, books = encode(options, found, None, learn)
     other = encoded if valid is None else encode(options, valid, books)[0]
     network = FoldedNetwork(options, books, books.profile.width, encoded.text is not None, seed)

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.log.groups import keyed
+from ethogram.numeric.deciding import listed
 from ethogram.risk.lbsf.encoding import DAY, Encoded
 
-REASONS = pa.list_(pa.struct([("what", pa.string()), ("value", pa.string()), ("share", pa.float64())]))
 RISES = 1.25
 """Ratio of later to earlier payments from which a change is told."""
 
@@ -22,10 +22,6 @@ def reasons(encoded: Encoded, share: np.ndarray, k: int, category: str, fold: st
     counts = np.bincount(whole.owner[picked], minlength=len(encoded))
     what = _names(encoded, picked, category, fold)
     value = _changes(encoded, picked)
-    lists = pa.StructArray.from_arrays(
-        [pa.array(what, pa.string()), pa.array(value, pa.string()), pa.array(share[picked].astype(np.float64))],
-        fields=list(REASONS.value_type),
-    )
     first = np.cumsum(counts) - counts
     said = [
         f"Looks most at {what[at]} ({share[picked[at]]:.0%} of the attention): {value[at]}."
@@ -33,7 +29,8 @@ def reasons(encoded: Encoded, share: np.ndarray, k: int, category: str, fold: st
         else "There is no payment before the decision; the answer rests on the profile alone."
         for at, n in zip(first.tolist(), counts.tolist(), strict=True)
     ]
-    return pa.array(said, pa.string()), pa.ListArray.from_arrays(np.append(first, len(picked)).astype(np.int32), lists)
+    lists = listed(what, value, share[picked].astype(np.float64), np.append(first, len(picked)))
+    return pa.array(said, pa.string()), lists
 
 
 def _names(encoded: Encoded, picked: np.ndarray, category: str, fold: str) -> list[str]:
