@@ -83,7 +83,7 @@ def numbers(log: Log) -> tuple[list[Any], np.ndarray]:
 
 
 def payments(n: int = 400, seed: int = 0, unfair: float = 0.0, censored: bool = True, evil: str = "") -> Log:
-    """Payments of n people; outcomes as they are known 150 days after the first decision.
+    """Payments of n people; outcomes as they are known 200 days after the first decision.
 
     Parameters
     ----------
@@ -96,17 +96,21 @@ def payments(n: int = 400, seed: int = 0, unfair: float = 0.0, censored: bool = 
     share = np.clip(strain + unfair * (group == "south"), 0, 1)
     decided = START + (rng.random(n) * 140 * DAY).astype(np.int64)
     known = decided + np.where(label == 1, rng.random(n) * 90 * DAY, 90 * DAY).astype(np.int64)
-    hidden = censored & (known > START + 150 * DAY)
+    hidden = censored & (known > START + 200 * DAY)
     count = rng.integers(8, 30, n)
     who = np.repeat(np.arange(n), count)
     lender = rng.random(len(who)) < share[who]
     shops = np.array(["rent", "grocer", evil or "cinema", "fuel"])
-    items = np.where(lender, np.char.add("lender ", rng.integers(1, 4, len(who)).astype(str)), rng.choice(shops, len(who)))
+    items = np.where(
+        lender, np.char.add("lender ", rng.integers(1, 4, len(who)).astype(str)), rng.choice(shops, len(who))
+    )
     events = pa.table(
         {
             "user": np.char.add("u", np.char.zfill(who.astype(str), 4)),
             "item": items,
-            "time": pa.array(decided[who] - (rng.random(len(who)) * 60 * DAY).astype(np.int64), pa.timestamp("us", "UTC")),
+            "time": pa.array(
+                decided[who] - (rng.random(len(who)) * 60 * DAY).astype(np.int64), pa.timestamp("us", "UTC")
+            ),
             "value": np.round(np.exp(rng.normal(3.5, 0.8, len(who))), 2),
         }
     )
@@ -114,6 +118,7 @@ def payments(n: int = 400, seed: int = 0, unfair: float = 0.0, censored: bool = 
         {
             "user": np.char.add("u", np.char.zfill(np.arange(n).astype(str), 4)),
             "loan": np.round(np.exp(rng.normal(7, 0.5, n))),
+            "age": np.round(rng.uniform(20, 70, n)),
             "group": group,
             "decided": pa.array(decided, pa.timestamp("us", "UTC")),
             "known": pa.array(known, pa.timestamp("us", "UTC"), mask=hidden),

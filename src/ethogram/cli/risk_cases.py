@@ -79,7 +79,9 @@ def judging(model: str, sets: Sequence[str] = ()) -> Any:
     if "assess" not in known.verbs:
         able = ", ".join(k for k, i in index().items() if "assess" in i.verbs and i.area == "risk")
         verbs = ", ".join(known.verbs)
-        raise OptionError(f"{known.key} cannot assess: its verbs are {verbs}. Systems that judge risk: {able or 'none'}.")
+        raise OptionError(
+            f"{known.key} cannot assess: its verbs are {verbs}. Systems that judge risk: {able or 'none'}."
+        )
     if built.fitted is None and hasattr(find(known.key), "fit"):
         raise NotFitted(
             f"{known.key} has learned nothing yet; `ethogram fit {known.key} LOG --out FOLDER`, then give FOLDER here."
@@ -184,12 +186,12 @@ def learned_here(model: str, log: Log) -> str:
 
 
 def _cases(built: Any, log: Log, how: Judging, say: Output) -> Cases:
-    from ethogram.evaluate.risk import cases
+    from ethogram.evaluate.risk import cases_of
 
     outcome = how.outcome or getattr(built, "outcome", None)
     if how.outcome is None and (log.users is None or outcome not in log.users.column_names):
         outcome = None
-    return cases(log, assessed(built, log, say), outcome=outcome, group=how.by, money=how.money)
+    return cases_of(log, assessed(built, log, say), outcome=outcome, group=how.by, money=how.money)
 
 
 def _instant(text: str) -> int | None:

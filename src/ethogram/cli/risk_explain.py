@@ -10,7 +10,7 @@ from ethogram.cli.opening import Reading, open_log
 from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
 from ethogram.cli.risk_cases import assessed, judging, place_of
-from ethogram.evaluate.risk import cases
+from ethogram.evaluate.risk import cases_of
 from ethogram.evaluate.risk.timeline import timeline
 
 WIDTH = 24
@@ -43,7 +43,7 @@ def explain(
     say = Output(json)
     built = judging(model, sets)
     events = open_log(log, reading, say)
-    found = cases(events, assessed(built, events, say))
+    found = cases_of(events, assessed(built, events, say))
     place = place_of(found, user, session)
     case = found.table.slice(place, 1).to_pylist()[0]
     ahead = float((found.risk < found.risk[place]).mean())
@@ -63,7 +63,11 @@ def explain(
     shown = done[-last:] if last > 0 else []
     there = [c for c in ("time", "kind", "item", "value", "text") if any(r.get(c) is not None for r in shown)]
     if shown:
-        say.table(there, [[_cell(r.get(c)) for c in there] for r in shown], title=f"latest {len(shown)} of {len(done):,} events")
+        say.table(
+            there,
+            [[_cell(r.get(c)) for c in there] for r in shown],
+            title=f"latest {len(shown)} of {len(done):,} events",
+        )
     say.result({**case, "riskier_than": ahead, "events": len(done), "latest": shown})
 
 

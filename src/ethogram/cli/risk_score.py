@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from ethogram.evaluate.risk import Approval, Cases, Judgement
 
 SHOWN = 10
-NAMES = {"auc": "AUC", "pr_auc": "PR-AUC", "ks": "KS", "recall": "recall at the approval rate", "brier": "Brier", "ece": "ECE"}
+NAMES = {
+    "auc": "AUC",
+    "pr_auc": "PR-AUC",
+    "ks": "KS",
+    "recall": "recall at the approval rate",
+    "brier": "Brier",
+    "ece": "ECE",
+}
 """Metric -> its name, in the order in which they are told."""
 
 
@@ -67,8 +74,10 @@ def score(
 
 def shown(told: Judgement, test: Cases, say: Output) -> None:
     """A judgement as tables."""
-    say.line(f"threshold {told.threshold:.4g}: the largest risk that approves at most {told.wanted:.1%} of the validation")
-    head = ("window", "cases", "approved", "95% interval", "bad rate", "95% interval", "bad ones declined", "no outcome")
+    say.line(
+        f"threshold {told.threshold:.4g}: the largest risk that approves at most {told.wanted:.1%} of the validation"
+    )
+    head = ("window", "cases", "approved", "bad rate of those", "bad ones declined", "no outcome yet")
     say.table(head, [_window("validation", told.valid), _window("test", told.test)])
     if told.metrics:
         head = ("metric", "value", "95% interval", "without weights")
@@ -79,7 +88,10 @@ def shown(told: Judgement, test: Cases, say: Output) -> None:
         ]
         say.table(head, rows)
         assert told.top is not None
-        rows = [(f"top {r['share']:.0%}", r["recall"], r["precision"], r["lift"]) for r in told.top.to_pylist()]
+        rows = [
+            (f"top {r['share']:.0%}", _percent(r["recall"]), _percent(r["precision"]), r["lift"])
+            for r in told.top.to_pylist()
+        ]
         say.table(("riskiest", "share of all bad", "bad among them", "lift"), rows)
         assert told.cheapest is not None
         least = told.cheapest
@@ -91,8 +103,8 @@ def shown(told: Judgement, test: Cases, say: Output) -> None:
     say.table(("drift since validation", "PSI", "chance alone", "band", "moved most"), rows)
     if told.groups is not None:
         head = ("group", "cases", "approved", "false alarms", "missed", "mean risk", "bad rate")
-        names = ("group", "cases", "approval", "fpr", "fnr", "risk", "bad_rate")
-        say.table(head, [[r[n] for n in names] for r in told.groups.to_pylist()])
+        rates = ("approval", "fpr", "fnr", "risk", "bad_rate")
+        say.table(head, [(r["group"], r["cases"], *(_percent(r[n]) for n in rates)) for r in told.groups.to_pylist()])
     first = decided(test.take(np.argsort(-test.risk, kind="stable")[:SHOWN]), told.threshold)
     there = [c for c in ("user", "session", "risk", "decision", "reason") if c in first.column_names]
     say.table(there, [[r[c] for c in there] for r in first.to_pylist()])
@@ -159,8 +171,16 @@ def _approval(one: Approval) -> dict[str, Any]:
 
 
 def _window(name: str, one: Approval) -> tuple[Any, ...]:
-    shares = (one.rate.value, _ends(one.rate), one.bad_rate.value, _ends(one.bad_rate), one.recall.value)
-    return (name, one.cases, *shares, one.unknown)
+    return (name, one.cases, *map(_share, (one.rate, one.bad_rate, one.recall)), one.unknown)
+
+
+def _share(value: Any) -> str:
+    ends = f" ({value.low:.1%} to {value.high:.1%})" if value.low == value.low else ""
+    return _percent(value.value) + ends
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}" if value == value else "-"
 
 
 def _ends(value: Any) -> str:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from ethogram.errors import OptionError
-from ethogram.evaluate.risk.drift import Bins, band, drift, psi
+from ethogram.evaluate.risk.shift import Bins, band, drift, psi
 from ethogram.evaluate.risk.groups import group_errors
 
 
@@ -99,11 +99,34 @@ def test_equal_groups_get_no_warning_and_unequal_ones_do():
         warned += any("beyond chance" in w for ws in table["warnings"].to_pylist() for w in ws)
     assert warned <= 6  # 5% of 40, corrected for many tests
     harsh = group_errors(*people(4_000, unfair=0.1), 0.3).to_pylist()
-    assert any("false alarms among the good" in w and "south" in w for r in harsh for w in r["warnings"])
+    assert any("false alarms among the good is" in w for w in harsh[0]["warnings"])
+    assert harsh[1]["warnings"] == []  # of two groups it is one comparison
+    assert harsh[0]["fpr_p"] == harsh[1]["fpr_p"] < 1e-6
     assert harsh[1]["fpr"] > harsh[0]["fpr"]
     off = group_errors(*people(8_000, uncalibrated=0.1), 0.3).to_pylist()
-    assert any(w.startswith("south: its mean risk is") and "higher" in w for w in off[1]["warnings"])
+    assert any(w.startswith("north: its mean risk is") for w in off[0]["warnings"])
     assert off[1]["gap_low"] > 0
+
+
+def test_weights_count_as_rows_written_out():
+    rng = np.random.default_rng(5)
+    group, risk, label = people(300, seed=5)
+    weight = rng.integers(1, 4, 300)
+    one = group_errors(group, risk, label, 0.3, weight).to_pylist()
+    out = group_errors(*(np.repeat(v, weight) for v in (group, risk, label)), 0.3).to_pylist()
+    for a, b in zip(one, out, strict=True):
+        assert [a[n] for n in ("fpr", "fnr", "risk", "bad_rate", "gap")] == pytest.approx(
+            [b[n] for n in ("fpr", "fnr", "risk", "bad_rate", "gap")]
+        )
+        assert a["fpr_high"] - a["fpr_low"] > b["fpr_high"] - b["fpr_low"]  # weights are no further cases
+
+
+def test_three_groups_are_each_held_against_the_others():
+    group, risk, label = people(6_000, unfair=0.1, seed=3)
+    group = np.where((group == "north") & (np.arange(6_000) % 2 == 0), "east", group)
+    rows = {r["group"]: r for r in group_errors(group, risk, label, 0.3).to_pylist()}
+    assert any("false alarms" in w for w in rows["south"]["warnings"])
+    assert rows["south"]["fpr_p"] < rows["east"]["fpr_p"] < 0.05
 
 
 def test_a_rate_that_rests_on_few_is_not_compared():

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from ethogram.errors import OptionError
 from ethogram.evaluate.bootstrap import Interval
@@ -80,3 +81,26 @@ def applied(risk: Any, label: Any, threshold: float, weight: Any = None) -> Appr
         share(y[good["yes"]], w[good["yes"]]), share(y[good["no"]], w[good["no"]]),
         share(~passed[good["bad"]], w[good["bad"]]), int((~known).sum()),
     )  # fmt: skip
+
+
+def trade_off(label: Any, risk: Any, weight: Any = None, *, points: int = 80) -> pa.Table:
+    """What approving more or less would do: a row for each of about `points` approval rates that can be had.
+
+    Columns `threshold`, `approved` (share), `bad_rate` (of the approved; null where none is), `recall` (share of the
+    bad ones that is declined).
+    """
+    y, s, w = checked(label, risk, weight)
+    values, at = np.unique(s, return_inverse=True)
+    cases, bad = (np.r_[0.0, np.cumsum(np.bincount(at, part, len(values)))] for part in (w, w * y))
+    wanted = np.linspace(0, cases[-1], points)
+    rows = np.unique(np.searchsorted(cases, wanted, side="right") - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = bad[rows] / cases[rows]
+        return pa.table(
+            {
+                "threshold": np.r_[-np.inf, values][rows],
+                "approved": cases[rows] / cases[-1],
+                "bad_rate": pa.array(rate, from_pandas=True),
+                "recall": 1 - bad[rows] / bad[-1],
+            }
+        )

@@ -94,7 +94,7 @@ class Cases:
         return inverse_probability(np.maximum(until - self.time, 0) / 86_400e6, seen)
 
 
-def cases(
+def cases_of(
     log: Log, table: pa.Table, *, outcome: str | None = None, group: str | None = None, money: str | None = None
 ) -> Cases:
     """Join what a system told to what is known.
@@ -130,12 +130,21 @@ def cases(
     time = _instants(people.get(DECIDED))
     if time is None and "time" in table.column_names:
         time = _instants(table["time"].combine_chunks())
-    own = {DECIDED, KNOWN, "user", *(c for c in chosen.values() if c)}
+    own = (DECIDED, KNOWN, chosen["outcome"])
     return Cases(
         table, risk, label, stake, said, stake_is, time, _instants(people.get(KNOWN)),
         None if chosen["group"] is None else people[chosen["group"]].cast(pa.string()),
-        {n: c for n, c in people.items() if n not in own and not pa.types.is_nested(c.type)},
+        {n: c for n, c in people.items() if n not in own and _is_feature(c)},
     )  # fmt: skip
+
+
+def _is_feature(column: pa.Array) -> bool:
+    """Whether a column can drift: a number, or words that several share (a name of its own says nothing)."""
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_temporal(kind) or pa.types.is_binary(kind):
+        return False
+    words = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+    return not words or 2 * len(pc.unique(column)) <= max(len(column), 4)
 
 
 def _people(log: Log, users: pa.ChunkedArray) -> dict[str, pa.Array]:

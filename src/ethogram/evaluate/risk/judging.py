@@ -12,10 +12,10 @@ from ethogram.errors import OptionError
 from ethogram.evaluate import bootstrap, calibration, classification
 from ethogram.evaluate.bootstrap import Interval
 from ethogram.evaluate.risk import costs as costing
-from ethogram.evaluate.risk.approval import Approval, applied, threshold_at
+from ethogram.evaluate.risk.approval import Approval, applied, threshold_at, trade_off
 from ethogram.evaluate.risk.cases import Cases
 from ethogram.evaluate.risk.censoring import Weights
-from ethogram.evaluate.risk.drift import drift
+from ethogram.evaluate.risk.shift import drift
 from ethogram.evaluate.risk.groups import group_errors
 from ethogram.evaluate.risk.top import SHARES, at_top, recall_at_approval
 
@@ -46,6 +46,7 @@ class Judgement:
     weights: Weights | None = None
     top: pa.Table | None = None
     reliability: pa.Table | None = None
+    trade_off: pa.Table | None = None
     costs: pa.Table | None = None
     cheapest: costing.Cheapest | None = None
     chosen_cost: float = float("nan")
@@ -81,7 +82,7 @@ def judge(
     held, weights = valid.weights(), test.weights()
     known = ~np.isnan(test.label)
     w = np.ones(len(test)) if weights is None else weights.weight
-    groups = None if test.group is None else group_errors(test.group, test.risk, test.label, t)
+    groups = None if test.group is None else group_errors(test.group, test.risk, test.label, t, w)
     before = applied(valid.risk, valid.label, t, None if held is None else held.weight)
     now = applied(test.risk, test.label, t, None if weights is None else weights.weight)
     notes = _notes(test, weights)
@@ -95,7 +96,7 @@ def judge(
         approve, t, before, now, moved, metrics=_metrics(y, s, w, units, approve, resamples, seed),
         plain={n: f(y, s, None) for n, f in _METRICS.items()} | {"recall": recall_at_approval(y, s, approve)},
         weights=weights, top=at_top(y, s, top, w), reliability=calibration.reliability(y, s, w, bins=10),
-        costs=spent, cheapest=costing.cheapest(spent), chosen_cost=costing.cost_at(spent, t),
+        trade_off=trade_off(y, s, w), costs=spent, cheapest=costing.cheapest(spent), chosen_cost=costing.cost_at(spent, t),
         curve=costing.cost_curve(y, s, w), groups=groups, notes=notes,
     )  # fmt: skip
 
@@ -139,28 +140,27 @@ def _metrics(
 
 def _notes(test: Cases, weights: Weights | None) -> tuple[str, ...]:
     """What a reader must know to believe the figures."""
-    unknown = int(np.isnan(test.label).sum())
-    said = []
     if test.outcome is None:
-        said.append("No outcome is known of any case: only rates and drift can be told.")
-    elif unknown:
-        counted = f"{unknown:,} of {len(test):,} cases have no outcome yet. They are left out of every error rate"
-        if weights is None:
-            said.append(
-                f"{counted}; nothing tells how long they were observed (columns `decided` and `known`), so what is bad "
-                "early may weigh too much."
-            )
-        else:
-            said.append(
-                f"{counted}, and the {weights.known:,} known ones are weighted for them (as good as "
-                f"{weights.effective:,.0f} cases of equal weight), as if how long a case was observed had nothing to "
-                "do with its outcome."
-            )
+        return ("No outcome is known of any case: only rates and drift can be told.",)
     label = test.label[~np.isnan(test.label)]
-    if test.outcome is not None and len(label) and len(np.unique(label)) < 2:
-        said.append(
-            f"All {len(label):,} known outcomes are {'bad' if label[0] else 'good'}: nothing can be told apart."
+    unknown = len(test) - len(label)
+    if not len(label):
+        return ("No outcome is known yet: only rates and drift can be told.",)
+    if (label == label[0]).all():
+        early = " (bad ones become known first)" if unknown and label[0] else ""
+        return (
+            f"All {len(label):,} known outcomes of the {len(test):,} cases are {'bad' if label[0] else 'good'}{early}: no "
+            "error rate of this window means anything yet.",
         )
-    if not len(label) and test.outcome is not None:
-        said.append("No outcome is known yet: only rates and drift can be told.")
-    return tuple(said)
+    if not unknown:
+        return ()
+    counted = f"{unknown:,} of {len(test):,} cases have no outcome yet. They are left out of every error rate"
+    if weights is None:
+        return (
+            f"{counted}; nothing tells how long they were observed (columns `decided` and `known`), so what is bad early "
+            "may weigh too much.",
+        )
+    return (
+        f"{counted}, and the {weights.known:,} known ones are weighted for them (as good as {weights.effective:,.0f} "
+        "cases of equal weight), as if how long a case was observed had nothing to do with its outcome.",
+    )
