@@ -1,6 +1,7 @@
 """A small system that judges risk, and payments with a planted truth: what the tests of working with risk stand on.
 
-People who pay lenders a lot default more often. A default shows within 90 days of the decision, a good outcome after 90.
+People who pay lenders a lot default more often. A default shows within 90 days of the decision; after 90 it is known
+that there is none.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ def windows(
         return Windows(other, found, f"validation: all {len(other):,} cases of {how.valid}"), log
     if found.time is None:
         raise OptionError(
-            "nothing tells when cases were decided (column `decided` of the users, or the system's `time`), so there is "
-            "no earlier window to choose a threshold on; give one: --valid LOG."
+            "nothing tells when cases were decided (column `decided` of the users, or the system's `time`), so there "
+            "is no earlier window to choose a threshold on; give one: --valid LOG."
         )
     cut = _instant(how.valid) if how.valid else int(np.median(found.time))
     early = found.time < cut

@@ -118,8 +118,8 @@ def warnings(told: Judgement) -> list[str]:
     score = told.drift.to_pylist()[0]
     if score["band"] in ("moderate shift", "large shift"):
         said.append(
-            f"the risks moved since the validation window (PSI {score['psi']:.2f}, {score['band']}): the threshold may no "
-            "longer approve what it did."
+            f"the risks moved since the validation window (PSI {score['psi']:.2f}, {score['band']}): the threshold may "
+            "no longer approve what it did."
         )
     return said
 

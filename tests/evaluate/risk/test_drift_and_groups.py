@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from ethogram.errors import OptionError
-from ethogram.evaluate.risk.shift import Bins, band, drift, psi
 from ethogram.evaluate.risk.groups import group_errors
+from ethogram.evaluate.risk.shift import Bins, band, drift, psi
 
 
 def test_psi_by_hand():
@@ -126,7 +126,7 @@ def test_three_groups_are_each_held_against_the_others():
     group = np.where((group == "north") & (np.arange(6_000) % 2 == 0), "east", group)
     rows = {r["group"]: r for r in group_errors(group, risk, label, 0.3).to_pylist()}
     assert any("false alarms" in w for w in rows["south"]["warnings"])
-    assert rows["south"]["fpr_p"] < rows["east"]["fpr_p"] < 0.05
+    assert rows["south"]["fpr_p"] <= rows["east"]["fpr_p"] < 0.05
 
 
 def test_a_rate_that_rests_on_few_is_not_compared():

@@ -135,8 +135,8 @@ def _warnings(row: dict[str, Any], small: int, compared: bool) -> list[str]:
     if compared and p == p and p <= 0.05:
         way = "higher" if gap > 0 else "lower"
         said.append(
-            f"{who}: its mean risk is {abs(gap):.1%} {way} than its bad rate, a gap that differs from the others' beyond "
-            f"chance (p {_p(p)})."
+            f"{who}: its mean risk is {abs(gap):.1%} {way} than its bad rate, a gap that differs from the others' "
+            f"beyond chance (p {_p(p)})."
         )
     return said
 

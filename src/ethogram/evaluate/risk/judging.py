@@ -15,8 +15,8 @@ from ethogram.evaluate.risk import costs as costing
 from ethogram.evaluate.risk.approval import Approval, applied, threshold_at, trade_off
 from ethogram.evaluate.risk.cases import Cases
 from ethogram.evaluate.risk.censoring import Weights
-from ethogram.evaluate.risk.shift import drift
 from ethogram.evaluate.risk.groups import group_errors
+from ethogram.evaluate.risk.shift import drift
 from ethogram.evaluate.risk.top import SHARES, at_top, recall_at_approval
 
 RESAMPLES = 400
@@ -96,8 +96,8 @@ def judge(
         approve, t, before, now, moved, metrics=_metrics(y, s, w, units, approve, resamples, seed),
         plain={n: f(y, s, None) for n, f in _METRICS.items()} | {"recall": recall_at_approval(y, s, approve)},
         weights=weights, top=at_top(y, s, top, w), reliability=calibration.reliability(y, s, w, bins=10),
-        trade_off=trade_off(y, s, w), costs=spent, cheapest=costing.cheapest(spent), chosen_cost=costing.cost_at(spent, t),
-        curve=costing.cost_curve(y, s, w), groups=groups, notes=notes,
+        trade_off=trade_off(y, s, w), costs=spent, cheapest=costing.cheapest(spent),
+        chosen_cost=costing.cost_at(spent, t), curve=costing.cost_curve(y, s, w), groups=groups, notes=notes,
     )  # fmt: skip
 
 
@@ -149,16 +149,16 @@ def _notes(test: Cases, weights: Weights | None) -> tuple[str, ...]:
     if (label == label[0]).all():
         early = " (bad ones become known first)" if unknown and label[0] else ""
         return (
-            f"All {len(label):,} known outcomes of the {len(test):,} cases are {'bad' if label[0] else 'good'}{early}: no "
-            "error rate of this window means anything yet.",
+            f"All {len(label):,} known outcomes of the {len(test):,} cases are {'bad' if label[0] else 'good'}{early}: "
+            "no error rate of this window means anything yet.",
         )
     if not unknown:
         return ()
     counted = f"{unknown:,} of {len(test):,} cases have no outcome yet. They are left out of every error rate"
     if weights is None:
         return (
-            f"{counted}; nothing tells how long they were observed (columns `decided` and `known`), so what is bad early "
-            "may weigh too much.",
+            f"{counted}; nothing tells how long they were observed (columns `decided` and `known`), so what is bad "
+            "early may weigh too much.",
         )
     return (
         f"{counted}, and the {weights.known:,} known ones are weighted for them (as good as {weights.effective:,.0f} "
