@@ -1,0 +1,1 @@
+"""Who or what is dangerous, and why? One system per file."""
