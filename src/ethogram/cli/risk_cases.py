@@ -31,8 +31,9 @@ class Judging:
     approve: float = 0.9
     "Share of the validation window that is to be approved; its threshold is then applied to the test window."
     valid: str | None = None
-    "The validation window: another log, or an instant (2024-05-01) before which cases of this one were decided; the "
-    "earlier half of the cases if not given."
+    "The validation window: another log, or an instant (2024-05-01) before which cases of this one were decided. If "
+    "not given: the parts that the system was not fitted on, where it was fitted with a split of this log; else the "
+    "earlier half of the cases."
     outcome: str | None = None
     "Column of the users that holds the outcome: 1 bad, 0 good, empty not known yet; found by usual names if not given."
     by: Annotated[str | None, Parameter(name="--group")] = None
@@ -116,10 +117,16 @@ def assessed(built: Any, log: Log, say: Output) -> Table:
 
 
 def windows(
-    built: Any, source: str, how: Judging, reading: Reading | None, say: Output
+    model: str, built: Any, source: str, how: Judging, reading: Reading | None, say: Output
 ) -> tuple[Windows, Log]:  # fmt: skip
-    """The cases of a log in a validation and a test window, and the log of the test window."""
+    """The cases of a log in a validation and a test window, and the log."""
     log = open_log(source, reading, say)
+    protocol = fitted_on(model, log)
+    if how.valid is None and protocol not in ("", "all"):
+        cut = log.split(protocol)
+        early, late = _cases(built, cut.valid, how, say), _cases(built, cut.test, how, say)
+        words = f"validation: {len(early):,} cases; test: {len(late):,}; of the {protocol} split it was fitted with"
+        return Windows(early, late, words), log
     found = _cases(built, log, how, say)
     if how.valid is not None and _instant(how.valid) is None:
         other = _cases(built, open_log(how.valid, None, say), how, say)
@@ -172,25 +179,32 @@ def place_of(cases: Cases, user: str, session: str | None = None) -> int:
     return max(rows, key=lambda n: cases.risk[n])
 
 
-def learned_here(model: str, log: Log) -> str:
-    """A warning where the cases that are judged are those that the system learned from."""
+def fitted_on(model: str, log: Log) -> str:
+    """The protocol by which a saved system was fitted on this very log; "" where it was not."""
     from ethogram.saving import notes
 
     place = Path(model).expanduser()
-    if not place.is_dir():
-        return ""
-    noted = notes(place)
-    if noted.get("fingerprint") != log.fingerprint() or noted.get("protocol") != "all":
-        return ""
-    return "The system learned from these very cases: the figures flatter it. Judge it on a log that it has not seen."
+    noted = notes(place) if place.is_dir() else {}
+    return str(noted.get("protocol", "")) if noted.get("fingerprint") == log.fingerprint() else ""
+
+
+def flattered(model: str, log: Log, how: Judging) -> list[str]:
+    """A warning where the cases that are judged are those that the system learned from."""
+    protocol = fitted_on(model, log)
+    if not protocol or (protocol != "all" and how.valid is None):
+        return []
+    return [
+        "The system learned from cases of this log: the figures flatter it. Fit it with --protocol by-decision, or "
+        "judge it on a log that it has not seen."
+    ]
 
 
 def _cases(built: Any, log: Log, how: Judging, say: Output) -> Cases:
     from ethogram.evaluate.risk import cases_of
 
-    outcome = how.outcome or getattr(built, "outcome", None)
-    if how.outcome is None and (log.users is None or outcome not in log.users.column_names):
-        outcome = None
+    own = [getattr(built, name, None) for name in ("outcome", "label")]
+    there = () if log.users is None else log.users.column_names
+    outcome = how.outcome or next((c for c in own if c in there), None)
     return cases_of(log, assessed(built, log, say), outcome=outcome, group=how.by, money=how.money)
 
 

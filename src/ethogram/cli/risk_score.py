@@ -12,7 +12,7 @@ from ethogram.cli.asking import check_ending, write
 from ethogram.cli.opening import Reading
 from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
-from ethogram.cli.risk_cases import Judging, judged, judging, learned_here, windows
+from ethogram.cli.risk_cases import Judging, flattered, judged, judging, windows
 
 if TYPE_CHECKING:
     from ethogram.evaluate.risk import Approval, Cases, Judgement
@@ -58,9 +58,9 @@ def score(
     say, how = Output(json), how or Judging()
     check_ending(out)
     built = judging(model, sets)
-    found, events = windows(built, log, how, reading, say)
+    found, events = windows(model, built, log, how, reading, say)
     told = judged(found, how)
-    notes = [n for n in (learned_here(model, events), *told.notes) if n]
+    notes = [*flattered(model, events, how), *told.notes]
     say.line(found.words)
     shown(told, found.test, say)
     for note in [*notes, *warnings(told)]:
