@@ -1,0 +1,51 @@
+"""Clusters of cases as cards: how large, how often tagged, how much money, by which rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from ethogram.evaluate.report.html import Html, tag
+from ethogram.evaluate.risk.page.tables import money
+
+SHOWN = 24
+FIGURES = {
+    "size": ("cases", "{:,.0f}"), "tag_rate": ("tagged", "{:.1%}"), "lift": ("times the base rate", "{:.1f}"),
+    "money": ("money at risk", ""), "stability": ("stability", "{:.2f}"), "growth": ("growth", "{:.2f}"),
+}  # fmt: skip
+"""Column of a card -> (words, format)."""
+
+
+def clusters(cards: pa.Table | None) -> Html | None:
+    """A card per cluster, in the order of the table."""
+    if cards is None or not len(cards):
+        return None
+    made = [_card(row) for row in cards.slice(0, SHOWN).to_pylist()]
+    left = len(cards) - len(made)
+    more = tag("p", f"{left:,} further clusters are not shown.", class_="note") if left > 0 else None
+    return tag("div", tag("div", *made, class_="clusters"), more)
+
+
+def _card(row: dict[str, Any]) -> Html:
+    figures = []
+    for name, (words, form) in FIGURES.items():
+        value = row.get(name)
+        if value is None or value != value:
+            continue
+        said = money(value) if not form else form.format(value)
+        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+        ends = f" ({form.format(low)}–{form.format(high)})" if form and low is not None and high is not None else ""
+        figures.append(tag("div", tag("dd", said), tag("dt", words + ends)))
+    rules = row.get("rules") or ()
+    rules = [rules] if isinstance(rules, str) else rules
+    flagged = row.get("flagged")
+    told = tag("span", "flagged", class_="tag warn") if flagged else None
+    return tag(
+        "article",
+        tag("h3", f"Cluster {row.get('cluster')} ", told),
+        tag("p", row["narrative"]) if row.get("narrative") else None,
+        tag("dl", *figures, class_="facts"),
+        tag("ul", *(tag("li", tag("code", r)) for r in rules), class_="plain") if rules else None,
+        class_="cluster",
+    )
