@@ -38,7 +38,7 @@ COMMANDS = {
     "run": "Run a record's saved configuration again, changed if you like.",
     "reproduce": "Measure the claims of systems on this machine.",
     "report": "Write records as one HTML page that opens offline.",
-    "serve": "Serve models over HTTP: events in, rankings and recommendations out.",
+    "serve": "Serve models over HTTP: events in; rankings, recommendations and risks out.",
     "demo": "The main job on a year of shopping, end to end.",
     "doctor": "Show what is installed and what is missing.",
 }

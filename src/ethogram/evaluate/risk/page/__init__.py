@@ -72,7 +72,7 @@ def lead(judged: Judgement, test: Cases, expected: np.ndarray, order: np.ndarray
     declined = len(test) - judged.test.approved
     said = [
         f"{declined:,} of {len(test):,} cases lie above the threshold of {judged.threshold:.3g} and would be declined; "
-        f"{judged.test.rate.value:.1%} would be approved, where {judged.wanted:.0%} was wanted of the validation window."
+        f"{judged.test.rate.value:.1%} would be approved, where {judged.wanted:.0%} was wanted in validation."
     ]
     total = float(expected.sum())
     if total > 0:
