@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from ethogram.cli.asking import MOST_COMPARED
 from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.output import Output
-from ethogram.errors import NotFitted, OptionError, StepError, UnknownName, nearest, unknown
+from ethogram.errors import NotFitted, OptionError, StepError, UnknownName, nearest
 
 if TYPE_CHECKING:
     from ethogram.evaluate.risk import Cases, Judgement
@@ -31,9 +31,7 @@ class Judging:
     approve: float = 0.9
     "Share of the validation window that is to be approved; its threshold is then applied to the test window."
     valid: str | None = None
-    "The validation window: another log, or an instant (2024-05-01) before which cases of this one were decided. If "
-    "not given: the parts that the system was not fitted on, where it was fitted with a split of this log; else the "
-    "earlier half of the cases."
+    "Validation window: a log, or the instant (2024-05-01) that ends it; else by the split it was fitted with, or halves."
     outcome: str | None = None
     "Column of the users that holds the outcome: 1 bad, 0 good, empty not known yet; found by usual names if not given."
     by: Annotated[str | None, Parameter(name="--group")] = None
@@ -98,9 +96,9 @@ def _known(model: str) -> Any:
     try:
         return info(model)
     except UnknownName:
-        if "/" in model or "." in model:
-            raise UnknownName(f"there is no folder '{model}', nor a system of that name.") from None
-        raise UnknownName(f"there is no folder '{model}', and " + unknown("system", model, index())) from None
+        raise UnknownName(
+            f"there is no folder '{model}', nor a system of that name.{nearest(model, index())}"
+        ) from None
 
 
 def assessed(built: Any, log: Log, say: Output) -> Table:

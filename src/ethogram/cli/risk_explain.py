@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ethogram.cli.opening import Reading, open_log
+from ethogram.cli.opening import open_log
 from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
 from ethogram.cli.risk_cases import assessed, judging, place_of
@@ -27,7 +27,6 @@ def explain(
     last: int = 15,
     sets: Set = (),
     json: Json = None,
-    reading: Reading | None = None,
 ) -> None:
     """Tell the reasons of one case.
 
@@ -42,7 +41,7 @@ def explain(
     """
     say = Output(json)
     built = judging(model, sets)
-    events = open_log(log, reading, say)
+    events = open_log(log, None, say)
     found = cases_of(events, assessed(built, events, say))
     place = place_of(found, user, session)
     case = found.table.slice(place, 1).to_pylist()[0]
