@@ -10,17 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ethogram.errors import OptionError, RolesError, nearest
+from ethogram.errors import RolesError
 from ethogram.log import kernels
 from ethogram.log.cases import Cases
 from ethogram.log.groups import Folded, folded, keyed
+from ethogram.log.profile import BOUND, Profile
 from ethogram.log.vocabulary import Vocabulary
 from ethogram.numeric.hashing import mix, salt
 
 DAY = 86_400_000_000
 MONTHS = 12
-BOUND = 8.0
-"""Scaled numbers are kept within so many deviations: an amount of a million million must not drown the others."""
 TIME = ("hour sin", "hour cos", "weekday sin", "weekday cos", "day sin", "day cos", "gap", "gap to usual", "age")
 AMOUNT = ("amount", "sign", "to own median", "to usual here")
 STATS = ("count", "sum", "slope", "days since last", "days since first", "mean")
@@ -32,12 +31,12 @@ class Books(NamedTuple):
     codes: dict[str, Vocabulary]
     edges: np.ndarray
     scales: dict[str, np.ndarray]  # float64[2, w]: means and deviations, by block of numbers
-    profile: dict[str, Any]
+    profile: Profile
 
     def json(self) -> dict[str, Any]:
         told = {name: ids.ids.to_pylist() for name, ids in self.codes.items()}
         return {
-            "codes": told, "edges": self.edges.tolist(), "profile": self.profile,
+            "codes": told, "edges": self.edges.tolist(), "profile": self.profile.json(),
             "scales": {name: scale.tolist() for name, scale in self.scales.items()},
         }  # fmt: skip
 
@@ -45,7 +44,7 @@ class Books(NamedTuple):
     def from_json(cls, told: Mapping[str, Any]) -> Books:
         codes = {name: Vocabulary(ids) for name, ids in told["codes"].items()}
         scales = {name: np.array(scale) for name, scale in told["scales"].items()}
-        return cls(codes, np.array(told["edges"]), scales, dict(told["profile"]))
+        return cls(codes, np.array(told["edges"]), scales, Profile.from_json(told["profile"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,7 @@ def encode(options: Any, cases: Cases, books: Books | None, learn: np.ndarray | 
     return Encoded(
         cases, short, codes, {n: _scaled(b, books.scales[n]) for n, b in numbers.items()}, text, texts, steps,
         np.log1p(np.maximum(days[kept], 0)).astype(np.float32), _scaled(stats, books.scales["stats"]),
-        _static(options, columns, books, short), profile(options, cases, books.profile), whole, repeats,
+        _static(options, columns, books, short), books.profile.rows(cases), whole, repeats,
     ), books  # fmt: skip
 
 
@@ -247,7 +246,7 @@ def _learn(
     size = blocks["amount"][:, 0] if "amount" in blocks else np.zeros(0)
     size = size[np.isfinite(size)]
     edges = np.unique(np.quantile(size, np.arange(1, options.bins) / options.bins)) if len(size) else np.zeros(0)
-    return Books(codes, edges, scales, _learn_profile(options, cases, learned))
+    return Books(codes, edges, scales, Profile.learn(cases, options.profile, learned))
 
 
 def _codes(columns: Mapping[str, tuple[np.ndarray, Vocabulary]], books: Books, rows: np.ndarray) -> dict[str, Any]:
@@ -297,48 +296,3 @@ def _texts(name: str, cases: Cases, rows: np.ndarray) -> tuple[np.ndarray | None
 def _scaled(block: np.ndarray, scale: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return np.clip(np.nan_to_num((block - scale[0]) / scale[1], nan=0.0), -BOUND, BOUND).astype(np.float32)
-
-
-def _learn_profile(options: Any, cases: Cases, learned: np.ndarray) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name in options.profile:
-        column = _side(cases, name)
-        mine = column.take(pa.array(np.maximum(cases.row, 0)[learned & (cases.row >= 0)]))
-        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-            told = mine.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            told = told[np.isfinite(told)]
-            spread = float(told.std()) if len(told) else 1.0
-            made[name] = {"mean": float(told.mean()) if len(told) else 0.0, "deviation": spread or 1.0}
-        else:
-            made[name] = {"values": sorted(v for v in pc.unique(mine.cast(pa.string())).to_pylist() if v is not None)}
-    return made
-
-
-def profile(options: Any, cases: Cases, learned: Mapping[str, Any]) -> np.ndarray:
-    """Columns of the users' side table, float32[n, p]: numbers scaled, with a flag for missing; names one by one."""
-    parts = [np.zeros((len(cases), 0), np.float32)]
-    for name, known in learned.items():
-        column = _side(cases, name).take(pa.array(np.maximum(cases.row, 0)))
-        if "values" in known:
-            code = Vocabulary(pa.array(known["values"], pa.string())).encode(column.cast(pa.string()))
-            code = np.where(cases.row >= 0, code, -1)
-            parts.append((code[:, None] == np.arange(len(known["values"]))).astype(np.float32))
-        else:
-            told = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            told = np.where((cases.row >= 0) & np.isfinite(told), (told - known["mean"]) / known["deviation"], np.nan)
-            both = np.stack([np.clip(np.nan_to_num(told, nan=0.0), -BOUND, BOUND), np.isnan(told)], 1)
-            parts.append(both.astype(np.float32))
-    return np.concatenate(parts, 1)
-
-
-def _side(cases: Cases, name: str) -> pa.Array:
-    users = cases.log.users
-    if users is None or name not in users.column_names:
-        names = [] if users is None else users.column_names
-        raise RolesError(
-            f"profile: the users' side table has no column '{name}'.{nearest(name, names)} There: {names}."
-        )
-    column = users[name].combine_chunks()
-    if pa.types.is_nested(column.type) or pa.types.is_temporal(column.type):
-        raise OptionError(f"profile: column '{name}' is {column.type}; give numbers or names.")
-    return pc.cast(column, pa.float64()) if pa.types.is_boolean(column.type) else column

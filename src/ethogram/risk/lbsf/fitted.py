@@ -42,7 +42,7 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
         )
     encoded, books = encode(options, found, None, learn)
     other = encoded if valid is None else encode(options, valid, books)[0]
-    network = FoldedNetwork(options, books, encoded.profile.shape[1], encoded.text is not None, seed)
+    network = FoldedNetwork(options, books, books.profile.width, encoded.text is not None, seed)
     reader, against = Reader(encoded, network), Reader(other, network)
 
     def loss(batch: np.ndarray) -> torch.Tensor:
@@ -84,9 +84,7 @@ def judge(options: Any, fitted: Fitted, found: Cases) -> tuple[Encoded, np.ndarr
 def restored(options: Any, state: State) -> Fitted:
     """The inverse of a system's `state`."""
     books = Books.from_json(state.json["books"])
-    told = books.profile.values()
-    width = sum(len(known["values"]) if "values" in known else 2 for known in told)
-    network = FoldedNetwork(options, books, width, bool(state.json["text"]), 0)
+    network = FoldedNetwork(options, books, books.profile.width, bool(state.json["text"]), 0)
     saved.restore(network, state.arrays)
     network.eval()
     calibration = Calibration.from_json(state.json["calibration"])
