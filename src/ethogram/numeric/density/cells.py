@@ -15,25 +15,21 @@ MOST = 4096
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """`order` lists the points cell by cell.
+    """Every point belongs to the nearest of some points.
 
     Attributes
     ----------
-    order : int32[n]. offsets : int64[C + 1]. centres : float64[C, d].
-    reach : float64[n], distance of ``order[i]`` to the centre of its cell, ascending within a cell.
+    cell : int32[n]. centres : float64[C, d]. reach : float64[n], distance of each point to the centre of its cell.
     """
 
-    order: np.ndarray
-    offsets: np.ndarray
+    cell: np.ndarray
     centres: np.ndarray
     reach: np.ndarray
 
     @classmethod
     def of(cls, x: np.ndarray, seed: int) -> Cells:
-        n = len(x)
-        count = int(np.clip(n // POINTS, 1, MOST))
-        centres = x[np.random.default_rng(seed).choice(n, count, replace=False)].astype(np.float64)
-        far, cell = nearest(centres, 1, x)
-        order = np.lexsort((far[:, 0], cell[:, 0])).astype(np.int32)
-        offsets = np.append(0, np.cumsum(np.bincount(cell[:, 0], minlength=count)))
-        return cls(order, offsets, centres, far[order, 0])
+        """About n / `POINTS` centres, drawn among the points."""
+        count = int(np.clip(len(x) // POINTS, 1, MOST))
+        centres = x[np.random.default_rng(seed).choice(len(x), count, replace=False)].astype(np.float64)
+        reach, cell = nearest(centres, 1, x)
+        return cls(cell[:, 0], centres, reach[:, 0])

@@ -18,6 +18,8 @@ from ethogram.numeric.topk import TopK
 SPARE = 4
 """Points kept beyond k, so that rounding rarely leaves doubt."""
 ROUNDING = 2.0**-24
+SLACK = 1 + 1e-9
+"""Far more than what sums in another order differ by."""
 
 
 def nearest(x: np.ndarray, k: int, asked: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,9 +53,19 @@ def _augmented(x: np.ndarray, last: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True)
 def squared(x, i, y, j):  # type: ignore[no-untyped-def]
-    """Squared distance in double precision; the same bits for (x, y) and (y, x)."""
+    """Squared distance in double precision; the same bits for (x, y) and (y, x), wherever it is compiled into."""
+    total = 0.0
+    for c in range(x.shape[1]):
+        gap = np.float64(x[i, c]) - np.float64(y[j, c])
+        total += gap * gap
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def roughly(x, i, y, j):  # type: ignore[no-untyped-def]
+    """The same up to rounding (`SLACK`), some times faster: to rule out most."""
     total = 0.0
     for c in range(x.shape[1]):
         gap = np.float64(x[i, c]) - np.float64(y[j, c])
@@ -102,7 +114,7 @@ def _searched(x, rows, own, doubted, distance, found):  # type: ignore[no-untype
     for i in doubted:
         far, who, length = distance[i], found[i], 0
         for j in range(len(x)):
-            if not (own and i == j):
+            if not (own and i == j) and (length < k or roughly(rows, i, x, j) <= SLACK * far[k - 1]):
                 length = insert(length, k, far, who, squared(rows, i, x, j), j)
         for j in range(k):
             far[j] = math.sqrt(far[j])
