@@ -8,7 +8,9 @@
 
 Each half predicts what it has not read, so nothing leaks from one direction to the other. The last term rebuilds the
 session as a bag from z: q_k is the share of its events that are token k or, with `timed`, of log(1 + tau), which is
-what makes z say where the time went. Pooling ``even`` is the mean over steps, ``plain`` attends without tau.
+what makes z say where the time went. Pooling ``even`` is the mean over steps, ``plain`` attends without tau. On top of
+it, with weight gamma, two views of a session, each without a share of its steps, are to find each other among the
+batch (cosine over a temperature, softmax): what a detour changes should not move z far.
 
 Reference: Z. Yang et al.: Hierarchical Attention Networks for Document Classification. NAACL 2016 (the attention);
 W. Min et al.: Explainable Deep Behavioral Sequence Clustering for Transaction Fraud Detection. 2021 (time in it).
@@ -124,6 +126,13 @@ class TimeAttention(nn.Module):
             inner = inner + self.tau * torch.log1p(clicks.seconds)[:, None]
         return segment_softmax(self.speak(torch.tanh(inner)), clicks.offsets)[:, 0]
 
+    def contrast(self, clicks: Clicks, generator: torch.Generator, dropped: float = 0.2, heat: float = 0.1) -> Tensor:
+        """How badly two views of each session find each other, a scalar."""
+        one, other = (self(_view(clicks, dropped, generator)).z for _ in range(2))
+        alike = one @ other.T / heat
+        mine = torch.arange(len(alike))
+        return (F.cross_entropy(alike, mine) + F.cross_entropy(alike.T, mine)) / 2
+
     def loss(self, clicks: Clicks, beta: float = 1.0, timed: bool = True) -> Tensor:
         """The mean loss of some sessions."""
         read = self(clicks)
@@ -148,12 +157,32 @@ class TimeAttention(nn.Module):
         return total - beta * (weight / whole[session[step]] * told).sum() / len(clicks)
 
 
+def _view(clicks: Clicks, dropped: float, generator: torch.Generator) -> Clicks:
+    """The sessions without a share of their steps."""
+    owner = segments(clicks.offsets)
+    keep = torch.rand(len(owner), generator=generator) >= dropped
+    # a session that would lose all keeps its first step
+    there = torch.zeros(len(clicks), dtype=torch.int64).index_add_(0, owner, keep.long())
+    keep[clicks.offsets[:-1][there == 0]] = True
+    steps = keep.nonzero().ravel()
+    tokens, places = ragged_rows(clicks.places.numpy()[steps], clicks.places.numpy()[steps + 1])
+    lengths = torch.zeros(len(clicks), dtype=torch.int64).index_add_(0, owner[steps], torch.ones_like(steps))
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    return Clicks(clicks.token[torch.from_numpy(tokens)], torch.from_numpy(places), clicks.seconds[steps], offsets)
+
+
 def learn(
     net: TimeAttention, clicks: Clicks, *, epochs: int, batch: int = 256, lr: float = 3e-3, beta: float = 1.0,
-    timed: bool = True, seed: int = 0, watch: Watch | None = None,
+    gamma: float = 0.0, timed: bool = True, seed: int = 0, watch: Watch | None = None,
 ) -> Trained:  # fmt: skip
     """Train in place; sessions of like length share a batch."""
     length = clicks.offsets.diff().numpy()
+    views = torch.Generator().manual_seed(seed)
+
+    def loss(rows: np.ndarray) -> Tensor:
+        held = clicks.pick(rows)
+        own = net.loss(held, beta, timed)
+        return own + gamma * net.contrast(held, views) if gamma > 0 and len(rows) > 1 else own
 
     def batches(rng: np.random.Generator) -> Iterator[np.ndarray]:
         order = np.argsort(length + rng.random(len(length)) * 3, kind="stable")
@@ -162,10 +191,7 @@ def learn(
             yield cuts[at]
 
     made = torch.optim.Adam(net.parameters(), lr=lr)
-    return train(
-        net, batches, lambda rows: net.loss(clicks.pick(rows), beta, timed), optimisers=[made], epochs=epochs,
-        seed=seed, clip=1.0, watch=watch,
-    )  # fmt: skip
+    return train(net, batches, loss, optimisers=[made], epochs=epochs, seed=seed, clip=1.0, watch=watch)
 
 
 def vectors(net: TimeAttention, clicks: Clicks, batch: int = 512) -> np.ndarray:

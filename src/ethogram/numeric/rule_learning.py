@@ -34,7 +34,7 @@ BOUNDS = 24
 SHOWN = 8
 """Values of a text that are tried, the group's most frequent ones."""
 ADDS = 0.1
-"""Share of its own hits that a rule must add to the better rules."""
+"""Share of the group that a further rule must hit, and of its own hits that it must add to the better rules."""
 Columns = dict[str, np.ndarray]
 
 
@@ -72,6 +72,7 @@ def learn(
     data = {name: column(rows, name) for name in (names(rows) if columns is None else columns)}
     part = _dealt(target, held, seed)
     learning = part < 2
+    size = int((target & learning).sum())
     found: list[Rule] = []
     open_ = learning.copy()  # the group's rows that no rule covers yet, and all others
     while len(found) < rules and (open_ & target).any():
@@ -82,7 +83,9 @@ def learn(
         rule = _loosened(rule, data, target, open_)
         covered = rule.applies(data)
         own = quality(covered[open_], target[open_])
-        if not rule.conditions or not own.hits or own.precision < precision:
+        if not rule.conditions or own.hits < min(2, size) or own.precision < precision:
+            break
+        if found and own.hits < ADDS * size:
             break
         found.append(rule)
         open_ &= ~(covered & target)
@@ -206,7 +209,7 @@ def _widest(name: str, values: np.ndarray, target: np.ndarray, size: int) -> Con
     p, covered = (
         np.searchsorted(v, ends, "right")[None, :] - np.searchsorted(v, ends, "left")[:, None] for v in (mine, every)
     )
-    f1 = np.where(ends[:, None] <= ends[None, :], 2 * p / (covered + size), -1.0)
+    f1 = np.where(ends[:, None] <= ends[None, :], 2 * p / (np.maximum(covered, 0) + size), -1.0)
     i, j = np.unravel_index(int(f1.argmax()), f1.shape)
     below, above = every[every < ends[i]], every[every > ends[j]]
     if len(values) > known.sum() and not len(below) and not len(above):

@@ -3,8 +3,8 @@
 Everybody moves by a chain over types of pages (`ways`); honest people have one of a few habits and a pace of their own.
 A ring has a script, a path that honest people could take as well, with a rhythm of seconds per page, and its members
 follow both with noise. What risk experts look at (age of the account, amount, orders of the device within a day ...) is
-shifted for a ring in `shifted` of seven ways, each for most of its members only, so that no number tells ring from
-normal. A tag (chargeback, analyst) lies on a quarter of a ring's transactions and on a few honest ones.
+alike within a ring in `shifted` of seven ways (accounts made in bulk, one proxy, one price), for most of its members,
+about a value that honest transactions have as well: no number tells ring from normal. A tag (chargeback, analyst) lies on a quarter of a ring's transactions and on a few honest ones.
 
 A real-time engine scores every transaction by the numbers alone and declines the worst:
 
@@ -69,10 +69,10 @@ class FraudRings:
     "Share of the pages of a script that is another one, left out, or followed by a detour."
     jitter: float = 0.25
     "Spread of the log of seconds about a ring's rhythm; of honest people it is 0.7."
-    shifted: int = 3
-    "Numbers of the experts, of seven, in which a ring differs."
-    overlap: float = 0.15
-    "Share of a ring's members whose shifted number is drawn as everybody's."
+    shifted: int = 5
+    "Numbers of the experts, of seven, in which a ring's members are alike."
+    overlap: float = 0.05
+    "Share of a ring's members, for each of these numbers, with whom it is as everybody's."
     tagged: float = 0.25
     "Share of a ring's transactions that carry a tag."
     false_tags: float = 0.004
@@ -176,14 +176,19 @@ class FraudRings:
             "amount": np.round(np.exp(rng.normal(np.log(60), 0.9, n)), 2),
             "device": rng.choice(len(DEVICES), n, p=OFTEN).astype(np.float64),
         }
+        own = {name: self._own[name][self.ring] for name in self._own}
+
+        def near(name: str, spread: float, digits: int = 1) -> np.ndarray:
+            return np.round(own[name] * np.exp(rng.normal(0, spread, n)), digits)
+
         drawn = {
-            "account_age": np.round(np.exp(rng.normal(np.log(3), 0.8, n)), 1),
-            "email_age": np.round(np.exp(rng.normal(np.log(12), 1.0, n)), 1),
+            "account_age": near("account_age", 0.3),
+            "email_age": near("email_age", 0.3),
             "velocity": 1.0 + rng.poisson(2.5, n),
             "mismatch": (rng.random(n) < 0.8).astype(np.float64),
-            "distance": np.round(np.exp(rng.normal(np.log(600), 0.8, n)), 1),
-            "amount": np.round(self._own["amount"][self.ring] * np.exp(rng.normal(0, 0.06, n)), 2),
-            "device": self._own["device"][self.ring].astype(np.float64),
+            "distance": near("distance", 0.3),
+            "amount": near("amount", 0.1, 2),
+            "device": own["device"].astype(np.float64),
         }  # honest transactions read the last ring's, and use none of it
         follows = rng.random((len(SHIFTS), n)) >= self.overlap
         for s, name in enumerate(SHIFTS):
@@ -199,11 +204,9 @@ class FraudRings:
         shifts = np.zeros((rings, len(SHIFTS)))
         for r in range(self.rings):
             shifts[r, rng.permutation(len(SHIFTS))[: self.shifted]] = 1
-        return {
-            "shifts": shifts,
-            "amount": np.exp(rng.uniform(np.log(40), np.log(400), rings)),
-            "device": rng.integers(0, len(DEVICES), rings),
-        }
+        places = {"account_age": (1, 90), "email_age": (10, 400), "distance": (50, 2_000), "amount": (40, 400)}
+        centres = {n: np.exp(rng.uniform(np.log(low), np.log(high), rings)) for n, (low, high) in places.items()}
+        return {"shifts": shifts, "device": rng.integers(0, len(DEVICES), rings), **centres}
 
     @cached_property
     def engine(self) -> np.ndarray:

@@ -3,7 +3,7 @@
     token      the page where it is frequent, else its type, else "unknown"
     vectors    of tokens to begin with: of the matrix  max(0, ln (#(i, j) D / (#i #j)))  of pairs within two steps, the
                largest singular vectors by the root of their values; it is what skip-gram factorises (Levy, Goldberg 2014)
-    number     (x - median) / (upper - lower quartile), cut at 5; of a long tail first the logarithm; missing is 0
+    number     (x - median) / (upper - lower quartile), cut at 2; of a long tail first the logarithm; missing is 0
     hybrid     [ sqrt(w) z / sigma_z ; sqrt(1 - w) f / sigma_f ]      sigma^2: total variance of the block
 
 With the blocks divided by their spread w is the share of the mean squared distance that comes from the sequence,
@@ -22,7 +22,7 @@ from ethogram.risk.fin_deep_cluster.cases import Cases
 
 RARE, MOST = 5, 2_000
 """Pages seen less often, or beyond so many, are read by their type."""
-CUT = 5.0
+CUT = 2.0
 TAIL = 20.0
 """A number whose largest value is so many quartile ranges from the median is read by its logarithm."""
 SHOWN = 8
