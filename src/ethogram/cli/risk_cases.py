@@ -31,7 +31,7 @@ class Judging:
     approve: float = 0.9
     "Share of the validation window that is to be approved; its threshold is then applied to the test window."
     valid: str | None = None
-    "Validation window: a log, or the instant (2024-05-01) that ends it; else by the split it was fitted with, or halves."
+    "Validation window: a log, or the instant (2024-05-01) that ends it; else the split it was fitted with, or halves."
     outcome: str | None = None
     "Column of the users that holds the outcome: 1 bad, 0 good, empty not known yet; found by usual names if not given."
     by: Annotated[str | None, Parameter(name="--group")] = None

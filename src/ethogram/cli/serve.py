@@ -146,7 +146,7 @@ class _Chosen:
 
 
 def _run(chosen: _Chosen, say: Output) -> None:
-    from ethogram.serve import ruleset
+    from ethogram.numeric import rule_sets
     from ethogram.serve.app import build
     from ethogram.serve.experiments import Experiment
     from ethogram.serve.limits import Limits
@@ -157,7 +157,7 @@ def _run(chosen: _Chosen, say: Output) -> None:
 
     limits = Limits(**chosen.limits)
     tried = [Experiment.parse(text, chosen.sources) for text in chosen.experiments]
-    known = [ruleset.read(path) for path in chosen.rules]
+    known = [rule_sets.read(path) for path in chosen.rules]
     # what is wrong is told before a store is made
     at = listen(chosen.host, chosen.port)
     keyring = None if chosen.keys == "store" else _keyring(chosen, None)

@@ -146,14 +146,15 @@ def as_log(events: Sequence[Entry], case: Case) -> Log:
 
 
 def rule_facts(system: Any, log: Log, session: Any) -> dict[str, Any]:
-    """What rules read of a case, by column: one value each, the last that is known."""
-    table = log.table()
+    """What rules read of a case, by column: one value each, as the system tells them, else the last that is known."""
+    own = callable(getattr(system, "table", None))
+    table = system.table(log) if own else log.table()
     if session is not None and "session" in table.column_names:
         rows = [str(s) == str(session) for s in table["session"].to_pylist()]
         table = table.filter(pa.array(rows))
     facts: dict[str, Any] = {}
     for name in table.column_names:
-        if name in ROLES and name != "value":
+        if name in ROLES and name != "value" and not own:
             continue
         known = [v for v in table[name].to_pylist() if v is not None and v == v]
         if known:

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from tests.risky import DAY, START, LenderShare, payments
 
 from ethogram.log import Log
+from ethogram.numeric import rule_sets
 from ethogram.numeric.rules import Condition, Rule
-from ethogram.serve import ruleset
 from ethogram.serve.app import build
 from ethogram.serve.opening import open_store
 from ethogram.serve.service import Service
@@ -110,8 +110,8 @@ def test_rules_that_were_exported_apply(http, tmp_path):
     path = tmp_path / "rules.json"
     import json
 
-    path.write_text(json.dumps(ruleset.written("credit", [("7", "At night.", [RULES[0][1]])])))
-    assert ruleset.read(path) == ("credit", [RULES[0]])
+    path.write_text(json.dumps(rule_sets.written("credit", [("7", "At night.", [RULES[0][1]])])))
+    assert rule_sets.read(path) == ("credit", [RULES[0]])
 
 
 def test_a_client_asks(http, learned):

@@ -4,7 +4,7 @@ A system's `assess` tells `user` (`session` where a case is one), `risk` in [0, 
 table of users tells the rest, by columns of these names: the outcome (1 bad, 0 good, null not known yet; see
 `OUTCOMES`), `decided` (when the case was decided on), `known` (when its outcome became known), `group` (a protected
 attribute), and the money at stake (see `MONEY`). Where cases are sessions, the label of their events is the outcome if
-no column of the users is, and the money is what the events' values add up to.
+no column of the users is, their last event the decision, and the money what the events' values add up to.
 """
 
 from __future__ import annotations
@@ -130,6 +130,9 @@ def cases_of(
     time = _instants(people.get(DECIDED))
     if time is None and "time" in table.column_names:
         time = _instants(table["time"].combine_chunks())
+    if time is None and "session" in table.column_names and "time" in log.sequences().columns:
+        last = _by_session(log, table, "time", np.fmax)
+        time = np.where(np.isnan(last), NEVER, np.nan_to_num(last)).astype(np.int64)
     own = (DECIDED, KNOWN, chosen["outcome"])
     return Cases(
         table, risk, label, stake, said, stake_is, time, _instants(people.get(KNOWN)),

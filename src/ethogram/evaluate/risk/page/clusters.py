@@ -12,7 +12,8 @@ from ethogram.evaluate.risk.page.tables import money
 SHOWN = 24
 FIGURES = {
     "size": ("cases", "{:,.0f}"), "tag_rate": ("tagged", "{:.1%}"), "lift": ("times the base rate", "{:.1f}"),
-    "money": ("money at risk", ""), "stability": ("stability", "{:.2f}"), "growth": ("growth", "{:.2f}"),
+    "at_risk": ("money at risk", ""), "money": ("money", ""), "growth": ("largest growth", "{:.1f}"),
+    "stability": ("stability", "{:.2f}"),
 }  # fmt: skip
 """Column of a card -> (words, format)."""
 
@@ -34,7 +35,7 @@ def _card(row: dict[str, Any]) -> Html:
         if value is None or value != value:
             continue
         said = money(value) if not form else form.format(value)
-        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+        low, high = (row.get(f"{name.removesuffix('_rate')}_{end}") for end in ("low", "high"))
         ends = f" ({form.format(low)}–{form.format(high)})" if form and low is not None and high is not None else ""
         figures.append(tag("div", tag("dd", said), tag("dt", words + ends)))
     rules = row.get("rules") or ()

@@ -2,7 +2,7 @@
 
     {"format": 1, "system": KEY, "clusters": [{"cluster": "3", "narrative": "...", "rules": JSONLOGIC}, ...]}
 
-JSONLOGIC is that of `ethogram.numeric.rule_formats`, so that other rule engines read it too.
+JSONLOGIC is that of `rule_formats`, so that other rule engines read it too.
 """
 
 from __future__ import annotations
