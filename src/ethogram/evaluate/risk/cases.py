@@ -24,6 +24,7 @@ from ethogram.log import Log, times
 OUTCOMES = ("outcome", "default", "defaulted", "fraud", "fraudulent", "evasion", "evader", "bad", "chargeback", "label")
 MONEY = ("money", "exposure", "amount", "loan", "limit", "credit", "balance")
 GROUP, DECIDED, KNOWN = "group", "decided", "known"
+SESSION_LABEL = "label of the session's events"
 NEVER = np.iinfo(np.int64).min
 """Stands for an instant that is not told."""
 
@@ -125,7 +126,7 @@ def cases_of(
     if said is not None:
         label = _outcomes(people[said], said)
     elif "session" in table.column_names and "label" in log.events.schema:
-        label, said = _by_session(log, table, "label", np.fmax), "label of the session's events"
+        label, said = _by_session(log, table, "label", np.fmax), SESSION_LABEL
     stake, stake_is = _money(log, table, people, chosen["money"])
     time = _instants(people.get(DECIDED))
     if time is None and "time" in table.column_names:

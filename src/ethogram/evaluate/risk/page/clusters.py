@@ -19,13 +19,27 @@ FIGURES = {
 
 
 def clusters(cards: pa.Table | None) -> Html | None:
-    """A card per cluster, in the order of the table."""
+    """A card per cluster, in the order of the table; those that are not flagged lie folded behind the others."""
     if cards is None or not len(cards):
         return None
-    made = [_card(row) for row in cards.slice(0, SHOWN).to_pylist()]
-    left = len(cards) - len(made)
-    more = tag("p", f"{left:,} further clusters are not shown.", class_="note") if left > 0 else None
-    return tag("div", tag("div", *made, class_="clusters"), more)
+    rows = cards.to_pylist()
+    flagged = [r for r in rows if r.get("flagged", True)]
+    others = [r for r in rows if not r.get("flagged", True)]
+    said = f"{len(flagged):,} of {len(rows):,} clusters are flagged."
+    return tag(
+        "div",
+        tag("p", said if flagged else f"None of {len(rows):,} clusters is flagged.", class_="note"),
+        _listed(flagged),
+        tag("details", tag("summary", f"{len(others):,} that are not flagged"), _listed(others)) if others else None,
+    )
+
+
+def _listed(rows: list[dict[str, Any]]) -> Html | None:
+    if not rows:
+        return None
+    left = len(rows) - SHOWN
+    more = tag("p", f"{left:,} further ones are not shown.", class_="note") if left > 0 else None
+    return tag("div", tag("div", *map(_card, rows[:SHOWN]), class_="clusters"), more)
 
 
 def _card(row: dict[str, Any]) -> Html:

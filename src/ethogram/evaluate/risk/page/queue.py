@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.evaluate.report.html import Html, join, tag
-from ethogram.evaluate.risk.cases import Cases
+from ethogram.evaluate.risk.cases import SESSION_LABEL, Cases
 from ethogram.evaluate.risk.page import tables
 from ethogram.evaluate.risk.page.strip import strip
 from ethogram.evaluate.risk.timeline import timelines
@@ -75,7 +75,8 @@ def _case(
     who = str(row["user"]) + ("" if session is None else f" · {session}")
     tags = [tag("span", "decline" if declined else "approve", class_="tag warn" if declined else "tag good")]
     if cases.outcome is not None and not np.isnan(cases.label[place]):
-        tags.append(tag("span", "turned out bad" if cases.label[place] else "turned out good", class_="tag"))
+        verb = "labelled" if cases.outcome == SESSION_LABEL else "turned out"
+        tags.append(tag("span", f"{verb} {'bad' if cases.label[place] else 'good'}", class_="tag"))
     head = tag(
         "summary",
         tag("span", rank, class_="rank"),
