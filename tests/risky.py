@@ -127,3 +127,76 @@ def payments(n: int = 400, seed: int = 0, unfair: float = 0.0, censored: bool = 
         }
     )
     return Log.open(events, users=users)
+
+
+@system(
+    "gift_rings", paper="none: a system of the tests", year=2026, area="risk", verbs=("assess", "assign"),
+)  # fmt: skip
+@dataclass(kw_only=True)
+class GiftRings:
+    """Sessions with at least so many gift cards are cluster 0, with many visits to help cluster 1."""
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Any = None) -> Self:
+        self.fitted = {"rate": 0.4}
+        return self
+
+    def table(self, log: Log) -> Table:
+        held = log.table().to_pandas()
+        made = held.groupby(["user", "session"], sort=True).agg(
+            gifts=("item", lambda i: float((i == "gift card").sum())), amount=("value", "sum")
+        )
+        return pa.Table.from_pandas(made.reset_index(), preserve_index=False)
+
+    def assign(self, log: Log) -> Table:
+        rows = self.table(log)
+        hit = rows["gifts"].to_numpy() >= 2
+        risk = np.where(hit, 0.9, 0.05)
+        label = pa.array(np.where(hit, 0, -1), pa.int32())
+        told = {"cluster": label, "probability": np.where(hit, 1.0, 0.0), "risk": risk, "flagged": hit}
+        return pa.table({"user": rows["user"], "session": rows["session"], **told})
+
+    def assess(self, log: Log) -> Table:
+        rows = self.assign(log)
+        reason = ["Like a ring." if f else "Like nobody." for f in rows["flagged"].to_pylist()]
+        return rows.append_column("reason", pa.array(reason))
+
+    def cards(self) -> Table:
+        return pa.table(
+            {
+                "cluster": pa.array([0, 1], pa.int32()), "size": [12, 9], "tag_rate": [0.5, 0.0], "lift": [9.0, 0.0],
+                "risk": [0.9, 0.01], "flagged": [True, False], "at_risk": [500.0, 3.0],
+                "rules": pa.array([[str(r) for r in self.mined()[0]], []], pa.list_(pa.string())),
+                "narrative": ["12 sessions with gift cards.", None],
+            }
+        )  # fmt: skip
+
+    def mined(self) -> dict[int, list[Any]]:
+        from ethogram.numeric.rules import Condition, Rule
+
+        return {0: [Rule((Condition("gifts", low=2), Condition("amount", low=100)))]}
+
+    def state(self) -> State:
+        return State(json=self.fitted)
+
+    def restore(self, state: State) -> Self:
+        self.fitted = dict(state.json)
+        return self
+
+
+def visits(n: int = 40, seed: int = 0) -> Log:
+    """Sessions of shoppers; in every fifth two gift cards are bought, and half of these are tagged."""
+    rng, rows = np.random.default_rng(seed), []
+    for s in range(n):
+        ring = s % 5 == 0
+        items = ["home", *(["gift card", "gift card"] if ring else ["shoes"]), "checkout"]
+        for step, item in enumerate(items):
+            last = item == "checkout"
+            rows.append(
+                {
+                    "user": f"a{s % 30}", "session": f"s{s}", "item": item, "kind": "pay" if last else "view",
+                    "time": 1_700_000_000 + s * 3_600 + step * 20,
+                    "value": float(rng.integers(150, 300)) if last else None,
+                    "label": float(ring and s % 2 == 0) if last else None,
+                }
+            )  # fmt: skip
+    return Log.open(pa.Table.from_pylist(rows))

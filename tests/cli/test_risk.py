@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.risky import payments
+from tests.risky import payments, visits
 
 from ethogram.cli import main
+from ethogram.numeric import rule_sets
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +142,60 @@ def test_help_reads_well(call):
     for name in ("score", "clusters", "explain", "report"):
         assert name in told
         assert call("risk", name, "--help").code == 0
+
+
+def test_clusters_show_cards_rules_and_who_falls_into_them(call, folder):
+    visits(60, seed=1).write("shop")
+    visits(40, seed=2).write("later")
+    assert call("fit", "gift_rings", "shop", "--out", "rings").code == 0
+    said = call("risk", "clusters", "rings", "later", "--rules", "rules.json")
+    assert said.code == 0, said.err
+    assert "2 clusters, 1 of them flagged; 8 of 40 cases of this log fall into one" in said.out
+    assert "cluster 0: 12 sessions with gift cards." in said.out
+    assert "  where gifts at least 2 and amount at least 100" in said.out
+    assert "1 rules written to rules.json" in said.out
+    system, found = rule_sets.read(Path("rules.json"))
+    assert system == "gift_rings"
+    assert [(c, str(r)) for c, r in found] == [("0", "gifts at least 2 and amount at least 100")]
+    told = call("risk", "clusters", "rings", "later", "--json", "-").json
+    assert [c["here"] for c in told["clusters"]] == [8, 0]
+    assert told["outside"] == 32
+    assert len(told["cases"]) == 40
+
+
+def test_sessions_are_scored_explained_and_reported(call, folder):
+    visits(60, seed=1).write("shop")
+    call("fit", "gift_rings", "shop", "--out", "rings")
+    visits(80, seed=2).write("later")
+    told = call("risk", "score", "rings", "later", "--json", "-").json
+    assert told["windows"].startswith("validation: 40 cases decided before")  # by the sessions' last events
+    assert told["metrics"]["auc"]["value"] > 0.8
+    case = call("risk", "explain", "rings", "later", "--user", "a0", "--json", "-").json
+    assert (case["session"], case["risk"], case["events"]) == ("s0", 0.9, 4)
+    assert (
+        call("risk", "explain", "rings", "later", "--user", "a0", "--session", "s30", "--json", "-").json["events"] == 4
+    )
+    assert call("risk", "report", "rings", "later", "--no-charts").code == 0
+    text = Path("report.html").read_text()
+    assert "1 of 2 clusters are flagged." in text
+    assert "gifts at least 2 and amount at least 100" in text
+
+
+def test_more_wrong_calls(call, refused):
+    visits(20).write("shop")
+    call("fit", "gift_rings", "shop", "--out", "rings")
+    assert "--rules rules.txt: the name must end in .json" in refused(
+        "risk", "clusters", "rings", "shop", "--rules", "rules.txt"
+    )
+    said = refused("risk", "explain", "rings", "shop", "--user", "a0", "--session", "s3")
+    assert said == "user 'a0' has no session 's3'; there are s0."
+    Path("rules.json").write_text('{"format": 1, "clusters": [{"rules": 3}]}')
+    assert "rules rules.json: entry 0 has no `cluster` or no `rules`" in refused(
+        "serve", "rings", "--no-keys", "--rules", "rules.json"
+    )
+    Path("rules.json").write_text('{"format": 1, "clusters": [{"cluster": 2, "rules": 3}]}')
+    assert "rules rules.json: cluster 2: this JsonLogic is no list" in refused(
+        "serve", "rings", "--rules", "rules.json"
+    )
+    Path("rules.json").write_text("[]")
+    assert "no file that `ethogram risk clusters --rules` wrote" in refused("serve", "rings", "--rules", "rules.json")

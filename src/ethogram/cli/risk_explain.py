@@ -53,9 +53,9 @@ def explain(
     most = max((abs(r["share"]) for r in reasons), default=0) or 1
     say.table(
         ("reason", "value", "share", ""),
-        [(r["what"], r["value"], f"{r['share']:+.0%}", "#" * round(WIDTH * abs(r["share"]) / most)) for r in reasons],
+        [(r["what"], r["value"], f"{r['share']:.0%}", "#" * round(WIDTH * abs(r["share"]) / most)) for r in reasons],
     )
-    more = {n: v for n, v in case.items() if n not in HIDDEN and not isinstance(v, list)}
+    more = {n: _cell(v) for n, v in case.items() if n not in HIDDEN and not isinstance(v, list)}
     if more:
         say.facts(more)
     done = timeline(events, case["user"], case.get("session"))

@@ -107,7 +107,7 @@ def shown(told: Judgement, test: Cases, say: Output) -> None:
         say.table(head, [(r["group"], r["cases"], *(_percent(r[n]) for n in rates)) for r in told.groups.to_pylist()])
     first = decided(test.take(np.argsort(-test.risk, kind="stable")[:SHOWN]), told.threshold)
     there = [c for c in ("user", "session", "risk", "decision", "reason") if c in first.column_names]
-    say.table(there, [[r[c] for c in there] for r in first.to_pylist()])
+    say.table(there, [[str(r[c]) if c in ("user", "session") else r[c] for c in there] for r in first.to_pylist()])
     if len(test) > SHOWN:
         say.line(f"... and {len(test) - SHOWN:,} more (--out FILE); `ethogram risk explain` tells why, one by one")
 
@@ -148,7 +148,7 @@ def worded(reason: Any) -> str:
     if not isinstance(reason, dict) or "what" not in reason:
         return str(reason)
     share = reason.get("share")
-    return f"{reason['what']}: {reason.get('value')}" + ("" if share is None else f" ({share:+.0%})")
+    return f"{reason['what']}: {reason.get('value')}" + ("" if share is None else f" ({share:.0%})")
 
 
 def facts(told: Judgement) -> dict[str, Any]:

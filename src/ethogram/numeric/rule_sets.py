@@ -41,8 +41,10 @@ def read(path: Path) -> tuple[str, list[tuple[str, Rule]]]:
         raise OptionError(f"rules {path}: no file that `ethogram risk clusters --rules` wrote.")
     found = []
     for n, one in enumerate(held["clusters"]):
+        if not isinstance(one, Mapping) or not {"cluster", "rules"} <= set(one):
+            raise OptionError(f"rules {path}: entry {n} has no `cluster` or no `rules`.")
         try:
             found += [(str(one["cluster"]), rule) for rule in read_json_logic(one["rules"])]
-        except (KeyError, TypeError):
-            raise OptionError(f"rules {path}: cluster {n} has no `cluster` or no `rules`.") from None
+        except OptionError as error:
+            raise OptionError(f"rules {path}: cluster {one['cluster']}: {error}") from None
     return str(held.get("system", "")), found

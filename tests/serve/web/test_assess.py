@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("lmdb")
 
 from starlette.testclient import TestClient
-from tests.risky import DAY, START, LenderShare, payments
+from tests.risky import DAY, START, GiftRings, LenderShare, payments, visits
 
 from ethogram.log import Log
 from ethogram.numeric import rule_sets
@@ -108,7 +109,6 @@ def test_rules_that_were_exported_apply(http, tmp_path):
     assert [r["cluster"] for r in http.post("/v1/assess", json={"events": events}).json()["rules"]] == ["7", "8"]
     assert http.post("/v1/assess", json={"events": [pay(0)]}).json()["rules"] == []  # what is missing fulfils none
     path = tmp_path / "rules.json"
-    import json
 
     path.write_text(json.dumps(rule_sets.written("credit", [("7", "At night.", [RULES[0][1]])])))
     assert rule_sets.read(path) == ("credit", [RULES[0]])
@@ -167,3 +167,37 @@ def test_odd_fields_never_fail(http):
         more = {str(n): odd[rng.integers(len(odd))] for n in names}
         found = http.post("/v1/assess", json={"events": [pay(0, **more), pay(1)]})
         assert found.status_code in (200, 422), (more, found.text)
+
+
+def test_a_session_is_judged_by_itself_and_by_rules_on_the_systems_columns(tmp_path):
+    system = GiftRings().fit(visits())
+    system.save(tmp_path / "rings")
+    held = open_store(f"lmdb:{tmp_path}/state")
+    service = Service(held, Shelf(held, {"rings": tmp_path / "rings"}), rules={"rings": [("0", system.mined()[0][0])]})
+
+    def step(n, session, item, value=None):
+        return {"item_id": item, "kind": "view", "time": 1_700_000_000 + n, "session": session, "value": value}
+
+    with TestClient(build(service), "http://127.0.0.1", raise_server_exceptions=False) as http:
+        ring = [step(0, "s1", "gift card"), step(1, "s1", "gift card"), step(2, "s1", "checkout", 200.0)]
+        store(http, "ann", *ring)
+        now = [step(10, "s2", "home"), step(11, "s2", "checkout", 30.0)]
+        latest = http.post("/v1/assess", json={"user_id": "ann", "events": now}).json()
+        assert (latest["session"], latest["risk"], latest["cluster"]) == ("s2", 0.05, "-1")
+        assert latest["rules"] == []
+        first = http.post("/v1/assess", json={"user_id": "ann", "events": now, "session": "s1"}).json()
+        assert (first["session"], first["risk"], first["reason"]) == ("s1", 0.9, "Like a ring.")
+        assert first["rules"] == [{"cluster": "0", "rule": "gifts at least 2 and amount at least 100"}]
+        problem = http.post("/v1/assess", json={"user_id": "ann", "session": "s9"}).json()
+        assert (problem["where"], problem["right"]) == ("$.session", "one of s1")
+    held.close()
+
+
+def test_answers_do_not_depend_on_who_else_asks(http):
+    from concurrent.futures import ThreadPoolExecutor
+
+    bodies = [{"events": [pay(0), pay(1, f"lender {n % 3}", 10.0 * n)]} for n in range(24)]
+    alone = [http.post("/v1/assess", json=b).json()["risk"] for b in bodies]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda b: http.post("/v1/assess", json=b).json()["risk"], bodies))
+    assert together == alone

@@ -130,7 +130,7 @@ def _reasons(reasons: list[dict[str, Any]]) -> Html:
             bar = tag(
                 "i", tag("i", style=wide, class_="less" if share < 0 else None), class_="meter", aria_hidden="true"
             )
-        told = None if share is None else tag("span", f"{share:+.0%}".replace("-", "−"), class_="share")
+        told = None if share is None else tag("span", f"{share:.0%}".replace("-", "−"), class_="share")
         rows.append(tag("li", tag("span", tag("b", r.get("what")), " ", r.get("value"), class_="what"), told, bar))
     return tag("ul", *rows, class_="reasons")
 

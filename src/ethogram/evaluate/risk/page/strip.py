@@ -15,7 +15,7 @@ MOST = 400
 
 
 def strip(events: list[dict[str, Any]], marked: Collection[str]) -> Html | None:
-    """The picture; events on an item or of a kind that a reason names are marked. None without events."""
+    """The picture; events of an item, a kind or a category that a reason names are marked. None without events."""
     drawn = events[-MOST:]
     if not drawn:
         return None
@@ -29,7 +29,7 @@ def strip(events: list[dict[str, Any]], marked: Collection[str]) -> Html | None:
     names = {m.lower() for m in marked}
     strokes = []
     for event, left, size in zip(drawn, x, high, strict=True):
-        hit = any(str(event.get(c)).lower() in names for c in ("item", "kind") if event.get(c) is not None)
+        hit = any(isinstance(v, str) and v.lower() in names for v in event.values())
         top = HEIGHT - 4 - (HEIGHT - 10) * max(float(size), 0.08)
         said = " ".join(str(event[c]) for c in ("kind", "item") if event.get(c) is not None)
         said += f" {event['value']:,.2f}" if event.get("value") is not None else ""
