@@ -67,7 +67,7 @@ def score(
         say.line(f"note: {note}")
     whole = decided(found.test, told.threshold)
     if out is not None:
-        write(flat(whole) if out.suffix == ".csv" else whole, out)
+        write(whole, out)
         say.line(f"{len(whole):,} cases written to {out}")
     say.result({"windows": found.words, **facts(told), "notes": notes, "cases": whole.to_pylist()} if json else None)
 
@@ -132,23 +132,6 @@ def decided(cases: Cases, threshold: float) -> pa.Table:
     if cases.outcome is not None:
         table = table.append_column("outcome", pa.array(cases.label, from_pandas=True))
     return table
-
-
-def flat(table: pa.Table) -> pa.Table:
-    """The same with lists as text, as CSV can hold them: ``what: value (31%); ...``."""
-    for place, name in enumerate(table.column_names):
-        if pa.types.is_nested(table.schema.field(name).type):
-            told = ["; ".join(map(worded, row or ())) for row in table[name].to_pylist()]
-            table = table.set_column(place, name, pa.array(told, pa.string()))
-    return table
-
-
-def worded(reason: Any) -> str:
-    """A reason in a line."""
-    if not isinstance(reason, dict) or "what" not in reason:
-        return str(reason)
-    share = reason.get("share")
-    return f"{reason['what']}: {reason.get('value')}" + ("" if share is None else f" ({share:.0%})")
 
 
 def facts(told: Judgement) -> dict[str, Any]:
