@@ -70,9 +70,7 @@ def main(rate: float = 20.0, seconds: float = 10.0) -> None:
     print(
         f"{good:,} of {len(found.status):,} answered at {rate:g}/s; histories of {mean:.0f} payments, at most {most:,}"
     )
-    print(
-        f"p50 {found.quantile(0.5):.1f} ms, p99 {found.quantile(0.99):.1f} ms, CPU of the service {cpu:.1f} ms a request"
-    )
+    print(f"p50 {found.quantile(0.5):.1f} ms, p99 {found.quantile(0.99):.1f} ms, CPU {cpu:.1f} ms a request")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 import csv
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.risky import payments, visits
 
 from ethogram.cli import main
+from ethogram.log import Log
 from ethogram.numeric import rule_sets
 
 
@@ -199,3 +201,15 @@ def test_more_wrong_calls(call, refused):
     )
     Path("rules.json").write_text("[]")
     assert "no file that `ethogram risk clusters --rules` wrote" in refused("serve", "rings", "--rules", "rules.json")
+
+
+def test_cases_without_an_instant_are_counted_and_in_neither_window(call, folder):
+    log = payments(120, seed=4)
+    decided = [None if n < 7 else v for n, v in enumerate(log.users["decided"].to_pylist())]
+    place = log.users.column_names.index("decided")
+    users = log.users.set_column(place, "decided", pa.array(decided, pa.timestamp("us", "UTC")))
+    Log.open(log.table().drop_columns(["user_code", "item_code"]), users=users).write("some")
+    call("fit", "lender_share", "some", "--out", "m")
+    said = call("risk", "score", "m", "some")
+    assert "; 7 without an instant of decision are in neither" in said.out
+    assert "validation: 56 cases decided before" in said.out

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ethogram.log import Log
     from ethogram.verbs import Table
 
-DAY = 86_400_000_000
+WHOLE = ("by-decision", "by-user")
+"""Splits that keep whole users back."""
 
 
 @Parameter(name="*", group="Judging")
@@ -118,13 +119,15 @@ def windows(
     model: str, built: Any, source: str, how: Judging, reading: Reading | None, say: Output
 ) -> tuple[Windows, Log]:  # fmt: skip
     """The cases of a log in a validation and a test window, and the log."""
+    from ethogram.evaluate.risk.cases import NEVER
+
     log = open_log(source, reading, say)
     protocol = fitted_on(model, log)
-    if how.valid is None and protocol not in ("", "all"):
-        cut = log.split(protocol)
-        early, late = _cases(built, cut.valid, how, say), _cases(built, cut.test, how, say)
-        words = f"validation: {len(early):,} cases; test: {len(late):,}; of the {protocol} split it was fitted with"
-        return Windows(early, late, words), log
+    if how.valid is None and protocol in WHOLE:
+        parts = log.split(protocol)
+        before, after = _cases(built, parts.valid, how, say), _cases(built, parts.test, how, say)
+        words = f"validation: {len(before):,} cases; test: {len(after):,}; of the {protocol} split it was fitted with"
+        return Windows(before, after, words), log
     found = _cases(built, log, how, say)
     if how.valid is not None and _instant(how.valid) is None:
         other = _cases(built, open_log(how.valid, None, say), how, say)
@@ -134,15 +137,21 @@ def windows(
             "nothing tells when cases were decided (column `decided` of the users, or the system's `time`), so there "
             "is no earlier window to choose a threshold on; give one: --valid LOG."
         )
-    cut = _instant(how.valid) if how.valid else int(np.median(found.time))
-    early = found.time < cut
+    timed = found.time != NEVER
+    untimed = "" if timed.all() else f"; {int((~timed).sum()):,} without an instant of decision are in neither"
+    found = found.take(timed)
+    time = found.time
+    assert time is not None
+    cut = _instant(how.valid) if how.valid else int(np.median(time)) if len(time) else 0
+    early = time < cut
     if not early.any() or early.all():
         what = f"before {how.valid}" if how.valid else "before the others: all at one instant"
         right = "another instant, or a log of other cases: --valid LOG"
         raise OptionError(f"{int(early.sum()):,} of {len(found):,} cases were decided {what}; give {right}.")
     day = str(np.datetime64(cut, "us").astype("datetime64[s]")).replace("T", " ").removesuffix(" 00:00:00")
-    words = f"validation: {int(early.sum()):,} cases decided before {day}; test: {int((~early).sum()):,} from then on"
-    return Windows(found.take(early), found.take(~early), words), log
+    before, after = found.take(early), found.take(~early)
+    words = f"validation: {len(before):,} cases decided before {day}; test: {len(after):,} from then on{untimed}"
+    return Windows(before, after, words), log
 
 
 def judged(found: Windows, how: Judging) -> Judgement:
@@ -189,7 +198,7 @@ def fitted_on(model: str, log: Log) -> str:
 def flattered(model: str, log: Log, how: Judging) -> list[str]:
     """A warning where the cases that are judged are those that the system learned from."""
     protocol = fitted_on(model, log)
-    if not protocol or (protocol != "all" and how.valid is None):
+    if not protocol or (protocol in WHOLE and how.valid is None):
         return []
     return [
         "The system learned from cases of this log: the figures flatter it. Fit it with --protocol by-decision, or "

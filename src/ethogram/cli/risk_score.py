@@ -53,7 +53,7 @@ def score(
     log
         A log directory, a file or folder of events, or the name of a data set.
     out
-        Also write every case with risk, decision and reasons to this file (.parquet or .csv).
+        Also write every case of the test window with risk, decision and reasons to this file (.parquet or .csv).
     """
     say, how = Output(json), how or Judging()
     check_ending(out)
@@ -63,7 +63,7 @@ def score(
     notes = [*flattered(model, events, how), *told.notes]
     say.line(found.words)
     shown(told, found.test, say)
-    for note in [*notes, *warnings(told)]:
+    for note in [*notes, *told.warnings]:
         say.line(f"note: {note}")
     whole = decided(found.test, told.threshold)
     if out is not None:
@@ -110,18 +110,6 @@ def shown(told: Judgement, test: Cases, say: Output) -> None:
     say.table(there, [[str(r[c]) if c in ("user", "session") else r[c] for c in there] for r in first.to_pylist()])
     if len(test) > SHOWN:
         say.line(f"... and {len(test) - SHOWN:,} more (--out FILE); `ethogram risk explain` tells why, one by one")
-
-
-def warnings(told: Judgement) -> list[str]:
-    """Warnings about groups, and about a score that moved."""
-    said = [] if told.groups is None else [w for ws in told.groups["warnings"].to_pylist() for w in ws]
-    score = told.drift.to_pylist()[0]
-    if score["band"] in ("moderate shift", "large shift"):
-        said.append(
-            f"the risks moved since the validation window (PSI {score['psi']:.2f}, {score['band']}): the threshold may "
-            "no longer approve what it did."
-        )
-    return said
 
 
 def decided(cases: Cases, threshold: float) -> pa.Table:

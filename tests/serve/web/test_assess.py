@@ -201,3 +201,30 @@ def test_answers_do_not_depend_on_who_else_asks(http):
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda b: http.post("/v1/assess", json=b).json()["risk"], bodies))
     assert together == alone
+
+
+def test_a_real_system_answers_as_on_a_log(tmp_path):
+    import ethogram
+    from ethogram import data
+
+    log = data.load("payments", users=120)
+    system = ethogram.system("payment_aggregates").fit(log, seed=0)
+    system.save(tmp_path / "credit")
+    batch = {r["user"]: r for r in system.assess(log).to_pylist()}
+    held = open_store(f"lmdb:{tmp_path}/state")
+    with TestClient(build(Service(held, Shelf(held, {"credit": tmp_path / "credit"}))), "http://127.0.0.1") as http:
+        for user in (3, 50, 119):
+            rows = [r for r in log.table().to_pylist() if r["user"] == user]
+            events = [
+                {
+                    "item_id": str(r["item"]), "kind": "pay", "time": round(r["time"].timestamp() * 1e6),
+                    **{c: r[c] for c in ("value", "category", "description", "direction", "channel")},
+                }
+                for r in rows
+            ]  # fmt: skip
+            store(http, f"not {user}", *events[:40])  # others must not matter
+            body = {"events": events, "time": batch[user]["time"].isoformat()}
+            told = http.post("/v1/assess", json=body).json()
+            assert told["risk"] == pytest.approx(batch[user]["risk"], abs=1e-9)
+            assert told["reason"] == batch[user]["reason"]
+    held.close()

@@ -16,7 +16,7 @@ from ethogram.evaluate.risk.approval import Approval, applied, threshold_at, tra
 from ethogram.evaluate.risk.cases import Cases
 from ethogram.evaluate.risk.censoring import Weights
 from ethogram.evaluate.risk.groups import group_errors
-from ethogram.evaluate.risk.shift import drift
+from ethogram.evaluate.risk.shift import BANDS, drift
 from ethogram.evaluate.risk.top import SHARES, at_top, recall_at_approval
 
 RESAMPLES = 400
@@ -54,6 +54,16 @@ class Judgement:
     groups: pa.Table | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def warnings(self) -> list[str]:
+        """What must not be overlooked: risks that moved, groups that differ or are too small to say."""
+        said = [] if self.groups is None else [w for ws in self.groups["warnings"].to_pylist() for w in ws]
+        risk = self.drift.to_pylist()[0]
+        if risk["band"] in [name for _, name in BANDS[1:]]:
+            moved = f"the risks moved since the validation window (PSI {risk['psi']:.2f}, {risk['band']})"
+            said.insert(0, f"{moved}: the threshold may no longer approve what it did.")
+        return said
+
 
 def judge(
     valid: Cases, test: Cases, *, approve: float = 0.9, top: Sequence[float] = SHARES, loss: float = LOSS,
@@ -79,7 +89,8 @@ def judge(
     features = {n: c for n, c in valid.features.items() if n in test.features}
     moved = drift({"risk": valid.risk, **features}, {"risk": test.risk, **{n: test.features[n] for n in features}})
     moved = moved.take(pa.array(sorted(range(len(moved)), key=lambda i: moved["feature"][i].as_py() != "risk")))
-    held, weights = valid.weights(), test.weights()
+    ends = [int(c.known[~np.isnan(c.label)].max()) for c in (valid, test) if c.known is not None and c.labelled]
+    held, weights = valid.weights(max(ends, default=None)), test.weights(max(ends, default=None))
     known = ~np.isnan(test.label)
     w = np.ones(len(test)) if weights is None else weights.weight
     groups = None if test.group is None else group_errors(test.group, test.risk, test.label, t, w)
@@ -113,7 +124,8 @@ _METRICS = {
 def _metrics(
     y: np.ndarray, s: np.ndarray, w: np.ndarray, units: np.ndarray, approve: float, resamples: int, seed: int
 ) -> dict[str, Interval]:
-    """Values with intervals from resampling users; ece is biased upwards by resampling and has none."""
+    """Values with intervals from resampling users; resampling pushes ks up (its interval may lie above its value) and
+    ece, which has none."""
     area, precision = bootstrap.curve_draws(y, s, units, w, resamples, seed)
     order = np.argsort(s, kind="stable")
     last = np.flatnonzero(np.r_[s[order][1:] != s[order][:-1], True])

@@ -52,7 +52,7 @@ def risk_report(
     expected = test.risk * test.money
     order = np.argsort(-expected, kind="stable")[:limit]
     page.lead(*lead(judged, test, expected, order))
-    warned = tables.warnings([*notes, *judged.notes, *tables.told(judged)])
+    warned = tables.warnings([*notes, *judged.notes, *judged.warnings])
     page.section("queue", "Queue", warned, queue.queue(test, order, log, judged.threshold))
     page.section("clusters", "Clusters", clusters.clusters(cards))
     page.section("threshold", "Threshold", *_threshold(page, judged, valid, test, words))

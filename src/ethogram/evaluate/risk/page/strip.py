@@ -26,7 +26,7 @@ def strip(events: list[dict[str, Any]], marked: Collection[str]) -> Html | None:
     x = 4 + (WIDTH - 8) * ((at - at[0]) / span if span else np.full(len(at), 0.5))
     value = np.array([abs(e.get("value") or 0.0) for e in drawn], np.float64)
     high = np.sqrt(value / value.max()) if value.max() > 0 else np.full(len(drawn), 0.5)
-    names = {m.lower() for m in marked}
+    names = {n for m in marked for n in (m.lower(), m.lower().partition(" (")[0])}
     strokes = []
     for event, left, size in zip(drawn, x, high, strict=True):
         hit = any(isinstance(v, str) and v.lower() in names for v in event.values())

@@ -30,18 +30,6 @@ def money(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def told(judged: Judgement) -> list[str]:
-    """Warnings about groups, and about risks that moved."""
-    said = [] if judged.groups is None else [w for ws in judged.groups["warnings"].to_pylist() for w in ws]
-    risk = judged.drift.to_pylist()[0]
-    if risk["band"] in [name for _, name in BANDS[1:]]:
-        said.insert(
-            0, f"The risks moved since the validation window (PSI {risk['psi']:.2f}, {risk['band']}): the threshold "
-            "may no longer approve what it did.",
-        )  # fmt: skip
-    return said
-
-
 def warnings(said: Iterable[str]) -> Html | None:
     """Sentences that must not be overlooked."""
     said = list(said)
