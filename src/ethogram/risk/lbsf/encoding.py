@@ -212,7 +212,7 @@ def _stats(whole: Folded, owner: np.ndarray, days: np.ndarray, amount: np.ndarra
     there = np.arange(MONTHS) <= oldest[:, None]
     middle = oldest / 2
     back = np.where(there, middle[:, None] - np.arange(MONTHS), 0)
-    spread = np.maximum((back**2).sum(1), 1)
+    spread = np.where(oldest > 0, (back**2).sum(1), 1.0)
     mean = np.maximum(total / (oldest + 1), 1e-9)
     slope = np.where(total > 0, (back * sums).sum(1) / spread / mean, 0.0)
     last, first = np.full(size, np.inf), np.zeros(size)

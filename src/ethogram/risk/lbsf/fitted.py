@@ -45,15 +45,18 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
     network = FoldedNetwork(options, books, books.profile.width, encoded.text is not None, seed)
     reader, against = Reader(encoded, network), Reader(other, network)
 
+    yes = float(found.label[mine].mean())
+    positive = (1 - yes) / yes if options.balance else 1.0
+
     def loss(batch: np.ndarray) -> torch.Tensor:
         made = reader.take(batch)
-        return focal(network(made)[0], made.label, options.focal)
+        return focal(network(made)[0], made.label, options.focal, positive)
 
     def value() -> float:
         total = 0.0
         for batch in against.batches(held, ASKED):
             made = against.take(batch)
-            total += float(focal(network(made)[0], made.label, 0.0)) * len(batch)
+            total += float(focal(network(made)[0], made.label, 0.0, positive)) * len(batch)
         return -total / len(held)
 
     adam = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.decay)
@@ -66,12 +69,15 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
     if options.probabilities != "raw" and len(np.unique(judge_of.label[held] > 0.5)) == 2:
         logit = judged(network, other, ASKED)[0]
         calibration = Calibration.learn(options.probabilities, logit[held], judge_of.label[held].astype(np.float64))
-    late = found.late + (0 if valid is None else valid.late)
+    parts = [found] if valid is None else [found, valid]
     facts = {
-        "people learned from": len(mine), "of them yes": int((found.label[mine] > 0.5).sum()),
-        "people held out": len(held), "outcome not known, left out": int((~found.known).sum()),
-        "of these known too late": late, "payments behind decisions, cut in training": found.cut,
-    }  # fmt: skip
+        "people learned from": len(mine),
+        "of them yes": int((found.label[mine] > 0.5).sum()),
+        "people held out": len(held),
+        "outcome not known, left out": sum(int((~part.known).sum()) for part in parts),
+        "of these known too late": sum(part.late for part in parts),
+        "payments behind decisions, cut in training": sum(part.cut for part in parts),
+    }
     return Fitted(books, network, calibration, encoded.text is not None, {k: float(v) for k, v in facts.items()})
 
 

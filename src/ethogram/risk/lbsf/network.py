@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ethogram.log import kernels
 from ethogram.nn.fields import Fields, MultiField, Texts
 from ethogram.nn.mlp import Tower
-from ethogram.nn.ragged import bucket_batches, segment_mean, segment_softmax, segment_sum, segments
+from ethogram.nn.ragged import bucket_batches, segment_max, segment_mean, segment_softmax, segment_sum, segments
 from ethogram.nn.recurrent import Recurrent
 from ethogram.nn.rows import take_rows
 from ethogram.nn.sets import SetTransformer
@@ -56,7 +56,7 @@ class FoldedNetwork(nn.Module):
         super().__init__()
         dim = options.dim
         self.tables, self.numbers = read_fields(options, books)
-        self.how, self.relation = options.encoder, options.relation
+        self.how, self.relation, self.peak = options.encoder, options.relation, options.peak
         self.fields = MultiField(dim, self.tables, self.numbers, buckets=BUCKETS if text else 0, seed=seed)
         self.encoder: nn.Module | None = None
         if self.how == "gru":
@@ -76,7 +76,7 @@ class FoldedNetwork(nn.Module):
             self.sets = SetTransformer(
                 dim, layers=options.relations, heads=options.heads, dropout=options.dropout, seed=seed + 3
             )
-        self.head = Tower(dim + profile, (dim,), dropout=options.dropout, seed=seed + 4)
+        self.head = Tower((1 + self.peak) * dim + profile, (dim,), dropout=options.dropout, seed=seed + 4)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(logits [n], share of each group in its case [G])."""
@@ -86,7 +86,8 @@ class FoldedNetwork(nn.Module):
         else:
             person = segment_mean(merchants, batch.cases)
             share = 1 / batch.cases.diff().clamp_min(1)[segments(batch.cases)].float()
-        logit: Tensor = self.head(torch.cat([person, batch.profile], 1))
+        read = [person, segment_max(merchants, batch.cases), batch.profile] if self.peak else [person, batch.profile]
+        logit: Tensor = self.head(torch.cat(read, 1))
         return logit, share
 
     def merchants(self, batch: Batch) -> Tensor:
@@ -123,13 +124,19 @@ class FoldedNetwork(nn.Module):
         return take_rows(torch.cat(parts), torch.from_numpy(back))
 
 
-def focal(logit: Tensor, label: Tensor, gamma: float) -> Tensor:
-    """Mean of ``(1 - p_t)^gamma * -log p_t``, p_t the probability of the true class (T.-Y. Lin et al., ICCV 2017)."""
+def focal(logit: Tensor, label: Tensor, gamma: float, positive: float = 1.0) -> Tensor:
+    """Weighted mean of ``(1 - p_t)^gamma * -log p_t``, p_t the probability of the true class.
+
+    T.-Y. Lin et al.: Focal Loss for Dense Object Detection. ICCV 2017. A yes weighs `positive`; gamma = 0 is
+    cross-entropy.
+    """
     loss = F.binary_cross_entropy_with_logits(logit, label, reduction="none")
-    if not gamma:
-        return loss.mean()
-    wrong = (torch.sigmoid(logit) - label).abs()
-    return (wrong.clamp_min(1e-6) ** gamma * loss).mean()
+    weight = 1 + (positive - 1) * label
+    if gamma:
+        wrong = (torch.sigmoid(logit) - label).abs()
+        loss = wrong.clamp_min(1e-6) ** gamma * loss
+    # by the weight of all of training: a batch without a yes must not count as much as one with several
+    return (weight * loss).mean() / (2 * positive / (1 + positive))
 
 
 class Reader:
