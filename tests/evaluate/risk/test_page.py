@@ -123,3 +123,25 @@ def test_the_script_runs_in_a_browser(written, tmp_path):
     assert ">9 of 9 cases<" in done.stdout  # the script counted them, and showed its tools
     assert re.search(r'<div class="tools">', done.stdout)
     assert "vega-embed" in done.stdout
+
+
+def test_a_strip_marks_what_the_first_reason_names():
+    from datetime import UTC, datetime
+
+    from ethogram.evaluate.risk.page.strip import strip
+
+    def event(day, item, value):
+        return {"time": datetime(2024, 3, day, tzinfo=UTC), "item": item, "category": "shop", "value": value}
+
+    events = [event(1, "rent", 400.0), event(2, "lender 3", 100.0), event(9, "lender 3", 25.0)]
+    drawn = strip(events, ["mean payment", "Lender 3 (cash loan)", "rent"])
+    assert drawn.count('class="hit"') == 2
+    assert "Lender 3 (cash loan)</p>" in drawn
+    highs = [float(v) for v in re.findall(r'y2="([\d.]+)"', drawn)[1:]]  # rent first, as marked ones lie above
+    top = [72 - 4 - h for h in highs]
+    assert top[1] / top[0] == pytest.approx(0.5, abs=0.01)  # the root of a quarter
+    assert top[2] / top[0] == pytest.approx(0.25, abs=0.01)
+    assert "2024-03-01" in drawn
+    assert strip(events, []).count("hit") == 0
+    assert strip([], ["rent"]) is None
+    assert strip([{"item": "a", "value": None}], []).count("<line") == 2

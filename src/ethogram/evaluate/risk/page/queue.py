@@ -97,7 +97,13 @@ def _case(
     body = tag(
         "div",
         tag("div", tag("h4", "Reasons"), _reasons(reasons), _verdict(row), class_="left"),
-        tag("div", tag("h4", "What was done"), strip(events, marked), _events(events), class_="right"),
+        tag(
+            "div",
+            tag("h4", "What was done"),
+            strip(events, [str(r["what"]) for r in reasons]),
+            _events(events),
+            class_="right",
+        ),
         class_="body",
     )
     words = " ".join([who, str(row.get("reason") or ""), *marked, *{str(e.get("item")) for e in events}]).lower()

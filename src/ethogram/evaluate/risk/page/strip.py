@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,13 @@ MOST = 400
 """Strokes that are drawn, the latest."""
 
 
-def strip(events: list[dict[str, Any]], marked: Collection[str]) -> Html | None:
-    """The picture; events of an item, a kind or a category that a reason names are marked. None without events."""
+def strip(events: list[dict[str, Any]], reasons: Sequence[str]) -> Html | None:
+    """The picture, None without events; marked are those of the item, kind or category that a reason names.
+
+    Parameters
+    ----------
+    reasons : what they name, the weightiest first; the first that is found among the events is marked.
+    """
     drawn = events[-MOST:]
     if not drawn:
         return None
@@ -26,16 +31,17 @@ def strip(events: list[dict[str, Any]], marked: Collection[str]) -> Html | None:
     x = 4 + (WIDTH - 8) * ((at - at[0]) / span if span else np.full(len(at), 0.5))
     value = np.array([abs(e.get("value") or 0.0) for e in drawn], np.float64)
     high = np.sqrt(value / value.max()) if value.max() > 0 else np.full(len(drawn), 0.5)
-    names = {n for m in marked for n in (m.lower(), m.lower().partition(" (")[0])}
+    named = [{n.lower(), n.lower().partition(" (")[0]} for n in reasons]
+    place = next((i for i, names in enumerate(named) if any(_names(e, names) for e in drawn)), None)
     strokes = []
     for event, left, size in zip(drawn, x, high, strict=True):
-        hit = any(isinstance(v, str) and v.lower() in names for v in event.values())
+        hit = place is not None and _names(event, named[place])
         top = HEIGHT - 4 - (HEIGHT - 10) * max(float(size), 0.08)
         said = " ".join(str(event[c]) for c in ("kind", "item") if event.get(c) is not None)
         said += f" {event['value']:,.2f}" if event.get("value") is not None else ""
         said += f", {event['time']:%Y-%m-%d %H:%M}" if event.get("time") is not None else ""
-        place = {"x1": f"{left:.1f}", "x2": f"{left:.1f}", "y1": HEIGHT - 4, "y2": f"{top:.1f}"}
-        strokes.append(tag("line", tag("title", said), **place, class_="hit" if hit else None))
+        ends_at = {"x1": f"{left:.1f}", "x2": f"{left:.1f}", "y1": HEIGHT - 4, "y2": f"{top:.1f}"}
+        strokes.append(tag("line", tag("title", said), **ends_at, class_="hit" if hit else None))
     base = tag("line", x1=0, x2=WIDTH, y1=HEIGHT - 3, y2=HEIGHT - 3, class_="base")
     ends = None
     if timed and clocks[0] is not None and clocks[-1] is not None:
@@ -51,9 +57,9 @@ def strip(events: list[dict[str, Any]], marked: Collection[str]) -> Html | None:
         aria_label=f"{len(events)} events over time",
         class_="strip",
     )
-    key = (
-        tag("p", tag("i", class_="key"), "named by a reason", class_="note")
-        if any("hit" in s for s in strokes)
-        else None
-    )
+    key = None if place is None else tag("p", tag("i", class_="key"), reasons[place], class_="note")
     return tag("div", made, ends, key)
+
+
+def _names(event: dict[str, Any], names: set[str]) -> bool:
+    return any(isinstance(v, str) and v.lower() in names for v in event.values())
