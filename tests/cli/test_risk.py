@@ -9,6 +9,7 @@ import pytest
 from tests.risky import payments, visits
 
 from ethogram.cli import main
+from ethogram.errors import StepError
 from ethogram.log import Log
 from ethogram.numeric import rule_sets
 
@@ -213,3 +214,18 @@ def test_cases_without_an_instant_are_counted_and_in_neither_window(call, folder
     said = call("risk", "score", "m", "some")
     assert "; 7 without an instant of decision are in neither" in said.out
     assert "validation: 56 cases decided before" in said.out
+
+
+def test_a_log_without_events(here, refused):
+    Path("nobody.csv").write_text("user,item,time,value\n")
+    for command in (("score",), ("report",), ("explain", "--user", "u0001")):
+        assert "nobody.csv: no rows" in refused("risk", command[0], "m", "nobody.csv", *command[1:])
+
+
+def test_a_part_without_events_is_told(made):
+    from ethogram.cli.output import Output
+    from ethogram.cli.risk_cases import assessed
+    from ethogram.system import load
+
+    with pytest.raises(StepError, match="there is nobody to judge"):
+        assessed(load(made / "m"), Log.open(made / "pay").where("value > 1000000000"), Output())
