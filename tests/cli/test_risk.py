@@ -114,7 +114,7 @@ WRONG = {
     ("score", "m", "pay", "--valid", "last week"): "neither an instant like 2024-05-01 nor a log",
     ("score", "m", "pay", "--valid", "1999-01-01"): "0 of 400 cases were decided before 1999-01-01",
     ("score", "m", "pay", "--approve", "90"): "approval rate 90: give a share above 0 and at most 1",
-    ("score", "m", "pay", "--outcome", "defalt"): "--outcome defalt: no such column in the table of users",
+    ("score", "m", "pay", "--outcome", "defalt"): "outcome 'defalt': no such column in the table of users",
     ("score", "m", "pay", "--loss", "-1"): "cost of a false approval",
     ("score", "m", "pay", "--out", "cases.xlsx"): "must end in .parquet or .csv",
     ("score", "m", "pay", "--set", "outcome=x"): "a saved system has the options that it learned with",
@@ -219,7 +219,9 @@ def test_cases_without_an_instant_are_counted_and_in_neither_window(call, folder
 def test_a_log_without_events(here, refused):
     Path("nobody.csv").write_text("user,item,time,value\n")
     for command in (("score",), ("report",), ("explain", "--user", "u0001")):
-        assert "nobody.csv: no rows" in refused("risk", command[0], "m", "nobody.csv", *command[1:])
+        assert "nobody.csv: the file has a header and no rows" in refused(
+            "risk", command[0], "m", "nobody.csv", *command[1:]
+        )
 
 
 def test_a_part_without_events_is_told(made):

@@ -69,7 +69,9 @@ def score(
     if out is not None:
         write(whole, out)
         say.line(f"{len(whole):,} cases written to {out}")
-    say.result({"windows": found.words, **facts(told), "notes": notes, "cases": whole.to_pylist()} if json else None)
+    if json:
+        more = {"notes": notes, "warnings": told.warnings, "cases": whole.to_pylist()}
+        say.result({"windows": found.words, **facts(told), **more})
 
 
 def shown(told: Judgement, test: Cases, say: Output) -> None:

@@ -78,11 +78,11 @@ def test_what_is_no_risk_or_no_column_is_told(log):
     ):
         with pytest.raises(OptionError, match=said):
             cases_of(log, table)
-    with pytest.raises(OptionError, match=r"--outcome defalt: no such column.*Did you mean 'default'"):
+    with pytest.raises(OptionError, match=r"outcome 'defalt': no such column.*Did you mean 'default'"):
         cases_of(log, one, outcome="defalt")
     with pytest.raises(OptionError, match="column 'age' holds more than 0"):
         cases_of(log, one, outcome="age")
-    with pytest.raises(OptionError, match="--money group: it holds no numbers"):
+    with pytest.raises(OptionError, match="money 'group': the column holds no numbers"):
         cases_of(log, one, money="group")
 
 
@@ -155,3 +155,13 @@ def test_a_timeline_is_the_users_events_in_order(log):
     assert [r["value"] for r in rows] == pytest.approx(expected["value"].to_pylist())
     assert [r["time"] for r in rows] == sorted(r["time"] for r in rows)
     assert timelines(log, ["nobody", "u0007"]) == [[], rows]
+
+
+def test_ids_of_another_type_find_their_rows():
+    log = Log.open(
+        pa.table({"user": [1, 2], "item": ["a", "b"], "time": [1, 2]}),
+        users=pa.table({"user": [1, 2], "default": [1.0, 0.0]}),
+    )
+    found = cases_of(log, pa.table({"user": ["2", "new", "1"], "risk": [0.1, 0.2, 0.3]}))
+    assert found.label.tolist()[::2] == [0, 1]
+    assert np.isnan(found.label[1])

@@ -155,14 +155,17 @@ def _people(log: Log, users: pa.ChunkedArray) -> dict[str, pa.Array]:
     """Columns of the log's users, a row per case; null for users that the table does not have."""
     if log.users is None:
         return {}
-    place = pc.index_in(users.combine_chunks().cast(log.users["user"].type), log.users["user"].combine_chunks())
+    asked, known = users.combine_chunks(), log.users["user"].combine_chunks()
+    if asked.type != known.type:
+        asked, known = asked.cast(pa.string()), known.cast(pa.string())
+    place = pc.index_in(asked, known)
     return {n: log.users[n].combine_chunks().take(place) for n in log.users.column_names if n != "user"}
 
 
 def _column(role: str, named: str | None, people: Mapping[str, pa.Array], usual: tuple[str, ...]) -> str | None:
     if named is not None and named not in people:
         there = f"its columns are {', '.join(people)}" if people else "the log has none"
-        raise OptionError(f"--{role} {named}: no such column in the table of users; {there}.{nearest(named, people)}")
+        raise OptionError(f"{role} '{named}': no such column in the table of users; {there}.{nearest(named, people)}")
     return named or next((n for n in usual if n in people), None)
 
 
@@ -191,7 +194,7 @@ def _money(
         try:
             held = pc.fill_null(pc.cast(people[column], pa.float64()), 0.0).to_numpy(zero_copy_only=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise OptionError(f"--money {column}: it holds no numbers.") from None
+            raise OptionError(f"money '{column}': the column holds no numbers.") from None
         return np.maximum(np.nan_to_num(held), 0.0), f"column {column} of the users"
     if "value" not in log.events.schema:
         return np.ones(len(table)), "1 for each case"
