@@ -62,7 +62,7 @@ def judging(model: str, sets: Sequence[str] = ()) -> Any:
         It cannot assess. UnknownName : neither a folder nor a system.
     """
     from ethogram.catalogue import index
-    from ethogram.system import find, info, load
+    from ethogram.system import find, load
 
     place = Path(model).expanduser()
     if place.exists():
@@ -86,7 +86,6 @@ def judging(model: str, sets: Sequence[str] = ()) -> Any:
         raise NotFitted(
             f"{known.key} has learned nothing yet; `ethogram fit {known.key} LOG --out FOLDER`, then give FOLDER here."
         )
-    assert info(known.key)
     return built
 
 

@@ -63,8 +63,7 @@ def serve(
     experiments
         NAME=MODEL:SHARE,MODEL:SHARE: requests that name it get one of the models by their user; can be repeated.
     rules
-        File of rules that `ethogram risk clusters --rules` wrote; served models of that system tell which rules a case
-        meets; can be repeated.
+        Rules that `ethogram risk clusters --rules` wrote: answers tell which of them a case meets; can be repeated.
     index
         How recommenders with vectors search: exact scores every item, graph finds by HNSW and re-scores exactly,
         auto by the size of the catalogue.

@@ -59,6 +59,8 @@ def test_sessions_are_cases_with_their_own_label_and_money():
             "time": [1, 2, 5, 1, 2],
             "value": [None, 30.0, 70.0, None, 5.0],
             "label": [None, 1.0, 0.0, None, None],
+            "device": [None, "ios", "web", None, "ios"],
+            "speed": [1.0, None, 3.0, None, None],
         }
     )
     judged = pa.table({"user": ["b", "a", "a"], "session": ["s1", "s2", "s1"], "risk": [0.5, 0.1, 0.9]})
@@ -67,6 +69,9 @@ def test_sessions_are_cases_with_their_own_label_and_money():
     assert found.label[1:].tolist() == [0, 1]
     assert np.isnan(found.label[0])
     assert found.outcome == "label of the session's events"
+    assert found.time.tolist() == [2_000_000, 5_000_000, 2_000_000]
+    assert found.features["device"].to_pylist() == ["ios", "web", "ios"]
+    assert found.features["speed"].to_pylist() == [None, 3.0, 1.0]
 
 
 def test_what_is_no_risk_or_no_column_is_told(log):

@@ -39,7 +39,7 @@ class Cases:
     time : microseconds UTC of the decision, `NEVER` where it is not told; None if it is for no case. known : when the
     outcome became known, likewise. group : a name per case, None if there is no such column.
     money : at stake, float64[N], at least 0; 1 each where nothing tells. outcome, money_is : where the two come from.
-    features : further columns of the users, by name, for drift.
+    features : further columns of the users, and of the events where cases are sessions, by name, for drift.
     """
 
     table: pa.Table
@@ -135,10 +135,11 @@ def cases_of(
         last = _by_session(log, table, "time", np.fmax)
         time = np.where(np.isnan(last), NEVER, np.nan_to_num(last)).astype(np.int64)
     own = (DECIDED, KNOWN, chosen["outcome"])
+    told = people if "session" not in table.column_names else people | _of_sessions(log, table)
     return Cases(
         table, risk, label, stake, said, stake_is, time, _instants(people.get(KNOWN)),
         None if chosen["group"] is None else people[chosen["group"]].cast(pa.string()),
-        {n: c for n, c in people.items() if n not in own and _is_feature(c)},
+        {n: c for n, c in told.items() if n not in own and _is_feature(c)},
     )  # fmt: skip
 
 
@@ -208,12 +209,25 @@ def _money(
     return np.where(place >= 0, total[place] if len(total) else 0.0, 0.0), "values of the user's events"
 
 
-def _by_session(log: Log, table: pa.Table, name: str, gather: Any) -> np.ndarray:
-    """A column of the events gathered by session, for each case; NaN where none of its events has it."""
+def _of_sessions(log: Log, table: pa.Table) -> dict[str, pa.Array]:
+    """Further columns of the events by session: of a number the largest value, of words the one of the largest code."""
+    rows, found = log.sequences(), {}
+    for name in (c for c in log.roles.extra if c in rows.columns):
+        words = rows.vocabularies.get(name)
+        values = _by_session(log, table, name, np.fmax, least=0 if words is not None else -np.inf)
+        if words is None:
+            found[name] = pa.array(values, from_pandas=True)
+        else:
+            found[name] = words.decode(np.where(np.isnan(values), -1, np.nan_to_num(values)).astype(np.int32))
+    return found
+
+
+def _by_session(log: Log, table: pa.Table, name: str, gather: Any, least: float = -np.inf) -> np.ndarray:
+    """A column of the events gathered by session, for each case; NaN where none of its events has `least` or more."""
     rows, sessions = log.sequences(), log.vocabulary("session")
     value = np.asarray(rows.columns[name], np.float64)
     user = rows.user.astype(np.int64) * len(sessions) + np.asarray(rows.columns["session"], np.int64)
-    there = ~np.isnan(value)
+    there = value >= least  # NaN is not
     keys, at = np.unique(user[there], return_inverse=True)
     made = np.full(len(keys) + 1, np.nan)
     made[:-1] = 0.0 if gather is np.add else -np.inf
