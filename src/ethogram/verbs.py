@@ -20,6 +20,7 @@ __all__ = [
     "Acts",
     "Anticipates",
     "Assesses",
+    "Assigns",
     "Audits",
     "Candidates",
     "Enough",
@@ -217,6 +218,25 @@ class Assesses(Protocol):
         ...
 
 
+@runtime_checkable
+class Assigns(Protocol):
+    """Finds groups of cases in a log, and places further cases among them as they come."""
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Find the groups; a case is a user's session, or a visit where the log has no sessions."""
+        ...
+
+    def assign(self, log: Log) -> Table:
+        """One row per case: columns `user`, `session`, `cluster` (int32, -1 for none), `probability` of belonging to
+        it, `risk` in [0, 1], then whatever the system adds. A case of the fit stands where the fit put it.
+        """
+        ...
+
+    def cards(self) -> Table:
+        """One row per group: columns `cluster`, `size`, `risk`, `flagged`, then what is known of it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Item:
     """One case of an audit. `group` is reported by itself; items of one `pair` are twins that are compared."""
@@ -383,6 +403,7 @@ VERBS: dict[str, type] = {
     "similar_items": SimilarItems,
     "act": Acts,
     "assess": Assesses,
+    "assign": Assigns,
     "audit": Audits,
     "route": Routes,
     "simulate": Simulates,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from json import loads
 from pathlib import Path
+from typing import Any
 
-from ethogram.cli.asking import check_ending, write
+from ethogram.cli.asking import check_ending, worded, write
 from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
@@ -59,19 +60,13 @@ def assess(
     whole = loads((found.schema.metadata or {}).get(b"summary", b"[]"))
     if whole:
         say.table(list(whole[0]), [list(r.values()) for r in whole])
-    say.table(found.column_names, [list(r.values()) for r in rows[:SHOWN]])
+    say.table(found.column_names, [[_cell(v) for v in r.values()] for r in rows[:SHOWN]])
     if len(rows) > SHOWN:
         say.line(f"... and {len(rows) - SHOWN:,} more (--out FILE, --json FILE)")
     if out is not None:
-        flat = [c for c in found.column_names if str(found.schema.field(c).type).startswith("list")]
-        for name in flat if out.suffix == ".csv" else ():
-            place = found.column_names.index(name)
-            told = [" ".join(map(_told, v)) for v in found.column(name).to_pylist()]
-            found = found.set_column(place, name, [told])
         write(found, out)
     say.result({"summary": whole, "cases": found.to_pylist()} if whole else found.to_pylist())
 
 
-def _told(reason: object) -> str:
-    """An entry of a list as text: a word, or a reason with its share."""
-    return f"{reason['what']} ({reason['share']:.2f});" if isinstance(reason, dict) else str(reason)
+def _cell(value: Any) -> Any:
+    return [worded(v) for v in value] if isinstance(value, list) else value

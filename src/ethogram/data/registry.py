@@ -33,6 +33,7 @@ _CLASSES = {
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
     "feeds": "Feeds",
+    "fraud_rings": "FraudRings",
     "intents": "Intents",
     "interests": "Interests",
     "investor_posts": "InvestorPosts",

@@ -17,7 +17,17 @@ from typing import Any
 
 from ethogram.catalogue import SystemInfo
 from ethogram.system import LEARNED, find, info
-from ethogram.testing import acting, always, anticipating, assessing, recommending, routing, scoring, simulating
+from ethogram.testing import (
+    acting,
+    always,
+    anticipating,
+    assessing,
+    assigning,
+    recommending,
+    routing,
+    scoring,
+    simulating,
+)
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -35,6 +45,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "act": acting.ACTS,
     "anticipate": anticipating.ANTICIPATES,
     "assess": acting.ASSESSES,
+    "assign": assigning.ASSIGNS,
     "audit": acting.AUDITS,
     "route": routing.ROUTES,
     "simulate": simulating.SIMULATES,
@@ -47,6 +58,7 @@ def promises(known: SystemInfo) -> dict[str, Promise]:
     learns = any(verb in LEARNED for verb in known.verbs)
     base = always.CHECKS if learns else routing.ALWAYS if "route" in known.verbs else acting.ALWAYS
     base = anticipating.ALWAYS if "anticipate" in known.verbs else base
+    base = assigning.ALWAYS if "assign" in known.verbs else base
     outcomes = known.area == "risk" and "decided" in getattr(find(known.key), "__dataclass_fields__", {})
     base = assessing.ALWAYS if outcomes else base
     found = {p.__name__: p for p in base}

@@ -89,6 +89,7 @@ def a_row_for_each(case: Case) -> None:
     built = case.make()
     # who simulates judges what was simulated: the log may need more than the usual roles
     log = built.run(built.example(seed=1), 20, seed=1) if case.has("simulate") else case.log
+    built = built.fit(log, seed=1) if case.has("assign") else built
     table = built.assess(log)
     assert table.column_names[0] == "user", f"the first column is {table.column_names[0]}"
     users = set(log.vocabulary("user").ids.to_pylist())
