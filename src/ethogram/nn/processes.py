@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from ethogram.nn.recurrent_process import RecurrentProcess
+from ethogram.numeric.hashing import mix
 from ethogram.numeric.integrals import How, instants
 from ethogram.numeric.renewal import likelihood
 from ethogram.numeric.streams import States, Streams
-from ethogram.numeric.thinning import first_arrivals
+from ethogram.numeric.thinning import first_arrivals, uniform
 
 ROWS = 4_096
 """Instants of a piece, about."""
@@ -162,12 +163,12 @@ class Neural:
     def next(self, streams: Streams, states: States, draws: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """(time from now on [m, draws], kind [m, draws]) of the next event of each state; (inf, -1) where none comes.
 
-        A state's draws depend on the state alone, whatever stands beside it.
+        A state's draws hang on the state and the seed alone, whatever is asked beside it.
         """
         order, own = np.lexsort((states.known, states.owner)), streams.scaled(self.unit)
         gap = np.full((len(states), draws), np.inf)
         kind = np.full((len(states), draws), -1, np.int64)
-        shift = _shift(streams)
+        shift = streams.origin
         for rows in _blocks(own, states.owner[order], draws):
             part = order[rows]
             used, owner = np.unique(states.owner[part], return_inverse=True)
@@ -178,18 +179,19 @@ class Neural:
             def rate(at: np.ndarray, wait: np.ndarray, e: Any = encoded, m: States = mine) -> np.ndarray:
                 return self.network.intensity(e, m.take(at), m.now[at] + wait).sum(1).numpy().astype(np.float64)
 
-            rng = np.random.default_rng(seed)
-            found = first_arrivals(rate, len(mine), draws, rng)
+            keys = _keys(few, mine, seed)
+            found = first_arrivals(rate, keys, draws)
             some = np.isfinite(found)
             at, slot = np.nonzero(some)
             share = self.network.intensity(encoded, mine.take(at), mine.now[at] + found[some]).numpy().astype(np.float64)
             share = share.cumsum(1) / share.sum(1, keepdims=True)
-            kind[part[at], slot] = (rng.random((len(at), 1)) > share[:, :-1]).sum(1)
+            drawn = uniform(mix(mix(keys[at], np.int64(-1)), slot))
+            kind[part[at], slot] = (drawn[:, None] > share[:, :-1]).sum(1)
             gap[part] = found * self.unit
         return gap, kind
 
     def _at(self, streams: Streams, states: States, when: np.ndarray) -> np.ndarray:
-        order, own, shift = np.lexsort((states.known, states.owner)), streams.scaled(self.unit), _shift(streams)
+        order, own, shift = np.lexsort((states.known, states.owner)), streams.scaled(self.unit), streams.origin
         found = np.empty((len(states), streams.kinds))
         with torch.no_grad():
             for rows in _blocks(own, states.owner[order], 1):
@@ -201,12 +203,14 @@ class Neural:
         return found / self.unit
 
 
-def _shift(streams: Streams) -> np.ndarray:
-    """What `Streams.scaled` takes off each sequence's times."""
-    if not len(streams.time):
-        return streams.begin
-    first = streams.time[np.minimum(streams.offsets[:-1], len(streams.time) - 1)]
-    return np.where(streams.lengths > 0, np.minimum(first, streams.begin), streams.begin)
+def _keys(streams: Streams, states: States, seed: int) -> np.ndarray:
+    """uint64 of what each state knows: equal questions have equal keys."""
+    place = np.arange(len(streams.time)) - streams.offsets[streams.owner] + 1
+    told = np.append(0.0, np.cumsum(streams.time * (place % 97) + streams.kind * place))
+    first = streams.offsets[states.owner]
+    known = np.round((told[first + states.known] - told[first]) * 1e3).astype(np.int64)
+    now = np.round(states.now * 1e6).astype(np.int64)
+    return mix(mix(mix(np.full(len(states), seed, np.uint64), states.known), known), now)
 
 
 def _blocks(streams: Streams, owner: np.ndarray, draws: int) -> Iterator[slice]:

@@ -115,13 +115,19 @@ class Streams:
             self, time=self.time[at], kind=self.kind[at], offsets=offsets, begin=self.begin[rows], end=self.end[rows]
         )
 
+    @cached_property
+    def origin(self) -> np.ndarray:
+        """Where `scaled` counts each sequence's time from, float64[n]: its first event, or its begin if earlier."""
+        if not len(self.time):
+            return self.begin
+        first = self.time[np.minimum(self.offsets[:-1], len(self.time) - 1)]
+        return np.where(self.lengths > 0, np.minimum(first, self.begin), self.begin)
+
     def scaled(self, unit: float) -> Streams:
-        """Times counted in `unit` from each sequence's first event (its begin, where there is none)."""
-        some = self.lengths > 0
-        origin = np.where(some, self.time[np.where(some, self.offsets[:-1], 0)] if len(self.time) else 0.0, self.begin)
-        shift = np.minimum(origin, self.begin)
-        time = (self.time - shift[self.owner]) / unit
-        return replace(self, time=time, begin=(self.begin - shift) / unit, end=(self.end - shift) / unit)
+        """Times counted in `unit` from `origin`."""
+        time = (self.time - self.origin[self.owner]) / unit
+        begin, end = (self.begin - self.origin) / unit, (self.end - self.origin) / unit
+        return replace(self, time=time, begin=begin, end=end)
 
 
 @dataclass(frozen=True, eq=False)

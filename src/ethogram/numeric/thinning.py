@@ -6,6 +6,8 @@ the next window follows. M is `margin` times the largest of a few looks; should 
 above M, the missing strip [M, M'] is drawn as well, which gives exactly the points that a bound of M' would have given,
 and all points keep their place. Windows grow where nothing happens and shrink where many proposals would be needed.
 
+Draws are counted, not taken from a stream: a state with a key has its own, whatever is asked beside it.
+
 References: P. Lewis, G. Shedler: Simulation of nonhomogeneous Poisson processes by thinning. Naval Research Logistics
 26, 1979. Y. Ogata: On Lewis' simulation method for point processes. IEEE Trans. Information Theory 27, 1981.
 """
@@ -15,6 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numba import njit
+
+from ethogram.numeric.hashing import mix
 
 LOOKS, MARGIN, WANTED = 6, 1.3, 4.0
 """Instants at which a window's intensity is looked at; factor of the bound; proposals that a window should have."""
@@ -23,28 +28,39 @@ FAR = 1e6
 Rate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def first_arrivals(rate: Rate, states: int, draws: int, rng: np.random.Generator, *, far: float = FAR) -> np.ndarray:
-    """Time from now on to the next event, float64[states, draws]; infinite where there is none within `far`.
+def uniform(key: np.ndarray) -> np.ndarray:
+    """Numbers in (0, 1) from keys uint64."""
+    found: np.ndarray = ((mix(key, np.int64(0x5D)) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return found
+
+
+def first_arrivals(rate: Rate, keys: np.ndarray, draws: int, *, far: float = FAR) -> np.ndarray:
+    """Time from now on to the next event, float64[n, draws]; infinite where there is none within `far`.
 
     Parameters
     ----------
     rate : from states int64[m] (ascending) and waits float64[m] to summed intensities float64[m].
+    keys : uint64[n], one for each state; the same key and intensity give the same draws.
     """
+    states = len(keys)
     found = np.full((states, draws), np.inf)
     open_ = np.repeat(np.arange(states), draws)
     slot = np.tile(np.arange(draws), states)
+    key = mix(mix(keys, np.int64(0x2F))[open_], slot)  # hashed first: states and slots are small numbers alike
     begin, length = np.zeros(len(open_)), np.ones(len(open_))
+    window = 0
     while len(open_):
         stop = begin + length
         bound = MARGIN * _looked(rate, open_, begin, length)
-        arrival, bound = _in_window(rate, open_, begin, stop, bound, rng)
+        arrival, bound = _in_window(rate, open_, begin, stop, bound, mix(key, np.int64(window)))
         done = arrival < stop
         found[open_[done], slot[done]] = arrival[done]
         begin = np.where(done, begin, stop)
-        # as long as about so many proposals fall into it; bound is that of the window before
+        # as long as about so many proposals fall into it, but at most twice as long as before
         length = np.clip(WANTED / np.maximum(bound, WANTED / (2 * length)), 1e-9, None)
         keep = ~done & (begin < far)
-        open_, slot, begin, length = open_[keep], slot[keep], begin[keep], length[keep]
+        open_, slot, key, begin, length = open_[keep], slot[keep], key[keep], begin[keep], length[keep]
+        window += 1
     return found
 
 
@@ -61,19 +77,20 @@ def _looked(rate: Rate, state: np.ndarray, begin: np.ndarray, length: np.ndarray
 
 
 def _in_window(
-    rate: Rate, state: np.ndarray, begin: np.ndarray, stop: np.ndarray, bound: np.ndarray, rng: np.random.Generator
+    rate: Rate, state: np.ndarray, begin: np.ndarray, stop: np.ndarray, bound: np.ndarray, key: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(first arrival in each window or infinity, the bound that held in the end)."""
     arrival = np.full(len(state), np.inf)
     floor, bound = np.zeros(len(state)), bound.copy()
-    rows = np.arange(len(state))
+    rows, strip = np.arange(len(state)), 0
     while len(rows):
         # points of the strip [floor, bound] that lie before the first arrival found so far
         until = np.minimum(stop[rows], arrival[rows])
-        counts = rng.poisson((bound[rows] - floor[rows]) * (until - begin[rows]))
+        counts, when = _points(mix(key[rows], np.int64(strip)), begin[rows], until, bound[rows] - floor[rows])
         owner = np.repeat(rows, counts)
-        when = begin[owner] + rng.random(len(owner)) * (until - begin[rows]).repeat(counts)
-        height = rng.uniform(floor[owner], bound[owner])
+        number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        part = uniform(mix(mix(key[owner], np.int64(~strip)), number))
+        height = floor[owner] + part * (bound - floor)[owner]
         value = rate(state[owner], when) if len(owner) else np.zeros(0)
         np.minimum.at(arrival, owner[height < value], when[height < value])
         highest = np.zeros(len(state))
@@ -82,4 +99,31 @@ def _in_window(
         floor[rows] = bound[rows]
         rows = rows[highest[rows] > bound[rows]]
         bound[rows] = MARGIN * highest[rows]
+        strip += 1
     return arrival, bound
+
+
+@njit(cache=True, nogil=True)
+def _mixed(state, code):  # type: ignore[no-untyped-def]
+    """`numeric.hashing.mix` of one number."""
+    x = (state ^ np.uint64(code)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _points(key, begin, stop, height):  # type: ignore[no-untyped-def]
+    """(how many, instants in order) of a Poisson process of rate `height` on each (begin, stop)."""
+    counts, made = np.zeros(len(key), np.int64), []
+    for i in range(len(key)):
+        now, number = begin[i], np.uint64(0)
+        while height[i] > 0:
+            drawn = (np.float64(_mixed(key[i], number) >> np.uint64(11)) + 0.5) * 2.0**-53
+            now -= np.log(drawn) / height[i]
+            if not now < stop[i]:
+                break
+            number += np.uint64(1)
+            counts[i] += 1
+            made.append(now)
+    return counts, np.array(made, np.float64)

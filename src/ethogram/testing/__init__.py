@@ -17,7 +17,7 @@ from typing import Any
 
 from ethogram.catalogue import SystemInfo
 from ethogram.system import LEARNED, info
-from ethogram.testing import acting, always, anticipating, recommending, routing, scoring, simulating
+from ethogram.testing import acting, always, anticipating, forecasting, recommending, routing, scoring, simulating
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -29,6 +29,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "score": scoring.CHECKS,
     "score_goals": scoring.GOALS,
     "explain": scoring.EXPLAIN,
+    "forecast": forecasting.FORECASTS,
     "recommend": recommending.CHECKS,
     "update": recommending.UPDATE,
     "similar_items": recommending.SIMILAR,
@@ -47,6 +48,7 @@ def promises(known: SystemInfo) -> dict[str, Promise]:
     learns = any(verb in LEARNED for verb in known.verbs)
     base = always.CHECKS if learns else routing.ALWAYS if "route" in known.verbs else acting.ALWAYS
     base = anticipating.ALWAYS if "anticipate" in known.verbs else base
+    base = forecasting.ALWAYS if "forecast" in known.verbs else base
     found = {p.__name__: p for p in base}
     for verb in known.verbs:
         found |= {f"{verb} {p.__name__}": p for p in BY_VERB[verb]}

@@ -1,0 +1,1 @@
+"""Who or what is dangerous, and why: one published system a file."""
