@@ -95,7 +95,9 @@ def train(pair: Pair, seed: int) -> dict[str, Any]:
             batch_loss(net, held["train"].take(order[at : at + 64]), 20, "random", rng).backward()
             step.step()
         cpu += time.process_time() - began
-        judged = {p: float(Neural(net, 1.0).loglikelihood(held[p]).sum() / held[p].judged.sum()) for p in held if p != "train"}
+        judged = {
+            p: float(Neural(net, 1.0).loglikelihood(held[p]).sum() / held[p].judged.sum()) for p in held if p != "train"
+        }
         curve.append({"epoch": epoch + 1, "cpu": cpu, **judged})
         if best is None or judged["valid"] > best[0]:
             best = judged["valid"], judged["test"], epoch + 1, copy.deepcopy(net)
@@ -203,9 +205,7 @@ def cases() -> Iterable[Race]:
     """The harness's form."""
     for pair in PAIRS:
         targets = [
-            Target(
-                "events per CPU second in training, over EasyTPP", lambda v: v["train"], least=GOALS[pair.name]
-            ),
+            Target("events per CPU second in training, over EasyTPP", lambda v: v["train"], least=GOALS[pair.name]),
             Target("draws of the next time per CPU second, over EasyTPP", lambda v: v["draw"], least=5.0),
             Target("worst seed's log-likelihood per event, less EasyTPP's", lambda v: v["gap"], least=-0.01),
             Target("p-value of the exact sampler under the known law", lambda v: v["law p"], least=0.05),

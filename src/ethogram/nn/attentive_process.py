@@ -79,7 +79,9 @@ class AttentiveProcess(nn.Module):
             self.bias = nn.Parameter(torch.empty(layers, heads, 3 * hidden).uniform_(-bound, bound))
             self.out = nn.Linear(heads * hidden, kinds)
             self.scale = nn.Parameter(torch.zeros(kinds))
-            pools = [PromptPool(hidden, hidden + time, entries=entries, chosen=chosen, rows=rows) for _ in range(layers)]
+            pools = [
+                PromptPool(hidden, hidden + time, entries=entries, chosen=chosen, rows=rows) for _ in range(layers)
+            ]
             self.pools = nn.ModuleList(pools if entries else [])
         self.register_buffer("frequency", 10_000 ** (-torch.arange(0, time, 2) / time), persistent=False)
 
@@ -177,7 +179,9 @@ class AttentiveProcess(nn.Module):
 
     def _ahead(self, streams: Streams) -> Tensor:
         """TE of the estimated next arrival of each state, [S, time]."""
-        start = streams.time[np.minimum(streams.offsets[:-1], max(len(streams.time) - 1, 0))] if len(streams.time) else 0
+        start = (
+            streams.time[np.minimum(streams.offsets[:-1], max(len(streams.time) - 1, 0))] if len(streams.time) else 0
+        )
         owner = np.repeat(np.arange(len(streams)), streams.lengths + 1)
         known = np.arange(len(owner)) - np.repeat(streams.offsets[:-1] + np.arange(len(streams)), streams.lengths + 1)
         padded = np.append(streams.time, 0.0)

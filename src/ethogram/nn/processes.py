@@ -183,7 +183,9 @@ class Neural:
             found = first_arrivals(rate, keys, draws)
             some = np.isfinite(found)
             at, slot = np.nonzero(some)
-            share = self.network.intensity(encoded, mine.take(at), mine.now[at] + found[some]).numpy().astype(np.float64)
+            share = (
+                self.network.intensity(encoded, mine.take(at), mine.now[at] + found[some]).numpy().astype(np.float64)
+            )
             share = share.cumsum(1) / share.sum(1, keepdims=True)
             drawn = uniform(mix(mix(keys[at], np.int64(-1)), slot))
             kind[part[at], slot] = (drawn[:, None] > share[:, :-1]).sum(1)

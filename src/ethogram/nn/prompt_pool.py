@@ -10,6 +10,10 @@ A layer projects prompt and time apart, so the part of time is one vector for ea
 each prompt: its product with the query lifts all scores of the prefix alike, and what it adds to the values is the
 prefix's mass times one vector.
 
+Means of inputs have most of their length in common, and by the cosine of what is common all sequences retrieve the same
+entries. So a query is brought to mean 0 and spread 1 by what the states of the first window were like (`settle`), and
+one constant coordinate is added, by which what is like the first window stays a direction of its own.
+
 The query is detached: the key loss, 1 - mean cosine of the chosen keys, pulls keys to queries and not the other way.
 States differ by how many events are known, so nothing is chosen by what is still to come; official code retrieves
 once by the mean over the whole sequence, which in a likelihood tells the future. With `vote`, all states of a batch
@@ -25,6 +29,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+CONSTANT, MOMENTUM = 0.5, 0.1
+"""Length of the constant coordinate over that of the others in the first window; weight of the newest batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +57,24 @@ class PromptPool(nn.Module):
     width : of a prompt. query : of the layer's input. entries, chosen, rows : see the module.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, width: int, query: int, *, entries: int, chosen: int, rows: int) -> None:
         super().__init__()
-        self.chosen, self.rows = min(chosen, entries), rows
-        self.key = nn.Parameter(torch.empty(entries, query).uniform_(-1, 1))
+        self.chosen, self.rows, self.settling = min(chosen, entries), rows, False
+        self.register_buffer("mean", torch.zeros(query))
+        self.register_buffer("spread", torch.ones(query))
+        self.key = nn.Parameter(torch.empty(entries, query + 1).uniform_(-1, 1))
         self.prompt = nn.Parameter(torch.empty(2, entries * rows, width).uniform_(-1, 1))
 
     def pick(self, query: Tensor, vote: bool = False) -> Picked:
-        """For states with queries [S, query]; a query of zeros (nothing known) is as near to all keys."""
-        cosine = F.normalize(query.detach(), dim=1) @ F.normalize(self.key, dim=1).T
+        """For states with queries [S, query]."""
+        if self.settling and self.training:
+            self.settle(query.detach())
+        query = (query.detach() - self.mean) / self.spread
+        query = torch.cat([query, query.new_full((len(query), 1), CONSTANT * query.shape[1] ** 0.5)], 1)
+        cosine = F.normalize(query, dim=1) @ F.normalize(self.key, dim=1).T
         best = cosine.topk(self.chosen, 1).indices
         entries = torch.zeros_like(cosine, dtype=torch.bool).scatter_(1, best, True)
         if vote:
@@ -66,3 +83,12 @@ class PromptPool(nn.Module):
             entries[:, most] = True
         near = (cosine * entries).sum(1) / self.chosen
         return Picked(entries.repeat_interleave(self.rows, 1), entries, near.mean())
+
+    @torch.no_grad()
+    def settle(self, query: Tensor) -> None:
+        """Follow the mean and spread of queries; the first ones are taken as they are."""
+        if len(query) < 2:
+            return
+        first = bool((self.mean == 0).all())
+        self.mean.lerp_(query.mean(0), 1.0 if first else MOMENTUM)
+        self.spread.lerp_(query.std(0).clamp_min(1e-3), 1.0 if first else MOMENTUM)

@@ -139,7 +139,12 @@ def fit(streams: Streams, *, start: Hawkes | None = None, iterations: int = 200)
 
     begin = np.log(np.concatenate([start.mu, start.branching.ravel(), [start.decay]]).clip(1e-8))
     found = minimize(
-        cost, begin, jac=True, method="L-BFGS-B", bounds=[(v - 9, v + 9) for v in begin], options={"maxiter": iterations}
+        cost,
+        begin,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(v - 9, v + 9) for v in begin],
+        options={"maxiter": iterations},
     )
     x = found.x
     return Hawkes(np.exp(x[:k]), np.exp(x[k:-1]).reshape(k, k), float(np.exp(x[-1])))

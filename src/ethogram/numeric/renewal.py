@@ -102,9 +102,10 @@ class Renewal:
         gap = np.maximum(when - _last(streams, states), _LEAST)
         z = (np.log(gap) - self.mean) / self.spread
         density = -0.5 * z**2 - np.log(gap * self.spread * np.sqrt(2 * np.pi))
-        return np.exp(density - self._survived(gap))[:, None] * self.moves[
-            _kind_before(streams, states.owner, states.known)
-        ]
+        return (
+            np.exp(density - self._survived(gap))[:, None]
+            * self.moves[_kind_before(streams, states.owner, states.known)]
+        )
 
     def _survived(self, gap: np.ndarray) -> np.ndarray:
         from scipy.special import log_ndtr

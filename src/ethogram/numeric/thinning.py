@@ -4,7 +4,7 @@ Ahead of each state lies a window in which the summed intensity is bounded by M.
 on (window) x [0, M] are drawn; the first one that lies under the intensity is the next event, and where there is none
 the next window follows. M is `margin` times the largest of a few looks; should a look or a proposal find the intensity
 above M, the missing strip [M, M'] is drawn as well, which gives exactly the points that a bound of M' would have given,
-and all points keep their place. Windows grow where nothing happens and shrink where many proposals would be needed.
+and all points keep their place. What remains is a peak so narrow that neither a look nor a proposal meets it. Windows grow where nothing happens and shrink where many proposals would be needed.
 
 Draws are counted, not taken from a stream: a state with a key has its own, whatever is asked beside it.
 

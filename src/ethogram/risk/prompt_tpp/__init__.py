@@ -110,7 +110,9 @@ class PromptTPP:
             if getattr(self, name) < low:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give {low} or more.")
         if self.time % 2:
-            raise OptionError(f"prompt_tpp: time = {self.time}; half are sines and half cosines, so give an even number.")
+            raise OptionError(
+                f"prompt_tpp: time = {self.time}; half are sines and half cosines, so give an even number."
+            )
         for name in ("pull", "base_rate"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give 0 or more.")

@@ -43,9 +43,7 @@ class Fitted:
     course: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def fit(
-        cls, options: PromptTPP, train: Log, valid: Log | None, *, seed: int, watch: Watch | None
-    ) -> Fitted:
+    def fit(cls, options: PromptTPP, train: Log, valid: Log | None, *, seed: int, watch: Watch | None) -> Fitted:
         marks = Marks.of(train.histories(), options.mark, options.bins)
         found = usable(window(train, marks, options.silence)[0])
         gaps = found.gaps
@@ -107,6 +105,8 @@ class Fitted:
         past = self.kept if options.stream == "replay" and self.windows > 1 else None
         every = own if past is None else joined(own, past)
         turn = [0]
+        for pool in getattr(network, "pools", ()):
+            pool.settling = self.windows == 1
 
         def batches(rng: np.random.Generator) -> Iterator[Batch]:
             if later:  # prompts first, then the network under them, and so on

@@ -45,7 +45,9 @@ class Marks:
             return cls("")
         if name not in done.columns:
             told = ", ".join(sorted(done.columns))
-            raise StepError(f"prompt_tpp: the log has no column '{name}' to be the kind of an event; there are: {told}.")
+            raise StepError(
+                f"prompt_tpp: the log has no column '{name}' to be the kind of an event; there are: {told}."
+            )
         rows = done.flat()[0]
         values = np.asarray(done.columns[name])[rows]
         if name in done.vocabularies:
