@@ -59,13 +59,14 @@ class AttentiveProcess(nn.Module):
     Parameters
     ----------
     kinds : of events. hidden, time, layers, heads : widths and counts; `time` is even.
-    entries, chosen, rows : of the pool of prompts of each layer; 0 entries for none. timed : prompts have a time part.
+    entries, chosen, rows, diversify : of the pool of prompts of each layer; 0 entries for none.
+    timed : prompts have a time part.
     seed : of the weights.
     """
 
     def __init__(
         self, kinds: int, *, hidden: int = 32, time: int = 16, layers: int = 2, heads: int = 2, entries: int = 0,
-        chosen: int = 2, rows: int = 2, timed: bool = True, seed: int = 0,
+        chosen: int = 2, rows: int = 2, timed: bool = True, diversify: float = 0.0, seed: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.kinds, self.hidden, self.layers, self.heads, self.timed = kinds, hidden, layers, heads, timed
@@ -79,10 +80,9 @@ class AttentiveProcess(nn.Module):
             self.bias = nn.Parameter(torch.empty(layers, heads, 3 * hidden).uniform_(-bound, bound))
             self.out = nn.Linear(heads * hidden, kinds)
             self.scale = nn.Parameter(torch.zeros(kinds))
-            pools = [
-                PromptPool(hidden, hidden + time, entries=entries, chosen=chosen, rows=rows) for _ in range(layers)
-            ]
-            self.pools = nn.ModuleList(pools if entries else [])
+            made = range(layers if entries else 0)
+            size = {"entries": entries, "chosen": chosen, "rows": rows}
+            self.pools = nn.ModuleList([PromptPool(hidden, diversify=diversify, **size) for _ in made])
         self.register_buffer("frequency", 10_000 ** (-torch.arange(0, time, 2) / time), persistent=False)
 
     frequency: Tensor
@@ -114,15 +114,17 @@ class AttentiveProcess(nn.Module):
         for layer in range(self.layers):
             if self.pools:
                 pool: PromptPool = self.pools[layer]  # type: ignore[assignment]
-                picked.append(pool.pick(_so_far(streams, torch.stack(states).mean(0), clock), vote))
+                query = _so_far(streams, torch.stack(states).mean(0))
+                picked.append(pool.pick(query, vote, self._centre()))
             keys.append([])
             values.append([])
             for head in range(self.heads):
-                query, own, key, value = self._project(layer, head, states[head], clock)
+                x = self._project(layer, head, states[head], clock)
+                _, key, value = x.split(self.hidden, 1)
                 keys[-1].append(key)
                 values[-1].append(value)
                 if layer + 1 < self.layers:
-                    found = self._look(layer, head, query, own, value, key, value, rows, picked, ahead, at)
+                    found = self._look(layer, head, x, key, value, rows, picked, ahead, at)
                     states[head] = states[head] + found.tanh()
         return Encoded(streams, keys, values, picked, ahead)
 
@@ -139,43 +141,43 @@ class AttentiveProcess(nn.Module):
         found: list[Tensor | None] = [None] * self.heads
         for layer in range(self.layers):
             for head in range(self.heads):
-                query, own, _, value = self._project(layer, head, found[head], clock)
+                x = self._project(layer, head, found[head], clock)
                 key, past = encoded.keys[layer][head], encoded.values[layer][head]
-                args = (query, own, value, key, past, rows, encoded.picked, encoded.clock, at)
+                args = (x, key, past, rows, encoded.picked, encoded.clock, at)
                 step = self._look(layer, head, *args).tanh()
                 before = found[head]
                 found[head] = step if before is None else before + step
         return intensities(self.out(torch.cat(found, 1)), self.scale)  # type: ignore[arg-type]
 
-    def _project(
-        self, layer: int, head: int, state: Tensor | None, clock: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Query (scaled), the score of each row with itself, key and value."""
+    def _project(self, layer: int, head: int, state: Tensor | None, clock: Tensor) -> Tensor:
+        """Query, key and value of each row side by side."""
         x = torch.addmm(self.bias[layer, head], clock, self.time_weight[layer, head])
-        if state is not None:
-            x = torch.addmm(x, state, self.state_weight[layer, head])
-        query, key, value = x.split(self.hidden, 1)
-        query = query * (1 / math.sqrt(self.hidden))
-        return query, (query * key).sum(1), key, value
+        return x if state is None else torch.addmm(x, state, self.state_weight[layer, head])
 
     def _look(
-        self, layer: int, head: int, query: Tensor, own: Tensor, value: Tensor, keys: Tensor, values: Tensor,
-        rows: Rows, picked: list[Picked], ahead: Tensor | None, at: Tensor,
+        self, layer: int, head: int, x: Tensor, keys: Tensor, values: Tensor, rows: Rows, picked: list[Picked],
+        ahead: Tensor | None, at: Tensor,
     ) -> Tensor:  # fmt: skip
         if not picked:
-            return attend(query, own, value, keys, values, rows)[0]
+            return attend(x, keys, values, rows)[0]
         prompt: Tensor = self.pools[layer].prompt  # type: ignore[assignment]
         into, width = self.state_weight[layer, head], self.hidden
         key = prompt[0] @ into[:, width : 2 * width] + self.bias[layer, head, width : 2 * width]
         content = prompt[1] @ into[:, 2 * width :] + self.bias[layer, head, 2 * width :]
         if ahead is None:
-            prefix = Prefix(key, content, query.new_zeros(len(query)), picked[layer].allowed, at)
-            return attend(query, own, value, keys, values, rows, prefix)[0]
+            return attend(
+                x, keys, values, rows, Prefix(key, content, x.new_zeros(len(x)), picked[layer].allowed, at)
+            )[0]  # fmt: skip
         timed = (ahead @ self.time_weight[layer, head, :, width:])[at]
-        lift = (query * timed[:, :width]).sum(1)
-        prefix = Prefix(key, content, lift, picked[layer].allowed, at)
-        out, mass = attend(query, own, value, keys, values, rows, prefix)
+        lift = (x[:, :width] * timed[:, :width]).sum(1)
+        out, mass = attend(x, keys, values, rows, Prefix(key, content, lift, picked[layer].allowed, at))
         return out + mass.unsqueeze(1) * timed[:, width:]
+
+    @torch.no_grad()
+    def _centre(self) -> Tensor:
+        """From what the first window was like to what kinds that are all alike would be; [hidden]."""
+        first: Tensor = self.pools[0].mean  # type: ignore[assignment]
+        return self.embedding.weight[: self.kinds].tanh().mean(0) - first
 
     def _ahead(self, streams: Streams) -> Tensor:
         """TE of the estimated next arrival of each state, [S, time]."""
@@ -196,10 +198,10 @@ def _state(streams: Streams, owner: np.ndarray, known: np.ndarray) -> Tensor:
     return torch.from_numpy(streams.offsets[owner] + owner + known)
 
 
-def _so_far(streams: Streams, state: Tensor, clock: Tensor) -> Tensor:
-    """Mean of the layer's inputs over the known events of each state, zeros where none is; [S, hidden + time]."""
+def _so_far(streams: Streams, state: Tensor) -> Tensor:
+    """Mean of the layer's states over the known events of each state, zeros where none is; [S, hidden]."""
     with torch.no_grad():
-        rows = torch.cat([state, clock], 1).double()
+        rows = state.double()
         total = torch.cat([rows.new_zeros(1, rows.shape[1]), rows.cumsum(0)])
         owner = np.repeat(np.arange(len(streams)), streams.lengths + 1)
         place = np.arange(len(owner)) - owner  # events up to this state, counted over all sequences

@@ -22,7 +22,7 @@ from ethogram.numeric.renewal import likelihood
 from ethogram.numeric.streams import States, Streams
 from ethogram.numeric.thinning import first_arrivals, uniform
 
-ROWS = 4_096
+ROWS = 8_192
 """Instants of a piece, about."""
 POINTS = 12
 """Gauss points of a gap's integral where a fitted process is judged."""
@@ -220,7 +220,7 @@ def _blocks(streams: Streams, owner: np.ndarray, draws: int) -> Iterator[slice]:
     if not len(owner):
         return
     counts = np.bincount(owner, minlength=len(streams)) * draws
-    number = np.cumsum(counts + np.where(counts > 0, streams.lengths, 0)) // (4 * ROWS)
+    number = np.cumsum(counts + np.where(counts > 0, streams.lengths, 0)) // (2 * ROWS)
     own = number[owner]
     cuts = np.append(np.flatnonzero(np.diff(own, prepend=-1)), len(own))
     for a, b in zip(cuts[:-1], cuts[1:], strict=True):

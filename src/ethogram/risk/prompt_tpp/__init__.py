@@ -59,6 +59,8 @@ class PromptTPP:
     "Column that is the kind of an event; numbers are cut into `bins`. None: `kind`, or a single kind without it."
     bins: int = 3
     "Kinds that a column of numbers is cut into, by quantiles of the fit."
+    kinds: tuple[str, ...] = ()
+    "All kinds that may come, where the first window need not hold each; none takes those that it holds."
     silence: bool = True
     "Whether the time from a person's last event to the log's last instant counts, too."
     hidden: int = 32
@@ -79,6 +81,8 @@ class PromptTPP:
     "Whether prompts are completed by the time of the next arrival."
     pull: float = 0.1
     "Weight of the loss that draws retrieved keys to their queries."
+    diversify: float = 0.8
+    "In training, how much less readily entries are retrieved that all earlier windows used; 0 looks at nearness alone."
     vote: bool = True
     "In training, all sequences of a batch take the entries that most of them retrieve; answers never do."
     base_rate: float = 0.1
@@ -113,7 +117,7 @@ class PromptTPP:
             raise OptionError(
                 f"prompt_tpp: time = {self.time}; half are sines and half cosines, so give an even number."
             )
-        for name in ("pull", "base_rate"):
+        for name in ("pull", "base_rate", "diversify"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give 0 or more.")
         if not self.lr > 0:

@@ -44,7 +44,7 @@ class Fitted:
 
     @classmethod
     def fit(cls, options: PromptTPP, train: Log, valid: Log | None, *, seed: int, watch: Watch | None) -> Fitted:
-        marks = Marks.of(train.histories(), options.mark, options.bins)
+        marks = Marks.of(train.histories(), options.mark, options.bins, options.kinds)
         found = usable(window(train, marks, options.silence)[0])
         gaps = found.gaps
         unit = float((gaps.stop - gaps.start).sum() / max(int((gaps.event >= 0).sum()), 1))
@@ -65,7 +65,7 @@ class Fitted:
         if (unknown := int((found.kind < 0).sum())) and self.marks.column:
             raise StepError(
                 f"prompt_tpp: {unknown} events of the window are of a kind that the fit did not meet (column "
-                f"'{self.marks.column}'); fit anew with a log that holds all kinds."
+                f"'{self.marks.column}'); fit anew with a log that holds all, or name them all: kinds."
             )
         self.windows += 1
         if options.stream == "once":
@@ -137,6 +137,8 @@ class Fitted:
         finally:
             for p in network.parameters():
                 p.requires_grad_(True)
+        for pool in getattr(network, "pools", ()):
+            pool.close()
         self.course.append({"window": self.windows, "epochs": done.epoch, "loss": done.curve[-1]["loss"]})
 
     def _keep(self, options: PromptTPP, own: Streams) -> None:
@@ -265,5 +267,6 @@ def _made(options: PromptTPP, marks: Marks, seed: int) -> Any:
     entries = options.prompts if options.stream == "prompts" else 0
     return AttentiveProcess(
         len(marks), hidden=options.hidden, time=options.time, layers=options.layers, heads=options.heads,
-        entries=entries, chosen=options.chosen, rows=options.rows, timed=options.timed, seed=seed,
+        entries=entries, chosen=options.chosen, rows=options.rows, timed=options.timed,
+        diversify=options.diversify, seed=seed,
     )  # fmt: skip

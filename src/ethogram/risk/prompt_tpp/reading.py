@@ -32,7 +32,7 @@ class Marks:
     edges: np.ndarray | None = None
 
     @classmethod
-    def of(cls, done: Histories, mark: str | None, bins: int) -> Marks:
+    def of(cls, done: Histories, mark: str | None, bins: int, kinds: tuple[str, ...] = ()) -> Marks:
         """From a training log.
 
         Raises
@@ -52,6 +52,11 @@ class Marks:
         values = np.asarray(done.columns[name])[rows]
         if name in done.vocabularies:
             met = np.unique(values[values >= 0])
+            if kinds:
+                lacking = [k for k in done.vocabularies[name].decode(met).to_pylist() if str(k) not in kinds]
+                if lacking:
+                    raise OptionError(f"prompt_tpp: the log holds '{lacking[0]}', which is none of kinds = {kinds}.")
+                return cls(name, Vocabulary(list(kinds)))
             if len(met) > MOST:
                 raise OptionError(f"prompt_tpp: '{name}' has {len(met):,} values; {MOST} kinds are the most.")
             return cls(name, Vocabulary(done.vocabularies[name].decode(met)))
