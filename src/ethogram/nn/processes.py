@@ -105,7 +105,8 @@ def batch_loss(
         encoded: Any = network.encode(part, vote=vote)  # type: ignore[operator]
         value = -loglikelihood(network, encoded, when, weight) / events
         if pull and getattr(encoded, "picked", None):
-            value = value + pull * len(part) / len(streams) * (1 - encoded.near)
+            share = (len(part) + len(part.time)) / (len(streams) + len(streams.time))  # near is a mean over states
+            value = value + pull * share * (1 - encoded.near)
         return value
 
     # a vote needs all states of the batch at once

@@ -20,8 +20,17 @@ from ethogram.claims.risk import streaming
 from ethogram.claims.risk.streaming import Course, Window
 
 KINDS = tuple(f"k{i}" for i in range(5))
-OWN: dict[str, Any] = {"kinds": KINDS, "batch": 8, "base_rate": 0.02, "epochs": 20, "update_epochs": 10}
-QUICK: dict[str, Any] = {"kinds": KINDS, "batch": 8, "epochs": 1, "update_epochs": 1, "points": 4, "hidden": 8, "time": 4, "heads": 1}
+OWN: dict[str, Any] = {"kinds": KINDS, "batch": 8, "base_rate": 0.03, "epochs": 20, "update_epochs": 10}
+QUICK: dict[str, Any] = {
+    "kinds": KINDS,
+    "batch": 8,
+    "epochs": 1,
+    "update_epochs": 1,
+    "points": 4,
+    "hidden": 8,
+    "clock": 4,
+    "heads": 1,
+}
 ARMS: dict[str, dict[str, Any]] = {
     "prompts": {},
     "online": {"stream": "online"},
@@ -56,7 +65,12 @@ def correct(bench: Any) -> Laws:
 @claim("prompt_tpp", "Where regimes return it is ready for them, without a buffer; learning on forgets them")
 def streams(bench: Any) -> Laws:
     return Laws(
-        Law("wrong kinds on returning regimes, over learning on", lambda b: _ratio(b, "online", "wrong kind"), "<=", 0.95),
+        Law(
+            "wrong kinds on returning regimes, over learning on",
+            lambda b: _ratio(b, "online", "wrong kind"),
+            "<=",
+            0.95,
+        ),
         Law("RMSE of the gap, the same", lambda b: _ratio(b, "online", "rmse"), "<=", 0.95),
         Law("negative log-likelihood, the same", lambda b: _ratio(b, "online", "loglikelihood"), "<=", 0.95),
         Law("MAE of the gap, the same", lambda b: _ratio(b, "online", "mae"), "<=", 0.95),
@@ -103,7 +117,7 @@ def stream(bench: Any, seed: int, effect: bool = True) -> list[Window]:
     from ethogram import data
     from ethogram.data.registry import find
 
-    size: dict[str, Any] = {"users": 10, "windows": 4, "hours": 8.0} if bench.quick else SIZE
+    size: dict[str, Any] = {"users": 14, "windows": 4, "hours": 8.0} if bench.quick else SIZE
     made = find("regime_hawkes")(**size, seed=seed, effect=effect)
     log = data.load("regime_hawkes", **size, seed=seed, effect=effect)
     regimes = [w % made.regimes if effect else 0 for w in range(made.windows)]
@@ -120,7 +134,9 @@ def courses(bench: Any, name: str, *, effect: bool = True) -> list[Course]:
         if ("windows", effect) not in held:
             held["windows", effect] = [stream(bench, s, effect) for s in seeds]
         held[name, effect] = [
-            streaming.follow(system("prompt_tpp", **{**(QUICK if bench.quick else OWN), **ARMS[name]}), w, s, returning=True)
+            streaming.follow(
+                system("prompt_tpp", **{**(QUICK if bench.quick else OWN), **ARMS[name]}), w, s, returning=True
+            )
             for w, s in zip(held["windows", effect], seeds, strict=True)
         ]
     found: list[Course] = held[name, effect]
@@ -174,7 +190,9 @@ def follows(bench: Any) -> float:
                 labels.setdefault((layer, window.regime, user), []).append((-value, entry))
         scores = []
         for layer in range(arm.layers):
-            used = [(tuple(sorted(e for _, e in sorted(v)[: arm.chosen])), k[1]) for k, v in labels.items() if k[0] == layer]
+            used = [
+                (tuple(sorted(e for _, e in sorted(v)[: arm.chosen])), k[1]) for k, v in labels.items() if k[0] == layer
+            ]
             scores.append(information([u for u, _ in used], [r for _, r in used]))
         found.append(max(scores))
     return float(np.mean(found))
@@ -194,7 +212,7 @@ def share(bench: Any) -> float:
 
     own = system("prompt_tpp")
     net = AttentiveProcess(
-        5, hidden=own.hidden, time=own.time, layers=own.layers, heads=own.heads, entries=own.prompts, chosen=own.chosen,
+        5, hidden=own.hidden, time=own.clock, layers=own.layers, heads=own.heads, entries=own.prompts, chosen=own.chosen,
         rows=own.rows,
     )  # fmt: skip
     return sum(p.numel() for p in net.prompts()) / sum(p.numel() for p in net.base())

@@ -129,11 +129,13 @@ def compared(
 
     def measure(rows: np.ndarray) -> float:
         left, right = (value(sums[rows, s].sum(0), name) for s in (0, 1))
-        return left / right if ratio else left - right
+        if not ratio:
+            return left - right
+        return left / right if right else float("nan")
 
     rng, n = np.random.default_rng(0), len(sums)
     drawn = np.array([measure(rng.integers(0, n, n)) for _ in range(1_000)])
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
     seeds, at = [], 0
     for a in one:
         m = len({p for c in cells for p in a.values[c]})

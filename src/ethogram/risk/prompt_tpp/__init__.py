@@ -65,7 +65,7 @@ class PromptTPP:
     "Whether the time from a person's last event to the log's last instant counts, too."
     hidden: int = 32
     "Width of the network's states."
-    time: int = 16
+    clock: int = 16
     "Width of the encoding of time; even."
     layers: int = 2
     "Layers of attention."
@@ -85,7 +85,7 @@ class PromptTPP:
     "In training, how much less readily entries are retrieved that all earlier windows used; 0 looks at nearness alone."
     vote: bool = True
     "In training, all sequences of a batch take the entries that most of them retrieve; answers never do."
-    base_rate: float = 0.1
+    base_rate: float = 0.03
     "Step size of the network behind the first window, as a share of `lr`."
     buffer: int = 200
     "Sequences that ``replay`` keeps."
@@ -93,7 +93,7 @@ class PromptTPP:
     "Random points of the integral of a gap, in training."
     lr: float = 5e-3
     "Step size of Adam."
-    batch: int = 64
+    batch: int = 16
     "Sequences a step."
     epochs: int = 20
     "Passes over the first window, at most."
@@ -109,13 +109,13 @@ class PromptTPP:
     def __post_init__(self) -> None:
         least = {"hidden": 1, "layers": 1, "heads": 1, "chosen": 1, "rows": 1, "points": 1, "batch": 1, "epochs": 1,
                  "update_epochs": 1, "draws": 2, "recent": 1, "bins": 1, "buffer": 0, "prompts": 0, "patience": 1,
-                 "time": 2}  # fmt: skip
+                 "clock": 2}  # fmt: skip
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give {low} or more.")
-        if self.time % 2:
+        if self.clock % 2:
             raise OptionError(
-                f"prompt_tpp: time = {self.time}; half are sines and half cosines, so give an even number."
+                f"prompt_tpp: clock = {self.clock}; half are sines and half cosines, so give an even number."
             )
         for name in ("pull", "base_rate", "diversify"):
             if not getattr(self, name) >= 0:

@@ -266,7 +266,7 @@ def _made(options: PromptTPP, marks: Marks, seed: int) -> Any:
         return RecurrentProcess(len(marks), hidden=options.hidden, seed=seed)
     entries = options.prompts if options.stream == "prompts" else 0
     return AttentiveProcess(
-        len(marks), hidden=options.hidden, time=options.time, layers=options.layers, heads=options.heads,
+        len(marks), hidden=options.hidden, time=options.clock, layers=options.layers, heads=options.heads,
         entries=entries, chosen=options.chosen, rows=options.rows, timed=options.timed,
         diversify=options.diversify, seed=seed,
     )  # fmt: skip
