@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.harness import Target
 from benchmarks.hawkes import published, sequences
-from benchmarks.peers.inside import peak
 from benchmarks.peers import easytpp
+from benchmarks.peers.inside import peak
 from benchmarks.peers.peer import PeerError
 from benchmarks.race import Found, Race
 from ethogram.numeric.rescaling import chained, kolmogorov

@@ -102,7 +102,7 @@ def test_likelihood_is_log_intensities_less_their_integral(network):
 
 
 def test_the_future_is_not_known(network):
-    """Neither the event itself nor anything behind it changes the intensity at an event or before; nor who sits beside."""
+    """Neither an event nor anything behind it changes the intensity at it or before; nor who sits beside."""
     own = STREAMS.take([0])
     half = len(own.time) // 2
     first = Neural(network, 1.0).intensities(own)

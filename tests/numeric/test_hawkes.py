@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def by_hand(process: Hawkes, time: np.ndarray, kind: np.ndarray, begin: float, e
     inside = (time > begin) & (time <= end)
     total = sum(np.log(intensity(process, t, time, kind)[k]) for t, k in zip(time[inside], kind[inside], strict=True))
     cuts = np.unique(np.concatenate([[begin, end], time[inside]]))
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in itertools.pairwise(cuts):
         grid = np.linspace(a + 1e-12, b, 1_001)
         total -= np.trapezoid([intensity(process, t, time, kind).sum() for t in grid], grid)
     return float(total)

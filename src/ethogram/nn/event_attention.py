@@ -14,6 +14,7 @@ Nothing is padded: rows and events lie packed, `offsets` on the CPU. Rows of a s
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class Rows:
             start, stop = int(self.offsets[i]), int(self.offsets[i + 1])
             count = max(1, round((stop - start) / PIECE))
             cuts = np.linspace(start, stop, count + 1).astype(int).tolist()
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+            for a, b in itertools.pairwise(cuts):
                 if b > a:
                     made.append((a, b, int(self.events[i]), int(self.visible[b - 1])))
         return made

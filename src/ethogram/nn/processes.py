@@ -7,6 +7,7 @@ what is made of their instants stays in the cache: in training each piece is dif
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ def pieces(streams: Streams, each: int, rows: int = ROWS) -> Iterator[np.ndarray
     size = (streams.lengths + 1) * each
     number = np.cumsum(size) // max(rows, 1)
     cuts = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(size))
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in itertools.pairwise(cuts):
         yield np.arange(a, b)
 
 
@@ -224,5 +225,5 @@ def _blocks(streams: Streams, owner: np.ndarray, draws: int) -> Iterator[slice]:
     number = np.cumsum(counts + np.where(counts > 0, streams.lengths, 0)) // (2 * ROWS)
     own = number[owner]
     cuts = np.append(np.flatnonzero(np.diff(own, prepend=-1)), len(own))
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in itertools.pairwise(cuts):
         yield slice(int(a), int(b))

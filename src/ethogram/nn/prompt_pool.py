@@ -11,17 +11,17 @@ A layer projects prompt and time apart, so the part of time is one vector for ea
 each prompt: its product with the query lifts all scores of the prefix alike, and what it adds to the values is the
 prefix's mass times one vector.
 
-Means of inputs have most of their length in common, and by the cosine of what is common all sequences retrieve the same
-entries. So a query is counted from `centre`, what a sequence of all kinds alike would be like, in units of the spread of
-the first window's states (`settle`), and one small constant coordinate is added, so that it is never nothing.
+Means of inputs have most of their length in common, and by the cosine of what is common all sequences retrieve the
+same entries. So a query is counted from `centre`, what a sequence of all kinds alike would be like, in units of the
+spread of the first window's states (`settle`), and one small constant coordinate is added, so that it is never nothing.
 
 The query is detached: the key loss, 1 - mean cosine of the chosen keys, pulls keys to queries and not the other way.
 States differ by how many events are known, so nothing is chosen by what is still to come; official code retrieves
 once by the mean over the whole sequence, which in a likelihood tells the future. With `vote`, all states of a batch
 take the entries that most of them chose; only for training, since it makes an answer depend on its neighbours.
 
-While it learns, entries that earlier windows used are chosen less readily (`diversify` times the share of those windows'
-choices), so that a new regime finds entries of its own; a returning one is nearer to its old keys than that
+While it learns, entries that earlier windows used are chosen less readily (`diversify` times the share of those
+windows' choices), so that a new regime finds entries of its own; a returning one is nearer to its old keys than that
 (the diversified selection of Z. Wang et al.: Learning to Prompt for Continual Learning. CVPR 2022).
 
 Reference: S. Xue et al.: Prompt-augmented Temporal Point Process for Streaming Event Sequence. NeurIPS 2023.
@@ -34,7 +34,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
 
 CONSTANT, MOMENTUM = 0.15, 0.1
 """Length of the constant coordinate over the spread of the others; weight of the newest batch."""

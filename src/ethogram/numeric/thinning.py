@@ -2,9 +2,10 @@
 
 Ahead of each state lies a window in which the summed intensity is bounded by M. Points of a Poisson process of rate 1
 on (window) x [0, M] are drawn; the first one that lies under the intensity is the next event, and where there is none
-the next window follows. M is `margin` times the largest of a few looks; should a look or a proposal find the intensity
+the next window follows. M is `MARGIN` times the largest of a few looks; should a look or a proposal find the intensity
 above M, the missing strip [M, M'] is drawn as well, which gives exactly the points that a bound of M' would have given,
-and all points keep their place. What remains is a peak so narrow that neither a look nor a proposal meets it. Windows grow where nothing happens and shrink where many proposals would be needed.
+and all points keep their place. What remains is a peak so narrow that neither a look nor a proposal meets it. Windows
+grow where nothing happens and shrink where many proposals would be needed.
 
 Draws are counted, not taken from a stream: a state with a key has its own, whatever is asked beside it.
 
@@ -65,7 +66,7 @@ def first_arrivals(rate: Rate, keys: np.ndarray, draws: int, *, far: float = FAR
 
 
 def _looked(rate: Rate, state: np.ndarray, begin: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Largest intensity of a few looks into each window; windows of one state that are the same are looked into once."""
+    """Largest intensity of a few looks into each window; the same window of a state is looked into once."""
     key = np.stack([state, begin, length], 1)
     fresh = np.ones(len(state), bool)
     fresh[1:] = (key[1:] != key[:-1]).any(1)

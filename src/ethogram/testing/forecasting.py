@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def table(case: Case) -> None:
         if r["kind"] is not None:
             assert 0 <= r["probability"] <= 1, f"no probability: {r}"
             assert r["kind"] in kinds, f"a kind that the log has not: {r}"
-    for before, after in zip(rows[:-1], rows[1:], strict=True):
+    for before, after in itertools.pairwise(rows):
         if after["step"] > 1 and before["time"] and after["time"]:
             assert before["time"] <= after["time"], f"step {after['step']} is expected before the one ahead of it"
     assert case.fitted.forecast(histories[:0]).num_rows == 0
@@ -106,7 +107,7 @@ def later(case: Case) -> None:
 
 
 def odd_questions(case: Case) -> None:
-    """k below 1 is an OptionError; unknown kinds and silences of centuries are answered; without a clock, no instant."""
+    """k below 1 is an OptionError; unknown kinds and silences of centuries are answered."""
     few = case.asked[0][:2]
     for wrong in (0, -1, 1.5):
         try:

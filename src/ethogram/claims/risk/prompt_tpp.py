@@ -99,7 +99,7 @@ def parts(bench: Any) -> Laws:
 @claim("prompt_tpp", "On purchases of CDs by calendar windows it is better than learning on, and than no memory")
 def real(bench: Any) -> Laws:
     return Laws(
-        Law("wrong terciles of dollars, over learning on", lambda b: _bought(b, "online", "wrong kind", True), "<", 1.0),
+        Law("wrong dollar terciles, over learning on", lambda b: _bought(b, "online", "wrong kind", True), "<", 1.0),
         Law("RMSE of the gap, the same", lambda b: _bought(b, "online", "rmse", True), "<", 1.0),
         Law("MAE of the gap, the same", lambda b: _bought(b, "online", "mae", True), "<", 1.0),
         Law("RMSE of the log gap, the same", lambda b: _bought(b, "online", "log gap rmse", True), "<", 1.0),
@@ -212,8 +212,8 @@ def share(bench: Any) -> float:
 
     own = system("prompt_tpp")
     net = AttentiveProcess(
-        5, hidden=own.hidden, time=own.clock, layers=own.layers, heads=own.heads, entries=own.prompts, chosen=own.chosen,
-        rows=own.rows,
+        5, hidden=own.hidden, time=own.clock, layers=own.layers, heads=own.heads, entries=own.prompts,
+        chosen=own.chosen, rows=own.rows,
     )  # fmt: skip
     return sum(p.numel() for p in net.prompts()) / sum(p.numel() for p in net.base())
 

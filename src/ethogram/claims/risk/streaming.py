@@ -53,7 +53,7 @@ class Course:
 
 
 def cut(table: pa.Table, instants: Sequence[int], regimes: Sequence[int], judged: float, seed: int) -> list[Window]:
-    """Windows of a log's table between instants (microseconds); a share `judged` of the people is never learned from."""
+    """Windows of a log's table between instants (microseconds); a share `judged` of the people is only judged."""
     from ethogram.log import Log
 
     users = np.array(sorted(set(table.column("user").to_pylist()), key=str), object)

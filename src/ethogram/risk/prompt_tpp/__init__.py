@@ -20,7 +20,8 @@ exponential kernels, a renewal and a Poisson process, all fitted anew on each wi
 
 Chosen here where the paper or its code leave room or err: retrieval by what is known at each event instead of by the
 mean over the whole sequence, which tells the future; one retrieval a layer for keys and values, shared by the heads;
-the query is detached; the schedule of alternation and `base_rate`; pool sizes that keep prompts below 15% of the network.
+the query is detached, centred and of states alone; `diversify`; the schedule of alternation and `base_rate`; pool sizes
+that keep prompts below 15% of the network.
 
 Reference: S. Xue, Y. Wang, Z. Chu, X. Shi, C. Jiang, H. Hao, G. Jiang, X. Feng, J. Zhang, J. Zhou: Prompt-augmented
 Temporal Point Process for Streaming Event Sequence. NeurIPS 2023.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,7 @@ class Marks:
         if self.edges is None:
             return pa.array(["event"])
         told = [f"{e:g}" for e in self.edges]
-        both = [*(f"{a} to {b}" for a, b in zip(told[:-1], told[1:], strict=True))]
+        both = [*(f"{a} to {b}" for a, b in itertools.pairwise(told))]
         return pa.array([f"up to {told[0]}", *both, f"over {told[-1]}"] if told else ["any"])
 
     def codes(self, done: Histories, rows: np.ndarray) -> np.ndarray:
