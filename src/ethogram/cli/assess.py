@@ -5,11 +5,12 @@ from __future__ import annotations
 from json import loads
 from pathlib import Path
 
-from ethogram.cli.asking import check_ending, write
+from ethogram.cli.asking import check_ending, fitted, write
 from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
+from ethogram.saving import HEAD
 
 SHOWN = 20
 
@@ -30,7 +31,7 @@ def assess(
     Parameters
     ----------
     key
-        The system, as in `ethogram systems`.
+        The system, as in `ethogram systems`; or the folder of a saved one.
     log
         A log directory, a file or folder of events, or the name of a data set.
     out
@@ -40,9 +41,15 @@ def assess(
 
     say = Output(json)
     check_ending(out)
-    if "assess" not in info(key).verbs:
+    if (Path(key) / HEAD).is_file():
+        if sets or flags:
+            raise OptionError(f"{key} is a saved system; its options cannot be changed any more.")
+        built = fitted(Path(key), "assess")
+        key = built.info.key
+    elif "assess" not in info(key).verbs:
         raise OptionError(f"{key} cannot assess; its verbs are {', '.join(info(key).verbs)}.")
-    built = make(key, sets, flags)
+    else:
+        built = make(key, sets, flags)
     events = open_log(log, reading, say)
     say.line(f"{key}: judging {describes(events)}")
     found = built.assess(events)
@@ -61,7 +68,7 @@ def assess(
         flat = [c for c in found.column_names if str(found.schema.field(c).type).startswith("list")]
         for name in flat if out.suffix == ".csv" else ():
             place = found.column_names.index(name)
-            told = [" ".join(v) for v in found.column(name).to_pylist()]
+            told = [" ".join(map(str, v)) for v in found.column(name).to_pylist()]
             found = found.set_column(place, name, [told])
         write(found, out)
     say.result({"summary": whole, "cases": found.to_pylist()} if whole else found.to_pylist())

@@ -12,6 +12,7 @@ from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError, UnknownName, nearest
+from ethogram.saving import HEAD
 
 SHOWN = 20
 
@@ -51,7 +52,7 @@ def forecast(
 
     say = Output(json)
     check_ending(out)
-    saved = Path(model).is_dir()
+    saved = (Path(model) / HEAD).is_file()
     if saved and (sets or flags):
         raise OptionError(f"{model} is fitted; its options cannot be changed any more.")
     built: Any = load(Path(model)) if saved else make(model, sets, flags)

@@ -48,13 +48,14 @@ class Rows:
     def pieces(self) -> list[tuple[int, int, int, int]]:
         """(first row, last row + 1, first event, number of events) of each product."""
         made = []
-        for i in range(len(self.offsets) - 1):
-            start, stop = int(self.offsets[i]), int(self.offsets[i + 1])
-            count = max(1, round((stop - start) / PIECE))
-            cuts = np.linspace(start, stop, count + 1).astype(int).tolist()
-            for a, b in itertools.pairwise(cuts):
-                if b > a:
-                    made.append((a, b, int(self.events[i]), int(self.visible[b - 1])))
+        bounds, events, visible = self.offsets.tolist(), self.events.tolist(), self.visible
+        for i in np.flatnonzero(np.diff(self.offsets)).tolist():
+            start, stop = bounds[i], bounds[i + 1]
+            if stop - start < 1.5 * PIECE:  # sequences of a few rows are many: nothing here may cost
+                made.append((start, stop, events[i], int(visible[stop - 1])))
+                continue
+            cuts = np.linspace(start, stop, round((stop - start) / PIECE) + 1).astype(int).tolist()
+            made += [(a, b, events[i], int(visible[b - 1])) for a, b in itertools.pairwise(cuts)]
         return made
 
 

@@ -156,7 +156,7 @@ class PromptTPP:
         """When the next k events come and of which kind; see `ethogram.verbs.Forecasts`.
 
         The first event's time is the mean of `draws` exact draws and its kind the likeliest at that time; later ones
-        are the means and the most frequent kinds of as many futures drawn event by event.
+        are the means and the most frequent kinds of 24 futures (at most `draws`) drawn event by event.
         """
         from ethogram.risk.prompt_tpp.telling import forecast
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ethogram.risk.prompt_tpp.learning import Fitted
 
 LOW, HIGH = 0.1, 0.9
-FUTURES = 1 << 21
-"""Events of all futures of a block of questions that are drawn together."""
+FUTURES, MOST = 1 << 21, 24
+"""Events of all futures of a block of questions that are drawn together; futures of a question, at most."""
 MICROS = pa.timestamp("us", "UTC")
 LATEST = float(2**62)
 SOONER, LATER, KINDS = "events come sooner than expected", "events come later than expected", "kinds are unusual"
@@ -66,6 +66,7 @@ def _further(
     kind: np.ndarray, chance: np.ndarray, seed: int,
 ) -> None:  # fmt: skip
     """Steps behind the first: each draw is a future that goes on event by event."""
+    gap, drawn = gap[:, :MOST], drawn[:, :MOST]
     process, draws = fitted.answers, gap.shape[1]
     each = np.maximum(1, FUTURES // (draws * (int(found.lengths.max(initial=0)) + at.shape[1])))
     for first in range(0, len(found), int(each)):
@@ -79,7 +80,8 @@ def _further(
             states = States(np.arange(len(futures)), futures.lengths, np.where(alive, clock, futures.end))
             comes, own = (a[:, 0] for a in process.next(futures, states, 1, seed=seed + 7919 * step))
             comes, own = np.where(alive, comes, np.inf), np.where(alive, own, -1)
-            at[rows, step] = _summary((clock + comes).reshape(-1, draws))
+            # the first step had more draws: means of fewer may not fall behind it
+            at[rows, step] = np.maximum(_summary((clock + comes).reshape(-1, draws)), at[rows, step - 1])
             votes = np.stack([(own == c).reshape(-1, draws).sum(1) for c in range(found.kinds)], 1)
             some = votes.sum(1) > 0
             kind[rows, step] = np.where(some, votes.argmax(1), -1)
