@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ethogram.evaluate.forgetting import coming, forgetting, matrix
+from ethogram.evaluate.forgetting import forgetting, matrix
 
 
 def test_a_learner_that_keeps_only_the_last_window_forgets_all():
@@ -12,7 +12,6 @@ def test_a_learner_that_keeps_only_the_last_window_forgets_all():
     found = matrix(4, held.append, lambda j: float(j == held[-1]))
     assert np.array_equal(found, np.eye(4))
     assert forgetting(found).tolist() == [1, 1, 1]
-    assert coming(found).tolist() == [0, 0, 0]
 
 
 def test_one_that_keeps_all_forgets_nothing_and_only_what_is_needed_is_judged():

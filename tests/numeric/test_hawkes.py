@@ -125,6 +125,12 @@ def test_renewal_likelihood_is_its_density():
     assert process.moves[0].tolist() == [0.25, 0.75]
 
 
+def test_constant_gaps_are_expected_as_they_are():
+    own = Streams.of([(np.arange(30) * 2.0, np.zeros(30, int))], 1)
+    gap, _ = Renewal.fit(own).next(own, own.last(), 50)
+    assert gap.mean() == pytest.approx(2.0, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("time", "kind", "said"),
     [

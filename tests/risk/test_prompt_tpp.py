@@ -113,6 +113,27 @@ def test_a_hawkes_forecast_is_what_its_law_expects():
     assert (row["kind"], row["probability"]) == ("a", 1.0)
 
 
+def test_the_kind_is_the_likeliest_at_the_expected_time_and_not_the_most_frequent():
+    """A burst of one kind that is over long before the mean of the draws, which the other kind's draws carry off."""
+    from ethogram.numeric.hawkes import Hawkes
+
+    built = made(process="hawkes", draws=2_000).fit(windows()[0], seed=1)
+    law = Hawkes(np.array([0.001, 0.2]), np.array([[0.9, 0.0], [0.0, 0.0]]), 50.0)
+    own = Marks("kind", built.fitted.marks.ids.__class__(["burst", "other"]))
+    built.fitted.process, built.fitted.marks, built.fitted.unit = law, own, float(HOUR)
+    told = log(("a", 0, "burst")).histories()
+    _, kinds = built.fitted.answers.next(*_asked(built, told), 2_000)
+    assert (kinds == 0).mean() > 0.5
+    row = built.forecast(told).to_pylist()[0]
+    assert row["kind"] == "other"
+    assert row["probability"] > 0.9
+
+
+def _asked(built, told):
+    found = streams(told, built.fitted.marks, built.fitted.unit)[0]
+    return found, found.last()
+
+
 def test_predictions_are_of_each_event_behind_the_first_and_add_up():
     built = fitted()
     table = built.predictions(windows()[1], draws=2)

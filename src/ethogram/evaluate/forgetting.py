@@ -1,8 +1,8 @@
 """What a learner of a stream keeps of windows that are gone: judged on every window after learning each.
 
     R[i, j]   the value on the held-out part of window j, after windows 0 .. i were learned (higher is better)
-    next      mean over i of R[i, i + 1]: the window that comes
-    forgetting   mean over j < last of max_{i: j <= i < last} R[i, j] - R[last, j]: what was lost at the end
+    R[i, i + 1]   the window that comes, before it is learned
+    forgetting_j = max over j <= i < last of R[i, j] - R[last, j]: what of window j was lost at the end
 
 Reference: D. Lopez-Paz, M. Ranzato: Gradient Episodic Memory for Continual Learning. NeurIPS 2017; A. Chaudhry et al.:
 Riemannian Walk for Incremental Learning. ECCV 2018.
@@ -33,11 +33,6 @@ def matrix(
         for j in asked:
             found[i, j] = judge(j)
     return found
-
-
-def coming(found: np.ndarray) -> np.ndarray:
-    """R[i, i + 1] of each i, float64[windows - 1]."""
-    return np.diagonal(found, 1).copy()
 
 
 def forgetting(found: np.ndarray) -> np.ndarray:

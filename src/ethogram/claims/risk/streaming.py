@@ -6,7 +6,7 @@ of an arm on a window is the mean over these people, so that arms are compared p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ethogram.claims import Estimate
-from ethogram.evaluate.forgetting import forgetting
+from ethogram.evaluate.forgetting import forgetting, matrix
 
 NAMES = ("loglikelihood", "wrong kind", "rmse", "mae", "log gap rmse")
 DRAWS = 8
@@ -77,16 +77,21 @@ def follow(arm: Any, windows: Sequence[Window], seed: int, *, returning: bool) -
     ----------
     returning : judge after each window only the one that it ends with and the one that comes, all after the last.
     """
-    found = Course(len(windows), built=arm)
-    last = len(windows) - 1
-    for i, window in enumerate(windows):
+    found, learned = Course(len(windows), built=arm), [0]
+
+    def learn(i: int) -> None:
+        learned[0] = i
         if i:
-            arm.update(window.train)
+            arm.update(windows[i].train)
         else:
-            arm.fit(window.train, seed=seed)
-        asked = range(last + 1) if i == last or not returning else range(i, i + 2)
-        for j in asked:
-            found.values[i, j] = judge(arm, windows[j].judged)
+            arm.fit(windows[i].train, seed=seed)
+
+    def judged(j: int) -> float:
+        people = judge(arm, windows[j].judged)
+        found.values[learned[0], j] = people
+        return value(np.sum(list(people.values()), 0), "loglikelihood")
+
+    matrix(len(windows), learn, judged, every=not returning)
     return found
 
 
@@ -147,12 +152,3 @@ def compared(
 def lost(courses: Sequence[Course], windows: Sequence[int]) -> np.ndarray:
     """Forgetting of the log-likelihood per event of given windows, [streams, windows]."""
     return np.array([forgetting(c.matrix("loglikelihood"))[list(windows)] for c in courses])
-
-
-def table(courses: Mapping[str, Sequence[Course]], cells: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """A row for each arm: the means of all measures over the cells."""
-    rows = []
-    for name, own in courses.items():
-        sums = [sum((s for c in cells for s in x.values[c].values()), np.zeros(6)) for x in own]
-        rows.append({"arm": name, **{n: float(np.mean([value(s, n) for s in sums])) for n in NAMES}})
-    return rows
