@@ -38,8 +38,8 @@ class Encoded:
     Attributes
     ----------
     streams : the sequences. keys, values : by layer and head, [E, hidden].
-    picked : of each layer with prompts. ahead : by layer and head (keys, values, lift vector, value vector of time).
-    near : mean cosine of the chosen keys, a scalar. used : bool[layers, S, entries].
+    picked : which prompts each state retrieved, of each layer. clock : TE of the estimated next arrival of each state,
+        [S, time], None without prompts or time in them.
     """
 
     streams: Streams

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
-from ethogram.nn.sweeps import exp, sigmoid
+from ethogram.nn.sweeps import add, dot, exp, sigmoid
 from ethogram.numeric.streams import Streams
 
 _FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
@@ -278,20 +278,6 @@ def _plain(
 
 
 @njit(**_FAST)
-def _row_dot(a, b):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for k in range(len(a)):
-        total += a[k] * b[k]
-    return total
-
-
-@njit(**_FAST)
-def _add(out, by, row):  # type: ignore[no-untyped-def]
-    for k in range(len(out)):
-        out[k] += by * row[k]
-
-
-@njit(**_FAST)
 def _likelihood(cells, weight, bias, log_scale, place, wait, share, last, kinds, ends, least, to_cells, to_weight,
                 to_bias, to_scale):  # type: ignore[no-untyped-def]  # fmt: skip
     total, width, types = 0.0, weight.shape[1], len(bias)
@@ -310,7 +296,7 @@ def _likelihood(cells, weight, bias, log_scale, place, wait, share, last, kinds,
             to_read[:] = 0
             for k in range(types):
                 s = np.exp(log_scale[k])
-                x = (_row_dot(weight[k], read) + bias[k]) / s
+                x = (dot(weight[k], read) + bias[k]) / s
                 small = np.exp(-abs(x))
                 soft = max(x, np.float32(0)) + np.log1p(small)
                 logit[k], rate[k] = x, s * soft + least
@@ -330,7 +316,7 @@ def _likelihood(cells, weight, bias, log_scale, place, wait, share, last, kinds,
                         continue
                 to_bias[k] += by * steep[k]
                 to_scale[k] += by * bend[k]
-                _add(to_weight[k], by * steep[k], read)
-                _add(to_read, by * steep[k], weight[k])
+                add(to_weight[k], by * steep[k], read)
+                add(to_read, by * steep[k], weight[k])
             _unread(cell, passed, memory, to_read, nothing, to_cell)
     return total

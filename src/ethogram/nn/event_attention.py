@@ -23,7 +23,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from ethogram.nn.sweeps import exp
+from ethogram.nn.sweeps import add, dot, exp
 
 _FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
 PIECE = 640
@@ -240,19 +240,11 @@ def _lifted(row, lift, allowed):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def _dot(a, b):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for k in range(len(a)):
-        total += a[k] * b[k]
-    return total
-
-
-@njit(**_FAST)
 def _soften(score, front, visible, x, lift, allowed, state, top, share, mass, scale):  # type: ignore[no-untyped-def]
     """Scores become weights; of each row the logarithm of its sum, its own weight, and the prefix's."""
     width, d = front.shape[1], x.shape[1] // 3
     for r in range(len(x)):
-        n, own = visible[r], _dot(x[r, :d], x[r, d : 2 * d])
+        n, own = visible[r], dot(x[r, :d], x[r, d : 2 * d])
         most = max(own, _highest(score[r], n))
         if width:
             _lifted(front[r], lift[r], allowed[state[r]])
@@ -266,12 +258,6 @@ def _soften(score, front, visible, x, lift, allowed, state, top, share, mass, sc
         if width:
             _scale(front[r], by)
         top[r], share[r], mass[r] = most + np.log(total), alone * by, ahead * by
-
-
-@njit(**_FAST)
-def _add(out, by, row):  # type: ignore[no-untyped-def]
-    for k in range(len(out)):
-        out[k] += by * row[k]
 
 
 @njit(**_FAST)
@@ -290,7 +276,7 @@ def _put_sum(out, one, by, row):  # type: ignore[no-untyped-def]
 def _add_own(out, share, x):  # type: ignore[no-untyped-def]
     d = out.shape[1]
     for r in range(len(out)):
-        _add(out[r], share[r], x[r, 2 * d :])
+        add(out[r], share[r], x[r, 2 * d :])
 
 
 @njit(**_FAST)
@@ -311,7 +297,7 @@ def _harden(score, front, down, down_front, visible, lift, allowed, state, top, 
     width = front.shape[1]
     for r in range(len(top)):
         _powers(score[r], visible[r], top[r], scale)
-        level = _dot(out[r], grad[r]) + mass[r] * to_mass[r]
+        level = dot(out[r], grad[r]) + mass[r] * to_mass[r]
         _slope(score[r], down[r], level, scale)
         if width:
             _lifted(front[r], lift[r], allowed[state[r]])
@@ -324,8 +310,8 @@ def _own_back(x, share, out, grad, mass, to_mass, to_query, to_x, scale):  # typ
     """Gradients of the rows' own key, value and query."""
     d = grad.shape[1]
     for r in range(len(x)):
-        level = _dot(out[r], grad[r]) + mass[r] * to_mass[r]
-        own = scale * share[r] * (_dot(grad[r], x[r, 2 * d :]) - level)
+        level = dot(out[r], grad[r]) + mass[r] * to_mass[r]
+        own = scale * share[r] * (dot(grad[r], x[r, 2 * d :]) - level)
         _put_sum(to_x[r, :d], to_query[r], own, x[r, d : 2 * d])
         _put(to_x[r, d : 2 * d], own, x[r, :d])
         _put(to_x[r, 2 * d :], share[r], grad[r])

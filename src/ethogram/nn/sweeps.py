@@ -47,6 +47,22 @@ def sigmoid(x):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
+def dot(a, b):  # type: ignore[no-untyped-def]
+    """a . b of two rows."""
+    total = F(0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@njit(**_FAST)
+def add(out, by, row):  # type: ignore[no-untyped-def]
+    """out += by row."""
+    for k in range(len(out)):
+        out[k] += by * row[k]
+
+
+@njit(**_FAST)
 def _sum8(m, i, c, k0, k1, k2, k3, k4, k5, k6, k7):  # type: ignore[no-untyped-def]
     one = (k0 * m[i, c] + k1 * m[i + 1, c]) + (k2 * m[i + 2, c] + k3 * m[i + 3, c])
     return one + ((k4 * m[i + 4, c] + k5 * m[i + 5, c]) + (k6 * m[i + 6, c] + k7 * m[i + 7, c]))
