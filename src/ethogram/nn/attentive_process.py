@@ -181,14 +181,10 @@ class AttentiveProcess(nn.Module):
 
     def _ahead(self, streams: Streams) -> Tensor:
         """TE of the estimated next arrival of each state, [S, time]."""
-        start = (
-            streams.time[np.minimum(streams.offsets[:-1], max(len(streams.time) - 1, 0))] if len(streams.time) else 0
-        )
         owner = np.repeat(np.arange(len(streams)), streams.lengths + 1)
-        known = np.arange(len(owner)) - np.repeat(streams.offsets[:-1] + np.arange(len(streams)), streams.lengths + 1)
+        known = np.arange(len(owner)) - streams.offsets[owner] - owner
         padded = np.append(streams.time, 0.0)
-        last = padded[streams.offsets[owner] + known - 1]
-        began = np.broadcast_to(start, len(streams))[owner]
+        last, began = padded[streams.offsets[owner] + known - 1], padded[streams.offsets[owner]]
         gap = np.where(known > 1, (last - began) / np.maximum(known - 1, 1), 1.0)
         return self.clock(torch.from_numpy(np.where(known > 0, last, 0.0) + gap))
 

@@ -96,7 +96,5 @@ def _ends(streams: Streams, since: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     key = streams.offsets[streams.owner[there]] + streams.before[there]
     sizes = np.where(count > 0, np.bincount(key, minlength=len(streams.time) + 1)[np.maximum(first, 0)], 0)
     ends = np.append(0, np.cumsum(sizes)).astype(np.int64)
-    kinds = np.empty(int(ends[-1]), np.int64)
-    rows = np.repeat(first - ends[:-1], sizes) + np.arange(len(kinds))
-    kinds[:] = streams.kind[rows] if len(rows) else kinds
-    return (gaps.stop - since).astype(np.float32), kinds, ends
+    rows = np.repeat(first - ends[:-1], sizes) + np.arange(int(ends[-1]))
+    return (gaps.stop - since).astype(np.float32), streams.kind[rows], ends
