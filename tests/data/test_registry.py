@@ -67,7 +67,7 @@ def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
         match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
-        "listeners, posts, shoppers, travellers, videos",
+        "listeners, posts, regime_hawkes, shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
 
