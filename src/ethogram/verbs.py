@@ -27,6 +27,7 @@ __all__ = [
     "Environment",
     "Explains",
     "Fits",
+    "Forecasts",
     "Histories",
     "Item",
     "Log",
@@ -393,6 +394,23 @@ class Anticipates(Protocol):
         ...
 
 
+@runtime_checkable
+class Forecasts(Protocol):
+    """Knows when people's next events come, and of which kind."""
+
+    def forecast(self, histories: Histories, k: int = 1, *, seed: int = 0) -> Table:
+        """The next k events of each question.
+
+        Columns `question` (int64), `user` (null for strangers), `step` (from 1), `time` (when it is expected; null
+        where the history has no times or no event is expected at all), `low`, `high` (80% of the draws lie between),
+        `kind` (null where there is nothing to tell it), `probability` of that kind. Rows by question, then step.
+        Time runs from the instant at which a question is asked, else from the last event of its history. Unknown users,
+        empty histories and unknown kinds are answered. `seed` is of the draws; a question's answer does not hang on
+        the other questions.
+        """
+        ...
+
+
 VERBS: dict[str, type] = {
     "anticipate": Anticipates,
     "score": Scores,
@@ -400,6 +418,7 @@ VERBS: dict[str, type] = {
     "recommend": Recommends,
     "update": Updates,
     "explain": Explains,
+    "forecast": Forecasts,
     "similar_items": SimilarItems,
     "act": Acts,
     "assess": Assesses,

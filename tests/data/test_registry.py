@@ -32,7 +32,9 @@ NAMES = [
     "out_of_town",
     "payments",
     "posts",
+    "regime_hawkes",
     "shoppers",
+    "tpp_synthetic",
     "travellers",
     "tweets",
     "twitter_follows",
@@ -66,7 +68,7 @@ def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
         match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
-        "listeners, payments, posts, shoppers, travellers, videos",
+        "listeners, payments, posts, regime_hawkes, shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
 

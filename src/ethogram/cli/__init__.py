@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "Name the past events that made a score, and test by deleting them.",
     "similar": "Name the items that are like an item, with a saved system.",
     "recommend": "Recommend items to people, with a saved system.",
+    "forecast": "Say when people's next events come, and of which kind.",
     "evaluate": "Fit a system on one part of a log and judge it on another.",
     "off-policy": "What another policy would have earned, from a log of decisions.",
     "act": "Pursue a goal in a world of texts, and show the steps.",
@@ -101,6 +102,10 @@ EXAMPLES = {
         "ethogram simulate generative_agents --minds 25 --until 2d --lm local --seed 7 --out town",
         "ethogram simulate town --until 3d",
     ),
+    "forecast": (
+        "ethogram forecast prompt_tpp.model events.csv -k 3",
+        "ethogram forecast prompt_tpp events.csv --user u17 --epochs 10",
+    ),
     "replay": ("ethogram replay run", "ethogram replay run --out run.html --verify"),
     "risk": (
         "ethogram risk score lbsf.model payments --approve 0.9",
@@ -113,7 +118,7 @@ EXAMPLES = {
     ),
 }
 """Command or group -> calls that its help shows."""
-WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "simulate", "audit")
+WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "simulate", "audit", "forecast")
 """Commands that take the options of the system that they name."""
 WRONG_INPUT, INTERRUPTED = 2, 130
 

@@ -11,6 +11,7 @@ from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
+from ethogram.saving import HEAD
 
 SHOWN = 20
 

@@ -23,6 +23,7 @@ from ethogram.testing import (
     anticipating,
     assessing,
     assigning,
+    forecasting,
     recommending,
     routing,
     scoring,
@@ -39,6 +40,7 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "score": scoring.CHECKS,
     "score_goals": scoring.GOALS,
     "explain": scoring.EXPLAIN,
+    "forecast": forecasting.FORECASTS,
     "recommend": recommending.CHECKS,
     "update": recommending.UPDATE,
     "similar_items": recommending.SIMILAR,
@@ -61,6 +63,7 @@ def promises(known: SystemInfo) -> dict[str, Promise]:
     base = assigning.ALWAYS if "assign" in known.verbs else base
     outcomes = known.area == "risk" and "decided" in getattr(find(known.key), "__dataclass_fields__", {})
     base = assessing.ALWAYS if outcomes else base
+    base = forecasting.ALWAYS if "forecast" in known.verbs else base
     found = {p.__name__: p for p in base}
     for verb in known.verbs:
         if verb == "assess" and outcomes:
