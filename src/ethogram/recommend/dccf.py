@@ -15,8 +15,8 @@ user of the training log with that many items is (a sum over the history, which 
 without the adaptive views, `none` has no contrast; `intent=False` leaves R and H_g out, `masks=False` H_b and H_g; all
 off is the sum-form of LightGCN.
 
-E sums over layers, so scores grow with them and overfit soon: `regularisation` is large beside LightGCN's (chosen on the
-validation part of MovieLens-100K, where below a tenth of it recall fell by an eighth).
+E sums over layers, so scores grow with them and overfit soon: `regularisation` is large beside LightGCN's (chosen on
+the validation part of MovieLens-100K, where at a tenth of it recall fell by an eighth).
 
 Deviations: the contrast is over at most `contrast` nodes of each side (it is quadratic); the fold-in.
 
