@@ -271,6 +271,7 @@ class Report:
     metrics : name -> value with the ends of its interval. contrasts : paired differences, likewise.
     verdict : read from the intervals, never from the values; `why` says how in one line.
     notes : what a reader must know to believe it (how answers were obtained, what could not be read).
+    pictures : caption -> (a function that draws it, an Altair chart; how it is read).
     """
 
     key: str
@@ -281,6 +282,7 @@ class Report:
     contrasts: Mapping[str, Interval] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rows: Table | None = None
+    pictures: Mapping[str, tuple[Callable[[], Any], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

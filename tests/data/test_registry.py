@@ -28,6 +28,7 @@ NAMES = [
     "interests",
     "investor_posts",
     "listeners",
+    "listening_sessions",
     "ml_100k",
     "out_of_town",
     "payments",
