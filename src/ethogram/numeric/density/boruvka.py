@@ -24,6 +24,8 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.order import find, lighter
 from ethogram.numeric.density.outside import complete
 
+POINTS = 160
+"""Points of a cell, about: fewer make bounds tighter, and more of them."""
 SETTLED = 0.1
 """Share of the components that a round must settle from lists alone; below it the others are completed."""
 
@@ -59,7 +61,7 @@ def spanning(x: np.ndarray, core: np.ndarray, distance: np.ndarray, code: np.nda
         _offers(core, component, place, distance, code, bound, best, ends, least)
         settled = _reached(least, best, roots)
         if settled.sum() < SETTLED * len(roots):
-            cells = cells or Cells.of(x, seed)
+            cells = cells or Cells.of(x, POINTS, seed)
             members = np.bincount(component, minlength=n)[roots]
             settled[np.arange(len(roots)) != members.argmax()] = True  # the others know their edges to the largest
             asked = roots[settled & ~_reached(least, best, roots)]

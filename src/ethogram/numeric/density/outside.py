@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from ethogram.numeric.density.cells import Cells
-from ethogram.numeric.density.exact import SLACK, roughly, squared
+from ethogram.numeric.density.metric import SLACK, roughly, squared
 from ethogram.numeric.density.order import lighter
 
 DOUBT = 1e-9
