@@ -60,7 +60,7 @@ def _below(near, low, high, light):  # type: ignore[no-untyped-def]
 def _complete(
     x, core, near, order, whose, runs, first, centres, reach, asked, by_component, mine, best, ends, extra
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    n, count, total = len(x), len(centres), len(whose)
+    count, total = len(centres), len(whose)
     longest, shortest, cell = reach.copy(), reach.copy(), np.empty(total, np.int64)
     for r in range(total):
         for p in range(runs[r] + 1, runs[r + 1]):
