@@ -64,9 +64,11 @@ def spanning(x: np.ndarray, core: np.ndarray, distance: np.ndarray, code: np.nda
             cells = cells or Cells.of(x, POINTS, seed)
             members = np.bincount(component, minlength=n)[roots]
             settled[np.arange(len(roots)) != members.argmax()] = True  # the others know their edges to the largest
-            asked = roots[settled & ~_reached(least, best, roots)]
+            known = np.zeros(n, np.bool_)
+            known[roots[_reached(least, best, roots)]] = True
+            asked = roots[settled & ~known[roots]]
             _backwards(core, component, place, distance, code, best, ends)
-            complete(x, core, bound, component, cells, asked, best, ends, extra)
+            complete(x, core, bound, component, cells, asked, known, best, ends, extra)
         _raised(component, roots[settled], best, bound)
         before = edges
         edges, repaired = _joined(above, roots[settled], best, ends, extra, tree.ends, tree.weight, edges, repaired)
