@@ -11,7 +11,6 @@ from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
 from ethogram.errors import OptionError
-from ethogram.saving import HEAD
 
 SHOWN = 20
 
