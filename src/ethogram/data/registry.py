@@ -37,6 +37,7 @@ _CLASSES = {
     "investor_posts": "InvestorPosts",
     "listeners": "Listeners",
     "ml_100k": "ML100K",
+    "online_shoppers": "OnlineShoppers",
     "out_of_town": "OutOfTown",
     "posts": "Posts",
     "shoppers": "Shoppers",

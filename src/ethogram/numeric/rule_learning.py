@@ -213,7 +213,9 @@ def _widest(name: str, values: np.ndarray, target: np.ndarray, size: int) -> Con
     i, j = np.unravel_index(int(f1.argmax()), f1.shape)
     below, above = every[every < ends[i]], every[every > ends[j]]
     if len(values) > known.sum() and not len(below) and not len(above):
-        return Condition(name, float(ends[i]), float(ends[j]))  # without the condition rows with nothing known would pass
+        return Condition(
+            name, float(ends[i]), float(ends[j])
+        )  # without the condition rows with nothing known would pass
     low = _short((below[-1] + ends[i]) / 2, ends[i], up=True) if len(below) else -math.inf
     high = _short(ends[j], (ends[j] + above[0]) / 2, up=False) if len(above) else math.inf
     return Condition(name, low, high)
@@ -244,7 +246,10 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
         for i in range(len(rules)):
             for j in range(i + 1, len(rules)):
                 hull = _hull(rules[i], rules[j])
-                if hull is not None and _score(hull, part, own).f1 >= quality(applies((rules[i], rules[j]), part), own).f1:
+                if (
+                    hull is not None
+                    and _score(hull, part, own).f1 >= quality(applies((rules[i], rules[j]), part), own).f1
+                ):
                     rules = [*rules[:i], hull, *rules[i + 1 : j], *rules[j + 1 :]]
                     joined = True
                     break

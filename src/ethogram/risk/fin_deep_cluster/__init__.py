@@ -85,7 +85,7 @@ class FinDeepCluster:
     "Column of seconds on a page; where the log has none, the time until the session's next event."
     longest: int = 60
     "Events that are read of a session, the last ones."
-    weight: float = searched(0.65, 0.0, 1.0)
+    weight: float = searched(0.8, 0.0, 1.0)
     "Share of the mean squared distance that comes from the clicks; the rest from the experts' numbers."
     pooling: Literal["time", "plain", "even"] = "time"
     "Attention with seconds, without them, or the mean over all pages."
@@ -117,7 +117,7 @@ class FinDeepCluster:
     "Who searches neighbours; see `numeric.density`."
     times: float = 3.0
     "A cluster is risky where the odds of its tag rate exceed so many times those of all."
-    level: float = 0.99
+    level: float = 0.95
     "Probability of that from which it is flagged."
     weak: float = 0.3
     "What a decline without a tag counts, in tags."

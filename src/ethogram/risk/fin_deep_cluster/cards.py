@@ -1,10 +1,10 @@
 """What is known of each cluster: is it risky, how much money is in it, is it growing, and which rules single it out?
 
-    evidence   e = tags + weak * declines without a tag            of a cluster of size n, and of all: base b = E / N
-    posterior  rate ~ Beta(s b + e, s (1 - b) + n - e)             s: as many cases of the base stand in the prior
-    risk       P( odds of the rate > c * odds of b )               flagged from `level` on
-    growth     largest (n_w + 1) / (n_{w-1} + 1) over consecutive windows of time that the log covers
-    at risk    money of members that the engine let through and nobody has tagged
+evidence   e = tags + weak * declines without a tag            of a cluster of size n, and of all: base b = E / N
+posterior  rate ~ Beta(s b + e, s (1 - b) + n - e)             s: as many cases of the base stand in the prior
+risk       P( odds of the rate > c * odds of b )               flagged from `level` on
+growth     largest (n_w + 1) / (n_{w-1} + 1) over consecutive windows of time that the log covers
+at risk    money of members that the engine let through and nobody has tagged
 """
 
 from __future__ import annotations

@@ -139,9 +139,11 @@ def _changes(key: np.ndarray) -> np.ndarray:
 
 
 def _whole(column: pa.ChunkedArray) -> np.ndarray:
-    return column.cast(pa.int64()).to_numpy() if pa.types.is_integer(column.type) else column.cast(
-        pa.timestamp("us", column.type.tz)
-    ).cast(pa.int64()).to_numpy()
+    return (
+        column.cast(pa.int64()).to_numpy()
+        if pa.types.is_integer(column.type)
+        else column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64()).to_numpy()
+    )
 
 
 def _coded(column: pa.ChunkedArray) -> Coded:
