@@ -19,6 +19,7 @@ W. Min et al.: Explainable Deep Behavioral Sequence Clustering for Transaction F
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -39,7 +40,8 @@ LONGER = 0.1
 """Size of the entries of w_tau before training."""
 
 
-class Clicks(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Clicks:
     """n sessions: steps one after another, each with its tokens.
 
     token : int64[T]. places : int64[S + 1], tokens of each step. seconds : float32[S], spent on each.

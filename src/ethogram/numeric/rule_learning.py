@@ -260,7 +260,7 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
     for rule in rules:
         hits = rule.applies(part) & own
         new = hits & ~applies(kept, part)
-        if not kept or new.sum() >= ADDS * hits.sum() and new.any():
+        if not kept or (new.sum() >= ADDS * hits.sum() and new.any()):
             kept.append(rule)
     return kept
 
