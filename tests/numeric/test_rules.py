@@ -1,6 +1,7 @@
 """Rules are found where they were planted, and mean the same in every form."""
 
 import json
+from itertools import pairwise
 
 import duckdb
 import numpy as np
@@ -38,7 +39,7 @@ def logic(rule, row):
     zero = [0 if g is None else g for g in given]
     return {
         "and": lambda: all(given), "or": lambda: any(given), "!=": lambda: given[0] != given[1],
-        "<=": lambda: all(a <= b for a, b in zip(zero, zero[1:], strict=False)), ">=": lambda: zero[0] >= zero[1],
+        "<=": lambda: all(a <= b for a, b in pairwise(zero)), ">=": lambda: zero[0] >= zero[1],
         "in": lambda: given[0] in given[1],
     }[name]()  # fmt: skip
 

@@ -5,11 +5,11 @@ One rule at a time, until the group is covered or no rule is precise enough:
     grow    a beam of conjunctions; each step adds the interval of a column, or the value of a text, with the largest
             gain = p (log2 (p + 1/2) / (p + n + 1) - log2 base)       p, n: covered rows of the group and of the others
     prune   of all conjunctions met on the way, the one of best F1 on rows that did not grow it, the shorter in a tie
-    loosen  each condition in turn, the others fixed: the interval of best F1, its ends moved halfway out to the next row
+    loosen  each condition in turn, the others fixed: the interval of best F1, its ends moved halfway to the next row
             that would be wrong (as far as they go where there is none), then to a short number within that room
     merge   rules of equal columns become their hull where that is no worse; a rule that adds little is left out
 
-An interval of one column is one condition. A third of the rows takes no part in any of it and measures what is reported.
+An interval of one column is one condition. A third of the rows takes no part in it and measures what is reported.
 
 Deviations from RIPPER: pruning by F1, since a group of twenty rows must be met as well as told apart; a beam in the
 place of one greedy path; no second pass of optimisation over the whole set.

@@ -6,8 +6,8 @@ amount between 195 and 205 and account_age at most 3
 >>> rule.applies({"amount": [200, 200, 90], "account_age": [1.5, 40, 1.0]}).tolist()
 [True, False, False]
 
-A condition is an interval of a number or a set of values of a text; what is missing or NaN fulfils none. `rule_learning`
-finds rules, `rule_formats` gives them to rule engines.
+A condition is an interval of a number or a set of values of a text; what is missing or NaN fulfils none.
+`rule_learning` finds rules, `rule_formats` gives them to rule engines.
 """
 
 from __future__ import annotations

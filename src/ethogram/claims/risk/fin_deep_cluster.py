@@ -96,8 +96,8 @@ def level(bench: Any, what: str) -> Estimate:
         return Estimate.exact(float("nan") if what == "precision" else 0.0)
     place = places(np.concatenate(unit))[0]
     found = interval(hit.mean(), ratio_draws(*by_unit(hit, place))[:, 0])
-    return Estimate(found.value, found.low, found.high, units=int(place.max()) + 1,
-                    unit="rings" if what == "recall" else "clusters", seeds=tuple(float(r.mean()) for r in right))  # fmt: skip
+    kind, seeds = "rings" if what == "recall" else "clusters", tuple(float(r.mean()) for r in right)
+    return Estimate(found.value, found.low, found.high, units=int(place.max()) + 1, unit=kind, seeds=seeds)
 
 
 def gap(bench: Any, one: str, other: str, precise: bool = False) -> Estimate:

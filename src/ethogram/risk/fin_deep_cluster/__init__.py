@@ -8,7 +8,7 @@ real-time engine missed in them, and why, in rules that the engine can run.
     rules    sequential covering on what people can read: the experts' numbers, visits and seconds  (`numeric.rules`)
     note     a template, or a language model's words with the template's numbers                         (`narrative`)
 
-A log says: `session` (the transaction; else visits, cut at silence), `item` and `kind` (page and its type), `time`, and,
+A log says: `session` (the transaction; else visits, cut at silence), `item` and `kind` (page and its type), `time`, and
 on any event of a session, the amount (`value`), a tag (`label`; what is not tagged so far is 0 or empty), whether the
 engine `declined`, and further columns of the experts.
 
@@ -193,7 +193,7 @@ class FinDeepCluster:
         return telling.card_table(self.fitted)
 
     def table(self, log: Log) -> Table:
-        """The columns that rules are about, one row per case: `user`, `session`, then numbers and texts (null: unknown).
+        """The columns that rules are about, one row per case: `user`, `session`, numbers and texts (null: unknown).
 
         What a streaming scorer computes before it applies exported rules.
         """
@@ -274,7 +274,7 @@ class FinDeepCluster:
             (self.min_cluster_size < 2 or self.min_samples < 1, "min_cluster_size from 2, min_samples from 1"),
             (self.min_samples > self.min_cluster_size, f"min_samples = {self.min_samples} is more than "
              f"min_cluster_size = {self.min_cluster_size}: no cluster could be so small"),
-            (not (self.times > 0 and 0 < self.level < 1 and self.prior > 0), "times and prior above 0, level in (0, 1)"),
+            (not (self.times > 0 and 0 < self.level < 1 and self.prior > 0), "times, prior above 0, level in (0, 1)"),
             (not 0 <= self.weak <= 1, f"weak = {self.weak}; a share in [0, 1]"),
             (min(self.beta, self.gamma) < 0 or not self.lr > 0, "beta and gamma from 0, lr above 0"),
             (duration(self.window) < 1, f"window = '{self.window}' has no length"),

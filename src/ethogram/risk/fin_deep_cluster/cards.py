@@ -22,7 +22,7 @@ from ethogram.risk.fin_deep_cluster.cases import Cases
 
 
 class Belief(NamedTuple):
-    """How cards judge: odds times those of the base, level of the posterior, weight of a decline, cases of the prior."""
+    """How cards judge: odds times those of the base, level of the posterior, weight of a decline, cases in prior."""
 
     times: float
     level: float
@@ -117,7 +117,7 @@ def mined(
 
 
 def weights(rule: Rule, rows: Mapping[str, np.ndarray], group: np.ndarray) -> tuple[float, ...]:
-    """How much each condition alone tells of a group: ln (share of the group that meets it / of all), in shares of 1."""
+    """How much each condition alone tells of a group: ln (share of the group that meets it / of all), as shares."""
     told = []
     for condition in rule.conditions:
         meets = condition.applies(rows)

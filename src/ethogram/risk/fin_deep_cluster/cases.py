@@ -94,7 +94,7 @@ def cases(
     Raises
     ------
     RolesError
-        The log has neither items nor kinds, an event lacks its session, a column does not exist, or seconds are below 0.
+        The log has neither items nor kinds, an event lacks its session, a column is not there, or seconds are below 0.
     """
     table = log.table()
     if "session" not in table.column_names:
