@@ -3,10 +3,11 @@
 =========  =========================================================================================================
 back end   search
 =========  =========================================================================================================
-exact      `ethogram.numeric.density.exact`: NumPy's product, proved in double precision
+exact      `ethogram.numeric.density.exact`: matrix products of what cannot be ruled out, proved in double precision
 faiss      faiss ``IndexFlatL2``; distances are computed again in double precision
-hnsw       faiss ``IndexHNSWFlat``, an approximation: its effort doubles until 95% of the true neighbours are found
-auto       exact up to 200,000 points; beyond, hnsw where faiss is installed
+hnsw       faiss ``IndexHNSWFlat``, an approximation: its effort doubles until 95% of the true neighbours of 500 points
+           are found; where no effort does, the recall tells
+auto       exact up to a million points; beyond, hnsw where faiss is installed
 callable   ``search(x, k) -> codes int[n, >= k]``, nearest first, the point itself or not (`ethogram.nn.near` on torch)
 =========  =========================================================================================================
 
@@ -25,13 +26,16 @@ from numba import njit
 
 from ethogram.errors import MissingExtra, OptionError, unknown
 from ethogram.numeric.density import exact
+from ethogram.numeric.density.metric import squared
 
 Search = Callable[[np.ndarray, int], np.ndarray]
 NAMES = ("auto", "exact", "faiss", "hnsw")
-EXACT_BELOW = 200_000
+EXACT_UP_TO = 1_000_000
 RECALL, SAMPLE = 0.95, 500
-EFFORTS = (48, 96, 192, 384, 768)
-"""Candidates that the approximate search keeps in view."""
+LINKS = ((16, 80), (32, 160))
+"""Links of a point in the approximate graph, and candidates in view while it is built."""
+EFFORTS = (48, 96, 192, 384)
+"""Candidates in view while it is searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +66,36 @@ def neighbours(x: np.ndarray, k: int, backend: str | Search, seed: int) -> Found
         more = " torch: give ethogram.nn.near.search." if backend == "torch" else ""
         raise OptionError(unknown("back end", backend, NAMES) + more)
     if backend == "auto":
-        backend = "exact" if len(x) <= EXACT_BELOW or not _has_faiss() else "hnsw"
+        backend = "exact" if len(x) <= EXACT_UP_TO or not _has_faiss() else "hnsw"
     if backend == "exact":
-        return Found(*exact.nearest(x, k), "exact", 1.0)
+        return Found(*exact.nearest(x, k, seed=seed), "exact", 1.0)
     faiss, single = _faiss(), np.ascontiguousarray(x - x.mean(0), np.float32)
     if backend == "faiss":
         index = faiss.IndexFlatL2(x.shape[1])
         index.add(single)
         distance, code = _measured(x, _asked(index, single, k + 1 + exact.SPARE), k)
         return Found(distance, code, "faiss", _recall(x, code, seed))
-    index = faiss.IndexHNSWFlat(x.shape[1], 16)
-    index.hnsw.efConstruction = 80
-    index.add(single)
-    for effort in EFFORTS:
-        index.hnsw.efSearch = max(effort, 2 * k)
-        distance, code = _measured(x, _asked(index, single, k + 1), k)
-        recall = _recall(x, code, seed)
-        if recall >= RECALL:
-            break
-    return Found(distance, code, f"hnsw (efSearch {index.hnsw.efSearch})", recall)
+    return _approximate(faiss, x, single, k, seed)
+
+
+def _approximate(faiss: Any, x: np.ndarray, single: np.ndarray, k: int, seed: int) -> Found:
+    """The least effort that finds enough of the neighbours of a sample; a denser graph where none does."""
+    some = _sample(len(x), seed)
+    true, _ = exact.nearest(x, k + 1, x[some])
+    for links, building in LINKS:
+        index = faiss.IndexHNSWFlat(x.shape[1], links)
+        index.hnsw.efConstruction = building
+        index.add(single)
+        for effort in EFFORTS:
+            index.hnsw.efSearch = max(effort, 2 * k)
+            if _share(x, some, _asked(index, single[some], k + 1), true) >= RECALL:
+                break
+        else:
+            continue
+        break
+    distance, code = _measured(x, _asked(index, single, k + 1), k)
+    name = f"hnsw (links {links}, efSearch {index.hnsw.efSearch})"
+    return Found(distance, code, name, _recall(x, code, seed))
 
 
 def _has_faiss() -> bool:
@@ -116,13 +131,23 @@ def _codes(given: Any, n: int, k: int, name: str) -> np.ndarray:
     return codes.astype(np.int32)
 
 
+def _sample(n: int, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).choice(n, min(SAMPLE, n), replace=False))
+
+
 def _recall(x: np.ndarray, code: np.ndarray, seed: int) -> float:
     """Share of the true neighbours of `SAMPLE` points that were found."""
-    some = np.sort(np.random.default_rng(seed).choice(len(x), min(SAMPLE, len(x)), replace=False))
-    true, _ = exact.nearest(x, code.shape[1] + 1, x[some])
-    last = true[:, -1:]  # the point itself is among them, at 0
-    got = np.sqrt(((x[code[some]].astype(np.float64) - x[some, None].astype(np.float64)) ** 2).sum(2))
-    return float(((got <= last * (1 + 1e-9)) & (code[some] >= 0)).mean())
+    some = _sample(len(x), seed)
+    true, _ = exact.nearest(x, code.shape[1] + 1, x[some])  # the point itself is among them
+    return _share(x, some, code[some], true)
+
+
+def _share(x: np.ndarray, some: np.ndarray, code: np.ndarray, true: np.ndarray) -> float:
+    """Share of codes that are as near as the farthest true neighbour; `code` may name the points themselves."""
+    k = true.shape[1] - 1
+    far = np.sqrt(((x[code].astype(np.float64) - x[some, None].astype(np.float64)) ** 2).sum(2))
+    good = (far <= true[:, -1:] * (1 + 1e-9)) & (code >= 0) & (code != some[:, None])
+    return float(np.minimum(good.sum(1), k).mean() / k)
 
 
 def _measured(x: np.ndarray, codes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +164,7 @@ def _sorted(x, codes, distance, code):  # type: ignore[no-untyped-def]
         for j in range(codes.shape[1]):
             c = codes[i, j]
             if c >= 0 and c != i:
-                length = exact.insert(length, k, distance[i], code[i], exact.squared(x, i, x, c), c)
+                length = exact.insert(length, k, distance[i], code[i], squared(x, i, x, c), c)
         for j in range(length):
             distance[i, j] = np.sqrt(distance[i, j])
         for j in range(length, k):

@@ -24,6 +24,8 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.order import find, lighter
 from ethogram.numeric.density.outside import complete
 
+POINTS = 160
+"""Points of a cell, about: fewer make bounds tighter, and more of them."""
 SETTLED = 0.1
 """Share of the components that a round must settle from lists alone; below it the others are completed."""
 
@@ -59,12 +61,14 @@ def spanning(x: np.ndarray, core: np.ndarray, distance: np.ndarray, code: np.nda
         _offers(core, component, place, distance, code, bound, best, ends, least)
         settled = _reached(least, best, roots)
         if settled.sum() < SETTLED * len(roots):
-            cells = cells or Cells.of(x, seed)
+            cells = cells or Cells.of(x, POINTS, seed)
             members = np.bincount(component, minlength=n)[roots]
             settled[np.arange(len(roots)) != members.argmax()] = True  # the others know their edges to the largest
-            asked = roots[settled & ~_reached(least, best, roots)]
+            known = np.zeros(n, np.bool_)
+            known[roots[_reached(least, best, roots)]] = True
+            asked = roots[settled & ~known[roots]]
             _backwards(core, component, place, distance, code, best, ends)
-            complete(x, core, bound, component, cells, asked, best, ends, extra)
+            complete(x, core, bound, component, cells, asked, known, best, ends, extra)
         _raised(component, roots[settled], best, bound)
         before = edges
         edges, repaired = _joined(above, roots[settled], best, ends, extra, tree.ends, tree.weight, edges, repaired)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
-from ethogram.numeric.density.exact import nearest
+from ethogram.numeric.density.metric import answering, asking, squared
+from ethogram.numeric.topk import TopK
 
-POINTS = 160
-"""Points of a cell, about: fewer make bounds tighter, and more of them."""
 MOST = 4096
+BLOCK = 65_536
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Every point belongs to the nearest of some points.
+    """Every point belongs to one of some points, nearly always the nearest.
 
     Attributes
     ----------
@@ -27,9 +28,20 @@ class Cells:
     reach: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, seed: int) -> Cells:
-        """About n / `POINTS` centres, drawn among the points."""
-        count = int(np.clip(len(x) // POINTS, 1, MOST))
-        centres = x[np.random.default_rng(seed).choice(len(x), count, replace=False)].astype(np.float64)
-        reach, cell = nearest(centres, 1, x)
-        return cls(cell[:, 0], centres, reach[:, 0])
+    def of(cls, x: np.ndarray, points: int, seed: int) -> Cells:
+        """About `points` points in each; the centres are drawn among them."""
+        count = int(np.clip(len(x) // points, 1, MOST))
+        centres = x[np.sort(np.random.default_rng(seed).choice(len(x), count, replace=False))].astype(np.float64)
+        middle = centres.mean(0)
+        search, cell = TopK(answering(centres - middle)), np.empty(len(x), np.int32)
+        for a in range(0, len(x), BLOCK):
+            cell[a : a + BLOCK] = search.search(asking(x[a : a + BLOCK] - middle), 1)[1][:, 0]
+        return cls(cell, centres, _reaches(x, centres, cell))
+
+
+@njit(cache=True, nogil=True)
+def _reaches(x, centres, cell):  # type: ignore[no-untyped-def]
+    out = np.empty(len(x))
+    for i in range(len(x)):
+        out[i] = np.sqrt(squared(x, i, centres, cell[i]))
+    return out

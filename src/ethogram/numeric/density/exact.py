@@ -1,9 +1,8 @@
-"""The k nearest points of every point, exactly: a fast product in single precision, then a proof in double.
+"""The k nearest points of every point, exactly: fast in single precision, then a proof in double.
 
-``|x - y|^2 = |x|^2 - 2 (x.y - |y|^2 / 2)``, so that the nearest points are those of largest inner product of
-``[x, 1]`` with ``[y, -|y|^2 / 2]`` (`ethogram.numeric.topk`). A few more than k are kept, their distances are computed
-again in double precision, and a row is believed only if no point left out can be nearer, given what rounding can do;
-the others are searched again, all in double precision. So results do not depend on block sizes or on the order of rows.
+A few more than k are kept, their distances are computed again in double precision, and a row is believed only if no
+point left out can be nearer, given what rounding can do; the others are searched again, all in double precision. So
+results do not depend on block sizes or on the order of rows.
 """
 
 from __future__ import annotations
@@ -13,22 +12,24 @@ import math
 import numpy as np
 from numba import njit
 
+from ethogram.numeric.density.metric import SLACK, answering, asking, roughly, share, squared, squares
+from ethogram.numeric.density.sweep import candidates
 from ethogram.numeric.topk import TopK
 
 SPARE = 4
 """Points kept beyond k, so that rounding rarely leaves doubt."""
-ROUNDING = 2.0**-24
-SLACK = 1 + 1e-9
-"""Far more than what sums in another order differ by."""
+SMALL = 4096
+"""Points up to which all pairs are multiplied."""
 
 
-def nearest(x: np.ndarray, k: int, asked: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def nearest(x: np.ndarray, k: int, asked: np.ndarray | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(distance float64[m, k], row int32[m, k]) of the k nearest rows of x, by ascending (distance, row).
 
     Parameters
     ----------
     x : float[n, d]. k : at least 1; below n without `asked`, at most n with it.
     asked : float[m, d]; without it every row of x is asked for its neighbours, itself left out.
+    seed : of the cells, which change the time only.
     """
     n, width = x.shape
     own = asked is None
@@ -37,40 +38,17 @@ def nearest(x: np.ndarray, k: int, asked: np.ndarray | None = None) -> tuple[np.
     middle = x.mean(0, dtype=np.float64)
     near = (x - middle).astype(np.float32)
     query = near if asked is None else (asked - middle).astype(np.float32)
-    items = _augmented(near, -0.5 * np.einsum("ij,ij->i", near, near, dtype=np.float64))
-    score, code = TopK(items).search(_augmented(query, np.ones(len(query))), kept)
-    del items
+    if own and n > SMALL:
+        worst, code = candidates(near, kept, seed)
+    else:
+        score, code = TopK(answering(near)).search(asking(query), kept)
+        worst = score[:, -1]
+    norm = squares(query)
+    del near, query
     distance, found = np.empty((len(rows), k)), np.empty((len(rows), k), np.int32)
-    norm = np.einsum("ij,ij->i", query, query, dtype=np.float64)
-    doubted = _settled(x, rows, own, score[:, -1], code, norm, kept == n, 2.0 * (width + 4) * ROUNDING, distance, found)
+    doubted = _settled(x, rows, own, worst, code, norm, kept == n, share(width), distance, found)
     _searched(x, rows, own, np.flatnonzero(doubted), distance, found)
     return distance, found
-
-
-def _augmented(x: np.ndarray, last: np.ndarray) -> np.ndarray:
-    out = np.empty((len(x), x.shape[1] + 1), np.float32)
-    out[:, :-1], out[:, -1] = x, last
-    return out
-
-
-@njit(cache=True, nogil=True)
-def squared(x, i, y, j):  # type: ignore[no-untyped-def]
-    """Squared distance in double precision; the same bits for (x, y) and (y, x), wherever it is compiled into."""
-    total = 0.0
-    for c in range(x.shape[1]):
-        gap = np.float64(x[i, c]) - np.float64(y[j, c])
-        total += gap * gap
-    return total
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def roughly(x, i, y, j):  # type: ignore[no-untyped-def]
-    """The same up to rounding (`SLACK`), some times faster: to rule out most."""
-    total = 0.0
-    for c in range(x.shape[1]):
-        gap = np.float64(x[i, c]) - np.float64(y[j, c])
-        total += gap * gap
-    return total
 
 
 @njit(cache=True, nogil=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from ethogram.numeric.density.cells import Cells
-from ethogram.numeric.density.exact import SLACK, roughly, squared
+from ethogram.numeric.density.metric import SLACK, roughly, squared
 from ethogram.numeric.density.order import lighter
 
 DOUBT = 1e-9
@@ -23,14 +23,17 @@ DOUBT = 1e-9
 
 def complete(
     x: np.ndarray, core: np.ndarray, bound: np.ndarray, component: np.ndarray, cells: Cells, asked: np.ndarray,
-    best: np.ndarray, ends: np.ndarray, extra: np.ndarray,
+    settled: np.ndarray, best: np.ndarray, ends: np.ndarray, extra: np.ndarray,
 ) -> None:  # fmt: skip
     """Settle the components `asked`: `best`, `ends` and `extra` (an edge of no list) are changed in place.
 
     Parameters
     ----------
     bound, best : float64[n, 2], of each point and of each component. component : int64[n], named by one of its points.
+    settled : bool[n], components whose `best` is known to be that; becomes true of `asked`.
     """
+    # the heaviest first: what they found rules them out for those that follow
+    asked = asked[np.lexsort((best[asked, 1], best[asked, 0]))[::-1]]
     order = np.lexsort((bound[:, 1], bound[:, 0], component, cells.cell)).astype(np.int32)
     cell, whose = cells.cell[order], component[order]
     starts = np.flatnonzero(np.append(True, (cell[1:] != cell[:-1]) | (whose[1:] != whose[:-1])))
@@ -40,7 +43,7 @@ def complete(
     mine = np.searchsorted(whose[starts][by_component], np.stack([asked, asked + 1]))
     _complete(
         x[order], core[order], bound[order], order, whose[starts], runs, first, cells.centres, cells.reach[order],
-        asked, by_component, mine, best, ends, extra,
+        asked, settled, by_component, mine, best, ends, extra,
     )  # fmt: skip
 
 
@@ -58,9 +61,10 @@ def _below(near, low, high, light):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _complete(
-    x, core, near, order, whose, runs, first, centres, reach, asked, by_component, mine, best, ends, extra
+    x, core, near, order, whose, runs, first, centres, reach, asked, settled, by_component, mine, best, ends,
+    extra,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    n, count, total = len(x), len(centres), len(whose)
+    count, total = len(centres), len(whose)
     longest, shortest, cell = reach.copy(), reach.copy(), np.empty(total, np.int64)
     for r in range(total):
         for p in range(runs[r] + 1, runs[r + 1]):
@@ -88,7 +92,9 @@ def _complete(
                 if gap - far[c] > light[0]:
                     continue
                 for r in range(first[c], first[c + 1]):
-                    if whose[r] != own:
+                    other = whose[r]
+                    # nothing that leaves a settled component is lighter than its best edge
+                    if other != own and not (settled[other] and not lighter(best[other, 0], best[other, 1], light)):
                         stop = _below(near, runs[r], runs[r + 1], light)
                         if stop > runs[r] and gap - longest[stop - 1] <= light[0]:
                             kept[surviving], until[surviving] = r, stop
@@ -118,3 +124,7 @@ def _complete(
                             limit = SLACK * light[0] * light[0]
                             ends[own, 0], ends[own, 1] = order[p], order[q]
                             extra[own] = True
+                            other = whose[r]
+                            if not settled[other] and lighter(w, d, best[other]):
+                                best[other], ends[other], extra[other] = light, ends[own], True
+        settled[own] = True
