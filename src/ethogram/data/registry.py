@@ -40,6 +40,7 @@ _CLASSES = {
     "listeners": "Listeners",
     "listening_sessions": "ListeningSessions",
     "ml_100k": "ML100K",
+    "online_shoppers": "OnlineShoppers",
     "out_of_town": "OutOfTown",
     "payments": "Payments",
     "posts": "Posts",

@@ -19,6 +19,7 @@ W. Min et al.: Explainable Deep Behavioral Sequence Clustering for Transaction F
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,9 +36,12 @@ from ethogram.nn.rows import Picked
 from ethogram.nn.train import Trained, Watch, train
 
 Pooling = Literal["time", "plain", "even"]
+LONGER = 0.1
+"""Size of the entries of w_tau before training."""
 
 
-class Clicks(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Clicks:
     """n sessions: steps one after another, each with its tokens.
 
     token : int64[T]. places : int64[S + 1], tokens of each step. seconds : float32[S], spent on each.
@@ -92,7 +96,9 @@ class TimeAttention(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if min(tokens, dim, hidden, out) < 1:
-            raise OptionError(f"time attention: {tokens} tokens, widths {dim}, {hidden}, {out}; give 1 or more of each.")
+            raise OptionError(
+                f"time attention: {tokens} tokens, widths {dim}, {hidden}, {out}; give 1 or more of each."
+            )
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):  # torch initialises layers from its global generator
             torch.manual_seed(seed)
@@ -100,7 +106,8 @@ class TimeAttention(nn.Module):
         begin = torch.empty(tokens, dim).normal_(0, dim**-0.5, generator=generator)
         self.vectors = nn.Parameter(begin if vectors is None else torch.from_numpy(vectors.astype(np.float32)))
         self.attend, self.speak = linear(2 * hidden, hidden, generator), linear(hidden, 1, generator, bias=False)
-        self.tau = nn.Parameter(torch.empty(hidden).normal_(0, hidden**-0.5, generator=generator))
+        # at first a page that is looked at longer weighs more, about as the root to the proportion of the seconds
+        self.tau = nn.Parameter(LONGER * self.speak.weight.detach()[0].sign())
         self.project = linear(2 * hidden, out, generator)
         self.after, self.before = linear(hidden, tokens, generator), linear(hidden, tokens, generator)
         self.bag = linear(out, tokens, generator)
@@ -144,7 +151,10 @@ class TimeAttention(nn.Module):
         last[clicks.offsets[1:] - 1] = True
         after, before = ~first[step], ~last[step]
         total = read.z.new_zeros(())
-        for states, layer, asked, by in ((read.forward, self.after, after, -1), (read.backward, self.before, before, 1)):
+        for states, layer, asked, by in (
+            (read.forward, self.after, after, -1),
+            (read.backward, self.before, before, 1),
+        ):
             if asked.any():
                 lost = F.cross_entropy(layer(states[step[asked] + by]), clicks.token[asked], reduction="none")
                 total = total + (lost * share[asked]).sum() / share[asked].sum()

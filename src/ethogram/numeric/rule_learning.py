@@ -5,11 +5,11 @@ One rule at a time, until the group is covered or no rule is precise enough:
     grow    a beam of conjunctions; each step adds the interval of a column, or the value of a text, with the largest
             gain = p (log2 (p + 1/2) / (p + n + 1) - log2 base)       p, n: covered rows of the group and of the others
     prune   of all conjunctions met on the way, the one of best F1 on rows that did not grow it, the shorter in a tie
-    loosen  each condition in turn, the others fixed: the interval of best F1, its ends moved halfway out to the next row
+    loosen  each condition in turn, the others fixed: the interval of best F1, its ends moved halfway to the next row
             that would be wrong (as far as they go where there is none), then to a short number within that room
     merge   rules of equal columns become their hull where that is no worse; a rule that adds little is left out
 
-An interval of one column is one condition. A third of the rows takes no part in any of it and measures what is reported.
+An interval of one column is one condition. A third of the rows takes no part in it and measures what is reported.
 
 Deviations from RIPPER: pruning by F1, since a group of twenty rows must be met as well as told apart; a beam in the
 place of one greedy path; no second pass of optimisation over the whole set.
@@ -213,7 +213,9 @@ def _widest(name: str, values: np.ndarray, target: np.ndarray, size: int) -> Con
     i, j = np.unravel_index(int(f1.argmax()), f1.shape)
     below, above = every[every < ends[i]], every[every > ends[j]]
     if len(values) > known.sum() and not len(below) and not len(above):
-        return Condition(name, float(ends[i]), float(ends[j]))  # without the condition rows with nothing known would pass
+        return Condition(
+            name, float(ends[i]), float(ends[j])
+        )  # without the condition rows with nothing known would pass
     low = _short((below[-1] + ends[i]) / 2, ends[i], up=True) if len(below) else -math.inf
     high = _short(ends[j], (ends[j] + above[0]) / 2, up=False) if len(above) else math.inf
     return Condition(name, low, high)
@@ -244,7 +246,10 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
         for i in range(len(rules)):
             for j in range(i + 1, len(rules)):
                 hull = _hull(rules[i], rules[j])
-                if hull is not None and _score(hull, part, own).f1 >= quality(applies((rules[i], rules[j]), part), own).f1:
+                if (
+                    hull is not None
+                    and _score(hull, part, own).f1 >= quality(applies((rules[i], rules[j]), part), own).f1
+                ):
                     rules = [*rules[:i], hull, *rules[i + 1 : j], *rules[j + 1 :]]
                     joined = True
                     break
@@ -255,7 +260,7 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
     for rule in rules:
         hits = rule.applies(part) & own
         new = hits & ~applies(kept, part)
-        if not kept or new.sum() >= ADDS * hits.sum() and new.any():
+        if not kept or (new.sum() >= ADDS * hits.sum() and new.any()):
             kept.append(rule)
     return kept
 

@@ -6,8 +6,8 @@ amount between 195 and 205 and account_age at most 3
 >>> rule.applies({"amount": [200, 200, 90], "account_age": [1.5, 40, 1.0]}).tolist()
 [True, False, False]
 
-A condition is an interval of a number or a set of values of a text; what is missing or NaN fulfils none. `rule_learning`
-finds rules, `rule_formats` gives them to rule engines.
+A condition is an interval of a number or a set of values of a text; what is missing or NaN fulfils none.
+`rule_learning` finds rules, `rule_formats` gives them to rule engines.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Condition:
         found = column(rows, self.column)
         if self.values:
             if found.dtype != object:
-                raise OptionError(f"{self.column} holds numbers; the rule asks whether it is {' or '.join(self.values)}.")
+                raise OptionError(
+                    f"{self.column} holds numbers; the rule asks whether it is {' or '.join(self.values)}."
+                )
             return np.isin(found.astype(str), self.values) & np.array([v is not None for v in found], bool)
         if found.dtype == object:
             raise OptionError(f"{self.column} holds text; the rule asks for {self}.")
@@ -153,16 +155,20 @@ def length(rows: Rows) -> int:
 def column(rows: Rows, name: str) -> np.ndarray:
     """A column as float64 with NaN for what is missing, or as objects (text or None)."""
     if name not in names(rows):
-        raise OptionError(f"there is no column '{name}'.{nearest(name, names(rows))} Columns: {', '.join(names(rows))}.")
+        raise OptionError(
+            f"there is no column '{name}'.{nearest(name, names(rows))} Columns: {', '.join(names(rows))}."
+        )
     held = rows[name]
     if isinstance(held, pa.ChunkedArray | pa.Array):
         kind = held.type.value_type if pa.types.is_dictionary(held.type) else held.type
         if pa.types.is_boolean(kind):
             held = held.cast(pa.int8())
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-            return np.asarray(held.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64) if isinstance(
-                held, pa.Array
-            ) else np.asarray(held.cast(pa.float64()).to_numpy(), np.float64)
+            return (
+                np.asarray(held.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+                if isinstance(held, pa.Array)
+                else np.asarray(held.cast(pa.float64()).to_numpy(), np.float64)
+            )
         return np.array([None if v is None else str(v) for v in held.to_pylist()], object)
     values = np.asarray(held)
     if values.dtype.kind in "biuf":

@@ -22,7 +22,7 @@ GANG = ("search", "item", "item", "pay")
 
 @cache
 def visits(again: int = 0) -> Log:
-    """150 sessions of as many people that go their own ways, and 25 of a gang that all go one way; 8 of these tagged."""
+    """150 sessions of as many people that go their own ways, and 25 of a gang that all go one way, some tagged."""
     rng, rows = np.random.default_rng(again), []
     for i in range(175):
         gang = i >= 150

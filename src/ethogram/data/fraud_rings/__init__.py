@@ -4,7 +4,8 @@ Everybody moves by a chain over types of pages (`ways`); honest people have one 
 A ring has a script, a path that honest people could take as well, with a rhythm of seconds per page, and its members
 follow both with noise. What risk experts look at (age of the account, amount, orders of the device within a day ...) is
 alike within a ring in `shifted` of seven ways (accounts made in bulk, one proxy, one price), for most of its members,
-about a value that honest transactions have as well: no number tells ring from normal. A tag (chargeback, analyst) lies on a quarter of a ring's transactions and on a few honest ones.
+about a value that honest transactions have as well: no number tells ring from normal. A tag lies on a
+quarter of a ring's transactions and on a few honest ones.
 
 A real-time engine scores every transaction by the numbers alone and declines the worst:
 

@@ -31,9 +31,7 @@ LEADS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 TYPES = (*LEADS, END)
 SECTIONED = ("search", "category", "item", "reviews")
-SECONDS = dict(
-    zip(LEADS, (7, 10, 12, 27, 33, 13, 9, 10, 37, 12, 30, 25, 12, 27), strict=True)
-)
+SECONDS = dict(zip(LEADS, (7, 10, 12, 27, 33, 13, 9, 10, 37, 12, 30, 25, 12, 27), strict=True))
 """Median seconds on each type of page."""
 START = {"home": 0.4, "search": 0.25, "category": 0.1, "item": 0.2, "account": 0.05}
 

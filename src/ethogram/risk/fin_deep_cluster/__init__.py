@@ -8,7 +8,7 @@ real-time engine missed in them, and why, in rules that the engine can run.
     rules    sequential covering on what people can read: the experts' numbers, visits and seconds  (`numeric.rules`)
     note     a template, or a language model's words with the template's numbers                         (`narrative`)
 
-A log says: `session` (the transaction; else visits, cut at silence), `item` and `kind` (page and its type), `time`, and,
+A log says: `session` (the transaction; else visits, cut at silence), `item` and `kind` (page and its type), `time`, and
 on any event of a session, the amount (`value`), a tag (`label`; what is not tagged so far is 0 or empty), whether the
 engine `declined`, and further columns of the experts.
 
@@ -85,7 +85,7 @@ class FinDeepCluster:
     "Column of seconds on a page; where the log has none, the time until the session's next event."
     longest: int = 60
     "Events that are read of a session, the last ones."
-    weight: float = searched(0.65, 0.0, 1.0)
+    weight: float = searched(0.8, 0.0, 1.0)
     "Share of the mean squared distance that comes from the clicks; the rest from the experts' numbers."
     pooling: Literal["time", "plain", "even"] = "time"
     "Attention with seconds, without them, or the mean over all pages."
@@ -117,7 +117,7 @@ class FinDeepCluster:
     "Who searches neighbours; see `numeric.density`."
     times: float = 3.0
     "A cluster is risky where the odds of its tag rate exceed so many times those of all."
-    level: float = 0.99
+    level: float = 0.95
     "Probability of that from which it is flagged."
     weak: float = 0.3
     "What a decline without a tag counts, in tags."
@@ -193,7 +193,7 @@ class FinDeepCluster:
         return telling.card_table(self.fitted)
 
     def table(self, log: Log) -> Table:
-        """The columns that rules are about, one row per case: `user`, `session`, then numbers and texts (null: unknown).
+        """The columns that rules are about, one row per case: `user`, `session`, numbers and texts (null: unknown).
 
         What a streaming scorer computes before it applies exported rules.
         """
@@ -274,7 +274,7 @@ class FinDeepCluster:
             (self.min_cluster_size < 2 or self.min_samples < 1, "min_cluster_size from 2, min_samples from 1"),
             (self.min_samples > self.min_cluster_size, f"min_samples = {self.min_samples} is more than "
              f"min_cluster_size = {self.min_cluster_size}: no cluster could be so small"),
-            (not (self.times > 0 and 0 < self.level < 1 and self.prior > 0), "times and prior above 0, level in (0, 1)"),
+            (not (self.times > 0 and 0 < self.level < 1 and self.prior > 0), "times, prior above 0, level in (0, 1)"),
             (not 0 <= self.weak <= 1, f"weak = {self.weak}; a share in [0, 1]"),
             (min(self.beta, self.gamma) < 0 or not self.lr > 0, "beta and gamma from 0, lr above 0"),
             (duration(self.window) < 1, f"window = '{self.window}' has no length"),

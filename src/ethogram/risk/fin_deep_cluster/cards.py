@@ -1,10 +1,10 @@
 """What is known of each cluster: is it risky, how much money is in it, is it growing, and which rules single it out?
 
-    evidence   e = tags + weak * declines without a tag            of a cluster of size n, and of all: base b = E / N
-    posterior  rate ~ Beta(s b + e, s (1 - b) + n - e)             s: as many cases of the base stand in the prior
-    risk       P( odds of the rate > c * odds of b )               flagged from `level` on
-    growth     largest (n_w + 1) / (n_{w-1} + 1) over consecutive windows of time that the log covers
-    at risk    money of members that the engine let through and nobody has tagged
+evidence   e = tags + weak * declines without a tag            of a cluster of size n, and of all: base b = E / N
+posterior  rate ~ Beta(s b + e, s (1 - b) + n - e)             s: as many cases of the base stand in the prior
+risk       P( odds of the rate > c * odds of b )               flagged from `level` on
+growth     largest (n_w + 1) / (n_{w-1} + 1) over consecutive windows of time that the log covers
+at risk    money of members that the engine let through and nobody has tagged
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ethogram.risk.fin_deep_cluster.cases import Cases
 
 
 class Belief(NamedTuple):
-    """How cards judge: odds times those of the base, level of the posterior, weight of a decline, cases of the prior."""
+    """How cards judge: odds times those of the base, level of the posterior, weight of a decline, cases in prior."""
 
     times: float
     level: float
@@ -117,7 +117,7 @@ def mined(
 
 
 def weights(rule: Rule, rows: Mapping[str, np.ndarray], group: np.ndarray) -> tuple[float, ...]:
-    """How much each condition alone tells of a group: ln (share of the group that meets it / of all), in shares of 1."""
+    """How much each condition alone tells of a group: ln (share of the group that meets it / of all), as shares."""
     told = []
     for condition in rule.conditions:
         meets = condition.applies(rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -94,7 +94,7 @@ def cases(
     Raises
     ------
     RolesError
-        The log has neither items nor kinds, an event lacks its session, a column does not exist, or seconds are below 0.
+        The log has neither items nor kinds, an event lacks its session, a column is not there, or seconds are below 0.
     """
     table = log.table()
     if "session" not in table.column_names:
@@ -139,9 +139,11 @@ def _changes(key: np.ndarray) -> np.ndarray:
 
 
 def _whole(column: pa.ChunkedArray) -> np.ndarray:
-    return column.cast(pa.int64()).to_numpy() if pa.types.is_integer(column.type) else column.cast(
-        pa.timestamp("us", column.type.tz)
-    ).cast(pa.int64()).to_numpy()
+    return (
+        column.cast(pa.int64()).to_numpy()
+        if pa.types.is_integer(column.type)
+        else column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64()).to_numpy()
+    )
 
 
 def _coded(column: pa.ChunkedArray) -> Coded:

@@ -76,7 +76,7 @@ def locked(text: str, note: str) -> bool:
     >>> locked("Of 38 orders, 61% were tagged.", "38 orders: 61% tagged"), locked("About 40 orders.", "38 orders")
     (True, False)
     """
-    spelled = set(w.lower() for w in _WORDS.findall(text)) - set(w.lower() for w in _WORDS.findall(note))
+    spelled = {w.lower() for w in _WORDS.findall(text)} - {w.lower() for w in _WORDS.findall(note)}
     return not spelled and numbers(text) == numbers(note)
 
 

@@ -131,7 +131,10 @@ def card_table(made: Any) -> Table:
 def state(made: Any) -> State:
     from ethogram.nn.saved import arrays
 
-    held = {**arrays(made.network), **{f"cards.{f.name}": np.asarray(getattr(made.cards, f.name)) for f in fields(Cards)}}
+    held = {
+        **arrays(made.network),
+        **{f"cards.{f.name}": np.asarray(getattr(made.cards, f.name)) for f in fields(Cards)},
+    }
     found = made.density
     if found is not None:
         held |= {f"density.{n}": np.asarray(getattr(found, n)) for n in DENSITY}
@@ -195,5 +198,3 @@ def _counts(measured: Quality | None) -> list[int] | None:
 
 def _quality(counts: Sequence[int] | None) -> Quality | None:
     return None if counts is None else Quality(*counts)
-
-

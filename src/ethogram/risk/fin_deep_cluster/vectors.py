@@ -2,7 +2,7 @@
 
     token      the page where it is frequent, else its type, else "unknown"
     vectors    of tokens to begin with: of the matrix  max(0, ln (#(i, j) D / (#i #j)))  of pairs within two steps, the
-               largest singular vectors by the root of their values; it is what skip-gram factorises (Levy, Goldberg 2014)
+               largest singular vectors by the root of their values; what skip-gram factorises (Levy, Goldberg 2014)
     number     (x - median) / (upper - lower quartile), cut at 2; of a long tail first the logarithm; missing is 0
     hybrid     [ sqrt(w) z / sigma_z ; sqrt(1 - w) f / sigma_f ]      sigma^2: total variance of the block
 
