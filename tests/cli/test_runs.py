@@ -39,9 +39,24 @@ def test_simulate_replay_fork_compare(call, run, folder):
     assert (folder / "log" / "log.toml").exists()
 
 
+def test_each_mind_decides_every_ten_minutes_and_the_cost_is_told(call):
+    said = call(
+        *SMALL, "--minutes", 10, "--minds", 5, "--until", "1h", "--lm", "scripted", "--log", "log", "--json", "-"
+    )
+    assert said.json["ticks"] == 6
+    assert said.json["asked"] == {"decisions": 30, "sources": {"model": 30}, "seconds": said.json["asked"]["seconds"]}
+    assert 0 < said.json["asked"]["seconds"] < 1
+    calls = said.json["calls"]["calls"]
+    assert f"model: {calls:,} calls ({calls:,} per simulated hour), {calls:,} of them sent" in said.err
+    again = call(*SMALL, "--minutes", 10, "--minds", 5, "--until", "1h", "--lm", "scripted", "--rest", 2, "--json", "-")
+    assert again.json["asked"]["decisions"] == 15
+
+
 @pytest.mark.parametrize(
     ("tokens", "said"),
     [
+        (("simulate", "friendship_paradox", "--minutes", 0), "minutes = 0"),
+        (("simulate", "recagent", "--minutes", 0), "minutes = 0"),
         (("simulate", "run", "--until", "soon"), "no length of time"),
         (("simulate", "run", "--minds", 3), "give only --until"),
         (("simulate", "friendship_paradox", "--minds", 0), "give 1 or more"),

@@ -83,6 +83,7 @@ def simulate(
             raise OptionError(f"--until {until}: give 1 tick or more.")
         if began := run.world.tick:
             say.line(f"{run.folder} is at tick {began:,}; it goes on from there.")
+        before = Counter(run.world.live.decisions)
         try:
             with say.progress(run.told.key) as watch:
                 run.until(until, watch)
@@ -90,7 +91,7 @@ def simulate(
             if run.folder is not None:
                 say.line(f"stopped at tick {run.world.tick:,}; ethogram simulate {run.folder} --until {until} goes on")
             raise
-        told = tell(run, say)
+        told = tell(run, say, before)
         if log is not None:
             run.log().write(log)
             say.line(f"log: {log}")
@@ -118,8 +119,12 @@ def plain(key: str, options: dict[str, Any], until: str, seed: int, log: Path | 
     say.result({"events": len(table), "people": people, "kinds": dict(kinds)})
 
 
-def tell(run: Run, say: Output) -> dict[str, Any]:
-    """Print what a run holds; the same as a value."""
+ASKED = ("model", "cache", "archetype", "surrogate", "fallback")
+"""Sources of the decisions that a language model is there for."""
+
+
+def tell(run: Run, say: Output, before: Counter[str] | None = None) -> dict[str, Any]:
+    """Print what a run holds; the same as a value. `before`: decisions of earlier sessions, by source."""
     world = run.world
     kinds, people = Counter[str](), set[int]()
     for record in world.live.tape.records():
@@ -131,17 +136,34 @@ def tell(run: Run, say: Output) -> dict[str, Any]:
     say.table(("kind", "events"), kinds.most_common())
     shares = world.shares()
     say.line("decided by " + (", ".join(f"{s} {100 * v:.1f}%" for s, v in shares.items()) or "nobody"))
-    calls = run.calls()
+    calls, minds = run.calls(), asked(run, before or Counter())
     if calls is not None:
+        if minds:
+            say.line(
+                f"for the model {minds['decisions']:,} decisions: "
+                + ", ".join(f"{s} {100 * n / minds['decisions']:.1f}%" for s, n in minds["sources"].items())
+                + f"; {minds['seconds']:.3g} s of wall time each"
+            )
+        hours = world.tick * world.declared.length / 3.6e9
+        where = f"; recorded in {run.told.recording}" if run.folder is not None else ""
         say.line(
-            f"model: {calls['calls']:,} calls, {calls['sent']:,} of them sent, {calls['failed']:,} failed, "
-            f"{calls['tokens']:,} tokens, money {calls['money']:.4g}; recorded in {run.told.recording}"
+            f"model: {calls['calls']:,} calls ({calls['calls'] / hours:,.4g} per simulated hour), {calls['sent']:,} of "
+            f"them sent, {calls['failed']:,} failed, {calls['tokens']:,} tokens, money {calls['money']:.4g}{where}"
         )
     costs = [r for r in world.costs().to_pylist() if r["seconds"]]
     say.table(("cost of", "seconds"), [(r["component"], r["seconds"]) for r in costs])
     say.line(f"fingerprint {world.fingerprint}")
     return {
         "events": total, "people": len(people), "ticks": world.tick, "kinds": dict(kinds.most_common()),
-        "shares": shares, "calls": calls, "fingerprint": world.fingerprint,
+        "shares": shares, "calls": calls, "asked": minds, "fingerprint": world.fingerprint,
         "seconds": {r["component"]: r["seconds"] for r in costs},
     }  # fmt: skip
+
+
+def asked(run: Run, before: Counter[str]) -> dict[str, Any] | None:
+    """Decisions of this session that a language model is there for, by source, and wall seconds of each."""
+    sources = {s: n for s in ASKED if (n := run.world.live.decisions[s] - before[s])}
+    total = sum(sources.values())
+    if not total:
+        return None
+    return {"decisions": total, "sources": sources, "seconds": run.world.live.seconds.get("ask", 0.0) / total}

@@ -15,6 +15,8 @@ from ethogram.system import find, info, system
 from ethogram.world import World
 
 SCRIPTED = "scripted"
+KEPT = 512
+"""MiB for prompts that the embedded model has read."""
 
 
 class NoWorld(OptionError):
@@ -69,7 +71,9 @@ def built(told: Manifest, folder: Path | None = None, *, mode: str | None = None
         given[name] = told.minds
     lm = None
     if told.lm is not None and told.lm != SCRIPTED:
-        lm = LM.connect(told.lm, broker=_broker(told, folder, mode))
+        # people take turns, each with a beginning of their own
+        kept = {"kept": KEPT} if told.lm.partition(":")[0] == "local" else {}
+        lm = LM.connect(told.lm, broker=_broker(told, folder, mode), **kept)
         if "lm" in taken:
             given["lm"] = lm
         elif hasattr(one, "lm"):

@@ -101,8 +101,18 @@ class Run:
         yield from ((live, record) for record in retold(live, world.declared, world.live.tape.entries, world.tick))
 
     def calls(self) -> dict[str, Any] | None:
-        """What the language model was asked over all sessions: calls, sent, failed, tokens, money; None for none."""
-        if self.folder is None or not (self.folder / self.told.recording).is_file():
+        """What the language model was asked over all sessions: calls, sent, failed, tokens, money; None for none.
+
+        Where nothing is recorded, since the run began in this process.
+        """
+        if self.folder is None:
+            rows = [r for r in self.world.costs().to_pylist() if r["calls"]]
+            if not rows:
+                return None
+            told = {n: sum(r[c] for r in rows) for n, c in (("calls", "calls"), ("sent", "live"), ("failed", "failed"))}
+            tokens = sum(r["prompt"] + r["completion"] for r in rows)
+            return {"began": None, **told, "tokens": tokens, "money": sum(r["money"] for r in rows)}
+        if not (self.folder / self.told.recording).is_file():
             return None
         recording = Recording(self.folder / self.told.recording, must=True)
         try:

@@ -232,7 +232,7 @@ class World:
         return costs.table(self.live, self.declared)
 
     def shares(self) -> dict[str, float]:
-        """Share of the decisions by source: rule, model, archetype, surrogate, outside, fallback."""
+        """Share of the decisions by source: rule, model, cache, archetype, surrogate, outside, fallback."""
         return costs.shares(self.live)
 
     # changing it
