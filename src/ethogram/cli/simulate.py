@@ -25,6 +25,7 @@ def simulate(
     out: Path | None = None,
     log: Path | None = None,
     every: int = 500,
+    timeout: float = 300.0,
     sets: Set = (),
     json: Json = None,
     **flags: str,
@@ -43,7 +44,8 @@ def simulate(
     minds
         People that a language model plays, where the system has such.
     lm
-        The model of the minds: local, the URL of an endpoint, scripted (the system's own rules), or scripted:TEXT.
+        The model of the minds: local, the URL of an endpoint (URL#MODEL where it has several), scripted (the system's
+        own rules), or scripted:TEXT.
     seed
         Seed of everything that is drawn.
     out
@@ -52,6 +54,8 @@ def simulate(
         Also write what happened as a behaviour log, to this folder.
     every
         Ticks between checkpoints.
+    timeout
+        Seconds that a model at a URL has for one try of a call; whose calls all fail is led by the fallback.
     """
     from ethogram.replay import begin, opened
     from ethogram.replay.building import NoWorld
@@ -63,16 +67,20 @@ def simulate(
         raise OptionError(f"--minds {minds}: give 1 or more.")
     if every < 1:
         raise OptionError(f"--every {every}: give 1 or more.")
+    if not timeout > 0:
+        raise OptionError(f"--timeout {timeout:g}: give seconds above 0.")
     if log is not None and log.exists():
         raise OptionError(f"--log {log}: that is there already; give a new folder.")
     if is_run(key):
         if out is not None or minds is not None or lm is not None or sets or flags or seed:
-            raise OptionError(f"{key} is a run; it goes on as it began, so give only --until (and --log, --every).")
-        run = opened(key, every=every)
+            raise OptionError(
+                f"{key} is a run; it goes on as it began, so give only --until (and --log, --every, --timeout)."
+            )
+        run = opened(key, every=every, timeout=timeout)
     else:
         given = {n: v for n, v in chosen(key, sets, flags).items() if n not in ("lm", "minds")}
         try:
-            run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every)
+            run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every, timeout=timeout)
         except NoWorld:
             if out is not None or minds is not None or lm is not None:
                 raise

@@ -10,6 +10,8 @@ from typing import Any
 from ethogram import options as declared
 from ethogram.errors import OptionError, UnknownName
 from ethogram.lm import LM, Broker
+from ethogram.lm.blocking import run as wait_for
+from ethogram.lm.endpoint import Endpoint
 from ethogram.replay.manifest import Manifest
 from ethogram.system import find, info, system
 from ethogram.world import World
@@ -17,6 +19,8 @@ from ethogram.world import World
 SCRIPTED = "scripted"
 KEPT = 512
 """MiB for prompts that the embedded model has read."""
+TIMEOUT = 300.0
+"""Seconds for one try of a call."""
 
 
 class NoWorld(OptionError):
@@ -48,12 +52,15 @@ def made(told: Manifest) -> Any:
     return system(told.key, **given)
 
 
-def built(told: Manifest, folder: Path | None = None, *, mode: str | None = None) -> tuple[Any, Any]:
+def built(
+    told: Manifest, folder: Path | None = None, *, mode: str | None = None, timeout: float = TIMEOUT
+) -> tuple[Any, Any]:
     """(system, world at its beginning).
 
     Parameters
     ----------
     folder : where the calls to its model are recorded. mode : of the broker; None records, or goes on recording.
+    timeout : seconds that a model at a URL has for one try of a call.
 
     Raises
     ------
@@ -73,7 +80,8 @@ def built(told: Manifest, folder: Path | None = None, *, mode: str | None = None
     if told.lm is not None and told.lm != SCRIPTED:
         # people take turns, each with a beginning of their own
         kept = {"kept": KEPT} if told.lm.partition(":")[0] == "local" else {}
-        lm = LM.connect(told.lm, broker=_broker(told, folder, mode), **kept)
+        where, _, model = told.lm.partition("#") if told.lm.startswith("http") else (told.lm, "", "")
+        lm = LM.connect(where, model=model or None, broker=_broker(told, folder, mode, timeout), **kept)
         if "lm" in taken:
             given["lm"] = lm
         elif hasattr(one, "lm"):
@@ -88,16 +96,29 @@ def built(told: Manifest, folder: Path | None = None, *, mode: str | None = None
         )
     own = world.declared.lm
     if lm is None and isinstance(own, LM) and folder is not None:
-        own.broker = _broker(told, folder, mode)  # the system's own rules are recorded like any model
+        own.broker = _broker(told, folder, mode, timeout)  # the system's own rules are recorded like any model
     if told.branches:
         world.declared = replace(world.declared, run=f"{world.declared.run}, fork {told.branches[-1].at}")
     return one, world
 
 
-def _broker(told: Manifest, folder: Path | None, mode: str | None) -> Broker:
+def reachable(world: World) -> None:
+    """Make sure that the model of a world is there, if it is at a URL; nobody's first decision is the place to learn.
+
+    Raises
+    ------
+    LMError
+        Nothing answers there, or the key is refused. UnknownName, OptionError: there is no such model, or several.
+    """
+    lm = world.declared.lm
+    if isinstance(lm, LM) and isinstance(lm.wire, Endpoint):
+        wait_for(lm.wire.model())
+
+
+def _broker(told: Manifest, folder: Path | None, mode: str | None, timeout: float) -> Broker:
     if folder is None:
-        return Broker.bare()
+        return Broker.bare(timeout=timeout)
     place = folder / told.recording
     chosen: Any = mode or ("replay-lenient" if place.exists() else "record")
     place.parent.mkdir(parents=True, exist_ok=True)
-    return Broker(run=place, mode=chosen, cache=False)
+    return Broker(run=place, mode=chosen, cache=False, timeout=timeout)
