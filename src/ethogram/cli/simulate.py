@@ -58,7 +58,6 @@ def simulate(
         Seconds that a model at a URL has for one try of a call; whose calls all fail is led by the fallback.
     """
     from ethogram.replay import begin, opened
-    from ethogram.replay.building import NoWorld
     from ethogram.replay.manifest import is_run
     from ethogram.replay.running import ticks
 
@@ -73,19 +72,11 @@ def simulate(
         raise OptionError(f"--log {log}: that is there already; give a new folder.")
     if is_run(key):
         if out is not None or minds is not None or lm is not None or sets or flags or seed:
-            raise OptionError(
-                f"{key} is a run; it goes on as it began, so give only --until (and --log, --every, --timeout)."
-            )
+            raise OptionError(f"{key} is a run; it goes on as it began: give only --until, --log, --every, --timeout.")
         run = opened(key, every=every, timeout=timeout)
     else:
         given = {n: v for n, v in chosen(key, sets, flags).items() if n not in ("lm", "minds")}
-        try:
-            run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every, timeout=timeout)
-        except NoWorld:
-            if out is not None or minds is not None or lm is not None:
-                raise
-            plain(key, given, until, seed, log, say)
-            return
+        run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every, timeout=timeout)
     with run:
         if ticks(until, run.world) < 1:
             raise OptionError(f"--until {until}: give 1 tick or more.")
@@ -106,25 +97,6 @@ def simulate(
         if run.folder is not None:
             say.line(f"run: {run.folder}   look at it: ethogram replay {run.folder}")
     say.result(told)
-
-
-def plain(key: str, options: dict[str, Any], until: str, seed: int, log: Path | None, say: Output) -> None:
-    """Simulate where the system has no world of the engine: all at once, and only the log is left."""
-    from ethogram.system import system
-
-    if not until.isdigit() or int(until) < 1:
-        raise OptionError(f"--until {until}: {key} has no clock; give a number, 1 or more.")
-    built = system(key, **options)
-    found = built.run(built.example(seed=seed), int(until), seed=seed)
-    table = found.table()
-    kinds = Counter(table.column("kind").to_pylist()).most_common()
-    people = len(set(table.column("user").to_pylist()))
-    say.line(f"{key}: {len(table):,} events of {people:,} people")
-    say.table(("kind", "events"), kinds)
-    if log is not None:
-        found.write(log)
-        say.line(f"log: {log}")
-    say.result({"events": len(table), "people": people, "kinds": dict(kinds)})
 
 
 ASKED = ("model", "cache", "archetype", "surrogate", "fallback")

@@ -82,8 +82,8 @@ class Broker:
     ----------
     run : name of the run, or a path ending in .lmrun. Without a name it gets one and is dropped when old.
     mode : "live"; "record": a new named run, the cache is not read; "replay-strict": only `run`'s recorded answers
-        (and failures), NotRecorded for others, nothing is sent and nothing written; "replay-lenient": `run`'s recorded answers, the
-        missing ones are asked for and added to it (this is also how a broken run is continued).
+        (and failures), NotRecorded for others, nothing is sent and nothing written; "replay-lenient": `run`'s recorded
+        answers, the missing ones are asked for and added to it (this is also how a broken run is continued).
     cache : True (the shared one), False, or an AnswerCache.
     keep : whether the run's transcript is written.
     budget : what the run may spend. prices : by identity, or one for all.

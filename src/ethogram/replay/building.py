@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,6 @@ KEPT = 512
 """MiB for prompts that the embedded model has read."""
 TIMEOUT = 300.0
 """Seconds for one try of a call."""
-
-
-class NoWorld(OptionError):
-    """A system's simulation is no `World`: it has no ticks to stop at, and no state to keep."""
 
 
 VERB = "simulate"
@@ -65,35 +60,17 @@ def built(
     Raises
     ------
     OptionError
-        The system has no minds or takes no model.
+        A model is given, and nobody is played by one. Or what the system's `world` says.
     """
-    one = made(told)
-    make = one.world if hasattr(one, "world") else one.example
-    taken = inspect.signature(make).parameters
-    given: dict[str, Any] = {"seed": told.seed}
-    if told.minds is not None:
-        name = next((n for n in ("minds", "people") if n in taken), None)
-        if name is None:
-            raise OptionError(f"--minds {told.minds}: the people of {told.key} have no minds to choose the number of.")
-        given[name] = told.minds
-    lm = None
+    one, lm = made(told), None
     if told.lm is not None and told.lm != SCRIPTED:
         # people take turns, each with a beginning of their own
         kept = {"kept": KEPT} if told.lm.partition(":")[0] == "local" else {}
         where, _, model = told.lm.partition("#") if told.lm.startswith("http") else (told.lm, "", "")
         lm = LM.connect(where, model=model or None, broker=_broker(told, folder, mode, timeout), **kept)
-        if "lm" in taken:
-            given["lm"] = lm
-        elif hasattr(one, "lm"):
-            one.lm = lm
-        else:
-            raise OptionError(f"--lm {told.lm}: {told.key} asks no language model.")
-    world = make(**given)
-    if not isinstance(world, World):
-        raise NoWorld(
-            f"{told.key} simulates without the world engine: its runs cannot be kept or forked; leave out --out, "
-            "--minds and --lm, and give --log for what happened."
-        )
+    world = one.world(seed=told.seed, minds=told.minds, lm=lm)
+    if lm is not None and world.declared.lm is not lm:
+        raise OptionError(f"--lm {told.lm}: nobody of {told.key} is played by a model yet; give --minds.")
     own = world.declared.lm
     if lm is None and isinstance(own, LM) and folder is not None:
         own.broker = _broker(told, folder, mode, timeout)  # the system's own rules are recorded like any model

@@ -184,7 +184,7 @@ def tabled(
     fallen: list[Batch] = []
     for i, (row, thought) in enumerate(zip(rows.tolist(), made, strict=True)):
         first = thought.decisions[0]
-        waits[i] = first.wait if first.wait is not None else getattr(thought.mind, "every", 1)
+        waits[i] = first.wait if first.wait is not None else rests(thought)
         if first.via == "fallback" and world.fallback:
             rest = _fallen(live, world, row, live.overlay.of(row).kind, first, seen)
             if len(rest):
@@ -202,6 +202,13 @@ def tabled(
         {i: t for i, t in enumerate(said) if t},
     )  # fmt: skip
     return joined([table, *fallen]), waits
+
+
+def rests(thought: Thought) -> int:
+    """Ticks until a mind is awake again whose decision does not say it."""
+    if hasattr(thought.mind, "wait"):
+        return int(thought.mind.wait(thought.seen))
+    return int(getattr(thought.mind, "every", 1))
 
 
 def _fallen(live: Live, world: Declared, row: int, kind: str, found: Decision, seen: Frozen) -> Batch:

@@ -131,7 +131,7 @@ class FriendshipParadox:
         """Two logs side by side, the result of the paper; see `report.compared` for the columns."""
         return compared(self.report(real), self.report(simulated))
 
-    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> World:
         """The light population at its beginning, `people` agents; the first `minds` of them are played by a model.
 
         Parameters
@@ -146,6 +146,10 @@ class FriendshipParadox:
         from ethogram.simulate.friendship_paradox.population import crowd
 
         return crowd(self.people, seed, self.shown, minutes=self.minutes)
+
+    def plan(self, world: World) -> None:
+        """Nobody is anywhere: no map."""
+        return None
 
     def example(self, *, seed: int = 0) -> World:
         """The same with 60 agents."""

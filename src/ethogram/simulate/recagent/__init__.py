@@ -102,7 +102,7 @@ class RecAgent:
         """
         return self.of(Scene.of(log, people=people, seed=seed, **how), options=options, seed=seed)
 
-    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> World:
         """The sandbox of `example`; the first `minds` people are played by a language model.
 
         Parameters
@@ -120,6 +120,10 @@ class RecAgent:
 
             lm = ScriptedLM(viewer, name="viewer", seed=seed)
         return self.members(box, list(range(minds)), lm=lm)
+
+    def plan(self, world: World) -> None:
+        """Nobody is anywhere: no map."""
+        return None
 
     def example(self, *, seed: int = 0) -> World:
         """Sixty people with planted tastes and 200 items."""
