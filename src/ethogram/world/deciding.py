@@ -206,8 +206,8 @@ def tabled(
 
 def rests(thought: Thought) -> int:
     """Ticks until a mind is awake again whose decision does not say it."""
-    if hasattr(thought.mind, "wait"):
-        return int(thought.mind.wait(thought.seen))
+    if hasattr(thought.mind, "rests"):
+        return int(thought.mind.rests(thought.seen))
     return int(getattr(thought.mind, "every", 1))
 
 

@@ -284,7 +284,7 @@ class Writer:
     def __init__(self, persona: Mapping[str, Any], living: Living, words: int):
         self.persona, self.living, self.words = persona, living, words
 
-    def wait(self, seen: Context) -> int:
+    def rests(self, seen: Context) -> int:
         """Ticks until it is due again."""
         return self.living.rest(seen.state, seen.row)
 
