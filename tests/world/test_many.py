@@ -388,8 +388,7 @@ def test_who_may_go_is_found_as_by_distances_of_everybody_to_everybody(apart):
 
     far = np.linalg.norm(place[:, None] - place[None], axis=2)
     far = np.where(room[:, None] != room[None], np.inf, far) if apart else far
-    idle = ~flying & (wake < 3)
-    behind = wake[:, None] - wake[None]
+    idle, behind = ~flying & (wake < 3), wake[:, None] - wake[None]
     held = ((behind > 0) & (far <= 3 + behind + 1.0)).any(1)
     label = np.where(idle, np.arange(n), -1)
     for _ in range(n):  # the least number spreads over those who can meet
