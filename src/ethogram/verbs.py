@@ -346,8 +346,20 @@ class Routes(Protocol):
 class Simulates(Protocol):
     """Runs a world of simulated people."""
 
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> Any:
+        """The system's world (`ethogram.world.World`) at its beginning, by the system's options.
+
+        `minds` people are played by the language model `lm` (None: by the system's own rules); None is as many as the
+        system has. Raises EthogramError where there are not so many people.
+        """
+        ...
+
     def example(self, *, seed: int = 0) -> Any:
         """A small world of the system's own, ready to run: what demonstrations and tests are given."""
+        ...
+
+    def plan(self, world: Any) -> Mapping[str, Any] | None:
+        """The map that the people of a world live on, as `world.town.Town.json` tells it; None where there is none."""
         ...
 
     def run(self, world: Any, until: int, *, seed: int = 0) -> Log:
