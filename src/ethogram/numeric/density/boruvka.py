@@ -24,7 +24,7 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.order import find, lighter
 from ethogram.numeric.density.outside import complete
 
-POINTS = 160
+POINTS = 64
 """Points of a cell, about: fewer make bounds tighter, and more of them."""
 SETTLED = 0.1
 """Share of the components that a round must settle from lists alone; below it the others are completed."""
