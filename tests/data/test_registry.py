@@ -22,11 +22,13 @@ NAMES = [
     "drift",
     "drifting_clicks",
     "feeds",
+    "fraud_rings",
     "intents",
     "interests",
     "investor_posts",
     "listeners",
     "ml_100k",
+    "online_shoppers",
     "out_of_town",
     "posts",
     "shoppers",
@@ -62,7 +64,7 @@ def test_unknown_names_and_options_name_the_nearest():
 def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
-        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
+        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, fraud_rings, intents, "
         "listeners, posts, shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
