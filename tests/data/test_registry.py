@@ -65,7 +65,7 @@ def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
         match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, fraud_rings, intents, "
-        "listeners, posts, shoppers, travellers, videos",
+        "interests, listeners, posts, shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
 
