@@ -24,12 +24,14 @@ NAMES = [
     "drift",
     "drifting_clicks",
     "feeds",
+    "fraud_rings",
     "intents",
     "interests",
     "investor_posts",
     "listeners",
     "listening_sessions",
     "ml_100k",
+    "online_shoppers",
     "out_of_town",
     "payments",
     "posts",
@@ -68,8 +70,8 @@ def test_unknown_names_and_options_name_the_nearest():
 def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
-        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
-        "listeners, payments, posts, regime_hawkes, shoppers, travellers, videos",
+        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, fraud_rings, intents, "
+        "interests, listeners, payments, posts, regime_hawkes, shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
 

@@ -22,7 +22,6 @@ def log(**more):
     rows = {
         "user": ["a", "a", "a", "b", "b"], "session": ["s", "s", "s", "t", "t"],
         "kind": ["home", "item", "pay", "home", "pay"],
-       
         "time": pa.array([0, 10_000_000, 15_000_000, 0, 2_000_000], pa.timestamp("us", "UTC")),
         "value": [None, None, 50.0, None, 70.0], "label": [None, None, 1.0, None, 0.0],
     }  # fmt: skip
