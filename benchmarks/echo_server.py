@@ -1,5 +1,7 @@
 """An endpoint that answers every chat with its last message at once; run as a process, it prints its port.
 
+An argument is the seconds that it takes for a chat.
+
 Written on `asyncio.Protocol`, so that it is never the slower side of a measurement.
 """
 
@@ -8,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 
+DELAY = float(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else 0.0
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _TEXT = re.compile(rb'"content":\s*("(?:[^"\\]|\\.)*")(?!.*"content")', re.DOTALL)
 
@@ -29,7 +33,12 @@ class Echo(asyncio.Protocol):
                 return
             head, body = self.buffer[:end], self.buffer[end + 4 : end + 4 + size]
             self.buffer = self.buffer[end + 4 + size :]
-            self._answer(models() if head.startswith(b"GET") else chat(body))
+            if head.startswith(b"GET"):
+                self._answer(models())
+            elif DELAY:
+                asyncio.get_running_loop().call_later(DELAY, self._answer, chat(body))
+            else:
+                self._answer(chat(body))
 
     def _answer(self, body: bytes) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)

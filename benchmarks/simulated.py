@@ -1,6 +1,6 @@
 """Simulated people, measured in a process of their own, so that the memory that is told is theirs.
 
-    python -m benchmarks.simulated world|sparse|objects|log|minds PEOPLE TICKS
+    python -m benchmarks.simulated world|sparse|objects|log|minds|endpoint PEOPLE TICKS
 
 prints one line of JSON. The model of `world`, `sparse` and `objects` is the same: who is awake takes one of eight items
 by the product of 16 tastes with 16 properties and Gumbel noise; what was taken is counted, kept, and logged.
@@ -208,6 +208,48 @@ def minds(people: int, ticks: int) -> dict[str, Any]:
     return found
 
 
+def endpoint(people: int, ticks: int) -> dict[str, Any]:
+    """Minds that ask a real endpoint, which answers after 200 ms, over 64 and 256 lanes; one call a decision."""
+    import subprocess
+
+    from ethogram.lm import LM, Broker, Limits
+    from ethogram.world import Action, Decision, World
+
+    class Asking:
+        def __init__(self, persona: Any):
+            pass
+
+        async def act(self, seen: Any) -> Decision:
+            reply = await seen.lm.chat(f"{seen.uid} at {seen.tick}", seed=seen.seed, purpose="ask")
+            return Decision("say", text=reply.text)
+
+    latency, found = 0.2, {}
+    command = [sys.executable, "-m", "benchmarks.echo_server", str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = f"http://127.0.0.1:{json.loads(server.stdout.readline())['port']}/v1"
+            for lanes in (64, 256):
+                lm = LM.connect(url, model="echo", broker=Broker.bare(limits=Limits(concurrency=lanes)))
+                made = World(people, minds={"a": Asking}, actions=[Action("say")], lm=lm, seed=3, wake=people // 200)
+                for uid in range(people):
+                    made.promote(uid, "a", at=uid // 200)
+                made.run(people // 200 + 1)  # connections are open, everybody is there
+                before, began = peak(), clock()
+                made.run(made.tick + ticks)
+                wall, cpu = (b - a for a, b in zip(began, clock(), strict=True))
+                calls = people * ticks
+                assert set(made.shares()) <= {"model"}
+                found[str(lanes)] = {
+                    "wall": wall / ticks, "rate": calls / wall, "cpu": cpu / calls,
+                    "occupancy": calls * latency / (lanes * wall), "peak": peak(), "own": peak() - before,
+                }  # fmt: skip
+        finally:
+            server.terminate()
+    return found
+
+
 if __name__ == "__main__":
-    kind = {"world": world, "sparse": sparse, "objects": objects, "log": log, "minds": minds}[sys.argv[1]]
+    kinds = {"world": world, "sparse": sparse, "objects": objects, "log": log, "minds": minds, "endpoint": endpoint}
+    kind = kinds[sys.argv[1]]
     json.dump(kind(int(sys.argv[2]), int(sys.argv[3])), sys.stdout)

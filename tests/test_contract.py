@@ -293,6 +293,37 @@ class ExplainsByStrangers(Counter):
         )  # fmt: skip
 
 
+def forecaster(key):
+    """A Poisson process that forecasts, of which each class below makes something wrong."""
+    pytest.importorskip("torch")
+    from ethogram.risk.prompt_tpp import PromptTPP
+
+    declare = system(key, **{**WRONG, "area": "risk", "verbs": ("forecast",)})
+    return lambda body: declare(dataclass(kw_only=True)(type(key, (PromptTPP,), {"process": "poisson", **body})))
+
+
+def later_by(self, histories, seconds):
+    import pyarrow.compute as pc
+
+    found = type(self).__mro__[1].forecast(self, histories)
+    moved = pc.add(found.column("time"), pa.scalar(seconds * 1_000_000, pa.duration("us")))
+    return found.set_column(3, "time", moved)
+
+
+@pytest.mark.parametrize(
+    ("promise", "forecast"),
+    [
+        ("forecast table", lambda self, h, k=1, seed=0: type(self).__mro__[1].forecast(self, h, 1)),
+        ("forecast table", lambda self, h, k=1, seed=0: later_by(self, h, -(10**8))),
+        ("forecast alone", lambda self, h, k=1, seed=0: later_by(self, h, 60 * len(h))),
+    ],
+)
+def test_a_broken_forecast_is_noticed(promise, forecast):
+    made = forecaster("wrong_forecast_" + promise.split()[1])({"forecast": forecast, "__module__": __name__})
+    with pytest.raises(AssertionError, match=f"breaks '{promise}'"):
+        check(made(process="poisson"), only=promise)
+
+
 @pytest.mark.parametrize(
     ("made", "promise"),
     [

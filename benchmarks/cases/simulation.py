@@ -97,6 +97,21 @@ def minds() -> Found:
     return Found(rows, values, notes=notes)  # type: ignore[arg-type]
 
 
+def endpoint() -> Found:
+    """A thousand minds at a real endpoint."""
+    told = measured("endpoint", 100 if QUICK else 1_000, 2 if QUICK else 10)
+    rows = [
+        {
+            "": f"ethogram, {lanes} calls at once", "decisions / s": one["rate"], "s / tick": one["wall"],
+            "occupancy": one["occupancy"], "CPU ms a decision": 1e3 * one["cpu"], "peak RSS, MiB": one["peak"],
+        }
+        for lanes, one in told.items()
+    ]  # fmt: skip
+    values = {f"{lanes} {name}": float(one[name]) for lanes, one in told.items() for name in one}
+    notes = ["the endpoint is a process of its own on this machine, HTTP over loopback; one call a decision, no cache"]
+    return Found(rows, values, notes=notes)  # type: ignore[arg-type]
+
+
 def cases() -> Iterable[Any]:
     """The harness's form."""
     yield Race(
@@ -129,4 +144,15 @@ def cases() -> Iterable[Any]:
             Target("running ahead, x serial", lambda v: v["running ahead gain"], least=8),
             Target("running ahead, share of the lanes that is busy", lambda v: v["running ahead occupancy"], least=0.9),
         ],
+    )
+    yield Race(
+        "simulation_endpoint",
+        "1,000 minds with an endpoint that answers after 200 ms",
+        endpoint,
+        [
+            Target("64 at once, share of the lanes that is busy", lambda v: v["64 occupancy"], least=0.9),
+            Target("256 at once, share of the lanes that is busy", lambda v: v["256 occupancy"], least=0.6),
+            Target("peak RSS, MiB", lambda v: v["256 peak"], most=1_024),
+        ],
+        threads=2,
     )

@@ -30,21 +30,24 @@ def write(parts: Parts, kinds: int, folder: Path) -> None:
 
 
 def ask(
-    model: str, parts: Parts, kinds: int, *, settings: Mapping[str, Any], name: str, seed: int, epochs: int
+    model: str, parts: Parts, kinds: int, *, settings: Mapping[str, Any], name: str, seed: int, epochs: int,
+    draws: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train one of its models; its own thinning (predictions of time and type) is switched off.
+    """Train one of its models; its own thinning (predictions of time and type) is switched off meanwhile.
 
     Parameters
     ----------
     model : EasyTPP's name. parts : train, valid, test -> (times, types) of each sequence. name : of these sequences.
     settings : of its trainer and model (`batch_size`, `learning_rate`, `hidden_size` ...), over its defaults.
+    draws : with it, time its thinning afterwards: so many next times behind every event of two test batches.
 
     Returns
     -------
     dict
         ``answer`` holds `curve` (per epoch: log-likelihood per event of validation and test as EasyTPP computes it,
         CPU and wall seconds of training and validation, `train_cpu` of the epoch alone), `events` of training,
-        `events_per_cpu_second`, `peak_mb`, `parameters`, `versions`.
+        `events_per_cpu_second`, `peak_mb`, `parameters`, `versions`; with `draws` also `draw_cpu` seconds for `asked`
+        events.
 
     Raises
     ------
@@ -52,6 +55,8 @@ def ask(
         EasyTPP is not installed or fails.
     """
     question = {"model": model, "data": name, "settings": dict(settings), "seed": seed, "epochs": epochs, "threads": 1}
+    if draws:
+        question["draws"] = draws
     with tempfile.TemporaryDirectory(prefix="ethogram-easytpp-") as made:
         folder = Path(made)
         write(parts, kinds, folder)

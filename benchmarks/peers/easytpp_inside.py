@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmarks.peers.inside import Clock, answer, peak, say, versions
 
+DRAWN = 2
+"""Batches behind whose events next times are drawn: its thinning takes most of a minute for all of them."""
 PACKAGES = ("easy_tpp", "torch", "numpy", "pandas", "datasets", "omegaconf")
 
 
@@ -41,12 +43,35 @@ def run(question: dict[str, Any]) -> dict[str, Any]:
             )  # fmt: skip
             say(**curve[-1])
         memory = highest()
+    drawn = _draw(runner, loader.test_loader(), question["draws"]) if question.get("draws") else {}
     events = int(learnt["num_events"])
     return {
         "model": question["model"], "curve": curve, "events": events, "peak_mb": memory,
         "events_per_cpu_second": events * len(curve) / learning.cpu, "threads": question["threads"],
-        "parameters": sum(p.numel() for p in runner.model.parameters()), "versions": versions(PACKAGES),
+        "parameters": sum(p.numel() for p in runner.model.parameters()), "versions": versions(PACKAGES), **drawn,
     }  # fmt: skip
+
+
+def _draw(runner: Any, loader: Any, draws: int) -> dict[str, Any]:
+    """CPU seconds of its thinning for so many next times behind every event of the loader but the last ones."""
+    import torch
+    from easy_tpp.model.thinning import EventSampler
+
+    model = runner.model
+    model.eval()
+    model.event_sampler = EventSampler(
+        num_sample=draws, num_exp=500, over_sample_rate=5, num_samples_boundary=5, dtime_max=5, patience_counter=5,
+        device=model.device,
+    )  # fmt: skip
+    clock, asked = Clock(), 0
+    with torch.no_grad():
+        for number, batch in enumerate(loader):
+            if number == DRAWN:
+                break
+            with clock:
+                model.predict_one_step_at_every_event(**batch.to(model.device))
+            asked += int((batch["seq_non_pad_mask"][:, 1:]).sum())
+    return {"draw_cpu": clock.cpu, "asked": asked, "draws": draws}
 
 
 def _settings(question: dict[str, Any], folder: Path) -> dict[str, Any]:

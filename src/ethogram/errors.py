@@ -34,6 +34,10 @@ class StepError(EthogramError):
     """A step or a split cannot be applied to this log."""
 
 
+class LeakError(EthogramError):
+    """Events lie behind the moment of the decision that they would inform: nobody knew them then."""
+
+
 class OptionError(EthogramError):
     """An option is unknown or its value is outside what is allowed."""
 

@@ -30,7 +30,7 @@ from ethogram.saving import Saved, read
 from ethogram.saving import save as save
 
 _DECLARATION = ("paper", "year", "area", "verbs", "needs", "uses", "baseline")
-LEARNED = ("score", "recommend", "update", "explain", "similar_items")
+LEARNED = ("score", "recommend", "forecast", "update", "explain", "similar_items")
 """Verbs of what is learned from a log: their systems have `fit`."""
 _declared: dict[str, type] = {}
 _C = TypeVar("_C", bound=type)
@@ -208,10 +208,11 @@ def _guarded(key: str, name: str, method: Callable[..., Any]) -> Callable[..., A
     def asked(self: Any, *args: Any, **given: Any) -> Any:
         if self.fitted is None:
             raise NotFitted(f"{key}: {name} before fit; call fit(log), or load a saved system.")
-        if name == "recommend":
-            k = given.get("k", args[1] if len(args) > 1 else 10)
+        if name in ("recommend", "forecast"):
+            k = given.get("k", args[1] if len(args) > 1 else 1)
             if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-                raise OptionError(f"{key}: k = {k!r} is not a number of items; give 1 or more.")
+                what = "items" if name == "recommend" else "events"
+                raise OptionError(f"{key}: k = {k!r} is not a number of {what}; give 1 or more.")
         return method(self, *args, **given)
 
     return asked

@@ -20,12 +20,14 @@ __all__ = [
     "Acts",
     "Anticipates",
     "Assesses",
+    "Assigns",
     "Audits",
     "Candidates",
     "Enough",
     "Environment",
     "Explains",
     "Fits",
+    "Forecasts",
     "Histories",
     "Item",
     "Log",
@@ -217,6 +219,25 @@ class Assesses(Protocol):
         ...
 
 
+@runtime_checkable
+class Assigns(Protocol):
+    """Finds groups of cases in a log, and places further cases among them as they come."""
+
+    def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
+        """Find the groups; a case is a user's session, or a visit where the log has no sessions."""
+        ...
+
+    def assign(self, log: Log) -> Table:
+        """One row per case: columns `user`, `session`, `cluster` (int32, -1 for none), `probability` of belonging to
+        it, `risk` in [0, 1], then whatever the system adds. A case of the fit stands where the fit put it.
+        """
+        ...
+
+    def cards(self) -> Table:
+        """One row per group: columns `cluster`, `size`, `risk`, `flagged`, then what is known of it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Item:
     """One case of an audit. `group` is reported by itself; items of one `pair` are twins that are compared."""
@@ -250,6 +271,7 @@ class Report:
     metrics : name -> value with the ends of its interval. contrasts : paired differences, likewise.
     verdict : read from the intervals, never from the values; `why` says how in one line.
     notes : what a reader must know to believe it (how answers were obtained, what could not be read).
+    pictures : caption -> (a function that draws it, an Altair chart; how it is read).
     """
 
     key: str
@@ -260,6 +282,7 @@ class Report:
     contrasts: Mapping[str, Interval] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rows: Table | None = None
+    pictures: Mapping[str, tuple[Callable[[], Any], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -323,8 +346,20 @@ class Routes(Protocol):
 class Simulates(Protocol):
     """Runs a world of simulated people."""
 
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> Any:
+        """The system's world (`ethogram.world.World`) at its beginning, by the system's options.
+
+        `minds` people are played by the language model `lm` (None: by the system's own rules); None is as many as the
+        system has. Raises EthogramError where there are not so many people.
+        """
+        ...
+
     def example(self, *, seed: int = 0) -> Any:
         """A small world of the system's own, ready to run: what demonstrations and tests are given."""
+        ...
+
+    def plan(self, world: Any) -> Mapping[str, Any] | None:
+        """The map that the people of a world live on, as `world.town.Town.json` tells it; None where there is none."""
         ...
 
     def run(self, world: Any, until: int, *, seed: int = 0) -> Log:
@@ -373,6 +408,23 @@ class Anticipates(Protocol):
         ...
 
 
+@runtime_checkable
+class Forecasts(Protocol):
+    """Knows when people's next events come, and of which kind."""
+
+    def forecast(self, histories: Histories, k: int = 1, *, seed: int = 0) -> Table:
+        """The next k events of each question.
+
+        Columns `question` (int64), `user` (null for strangers), `step` (from 1), `time` (when it is expected; null
+        where the history has no times or no event is expected at all), `low`, `high` (80% of the draws lie between),
+        `kind` (null where there is nothing to tell it), `probability` of that kind. Rows by question, then step.
+        Time runs from the instant at which a question is asked, else from the last event of its history. Unknown users,
+        empty histories and unknown kinds are answered. `seed` is of the draws; a question's answer does not hang on
+        the other questions.
+        """
+        ...
+
+
 VERBS: dict[str, type] = {
     "anticipate": Anticipates,
     "score": Scores,
@@ -380,9 +432,11 @@ VERBS: dict[str, type] = {
     "recommend": Recommends,
     "update": Updates,
     "explain": Explains,
+    "forecast": Forecasts,
     "similar_items": SimilarItems,
     "act": Acts,
     "assess": Assesses,
+    "assign": Assigns,
     "audit": Audits,
     "route": Routes,
     "simulate": Simulates,

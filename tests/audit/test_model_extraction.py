@@ -99,11 +99,15 @@ def test_a_watermark_is_found_in_who_copied_it_alone():
     share, _, p = marked(ranking(copied, ITEMS), spy.secret, prefixes)
     assert share == 1
     assert p < 1e-3
+    # of models that never saw the mark, all of which like the same items, p is even
+    liked = rng.gumbel(size=30) * 2
     clean = []
-    for s in range(20):
-        drawn = ranking(lambda h, c, s=s: np.random.default_rng(s).random((len(h), 30)), ITEMS)
-        clean.append(marked(drawn, spy.secret, prefixes)[2])
-    assert np.mean(np.array(clean) < 0.05) <= 0.2
+    for s in range(200):
+        drawn = ranking(lambda h, c, s=s: liked + np.random.default_rng(s).gumbel(size=(len(h), 30)), ITEMS)
+        secret = Service(FOLLOWING, ITEMS, defence=Defence("watermark", triggers=0.5), seed=s).secret
+        clean.append(marked(drawn, secret, prefixes, seed=s, draws=99)[2])
+    assert np.mean(np.array(clean) <= 0.05) <= 0.09
+    assert np.mean(np.array(clean) <= 0.5) == pytest.approx(0.5, abs=0.11)
 
 
 def test_what_is_grown():
@@ -155,8 +159,6 @@ def test_a_detector_refuses_who_is_not_like_people():
 
     people = [person(i % 30) for i in range(100)]
     detector = Detector.calibrated("prefixes", known, people, 0.05)
-    worst = [detector.scores(groups("prefixes", known, *p)).max() for p in people]
-    assert np.mean(np.array(worst) > detector.threshold) <= 0.05
     asked = Service(FOLLOWING, ITEMS, 5, Defence("prefixes", detector=detector))
     made = grow(asked, "data-free", [], sequences=12, steps=8, own=Copy(ITEMS, dim=8), seed=1, spread=6)
     refused = (made.lists < 0).all(2)
@@ -165,6 +167,21 @@ def test_a_detector_refuses_who_is_not_like_people():
     assert asked.refused == refused.sum()
     alone = Watched(detector).refuses(people[0][0], people[0][1], np.zeros(20, int))
     assert not alone.any()
+
+
+def test_false_alarms_are_those_that_are_meant():
+    rng, known = np.random.default_rng(1), Frequencies.of([np.arange(30)], 30)
+    people = []
+    for heavy in rng.gamma(1.0, 2.0, 400):  # some repeat themselves far more than others
+        ends = (30 * rng.random(20) ** (1 + heavy)).astype(int)
+        people.append(([np.array([e]) for e in ends], np.full((20, 5), -1)))
+    means = [groups("anomaly", known, *p) for p in people]
+    rates = []
+    for _ in range(20):
+        order = rng.permutation(400)
+        detector = Detector.calibrated("anomaly", known, [people[i] for i in order[:60]], 0.05)
+        rates.append(np.mean([detector.scores(means[i]).max() > detector.threshold for i in order[60:]]))
+    assert 0.03 < np.mean(rates) < 0.075
 
 
 def test_traces_are_told_apart_by_account():

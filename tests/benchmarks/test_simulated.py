@@ -18,3 +18,12 @@ def test_the_log_is_read_back_and_its_rates_are_told():
     found = simulated.log(5_000, 3)
     assert found["bytes"] == pytest.approx(16, abs=0.1)
     assert set(found["rates"]) == {"packed to disk", "hashed", "chained to disk", "read and checked"}
+
+
+def test_minds_at_an_endpoint_keep_its_lanes_busy():
+    found = simulated.endpoint(64, 2)
+    assert set(found) == {"64", "256"}
+    for lanes, one in found.items():
+        assert 0 < one["occupancy"] <= 64 / min(64, int(lanes))
+        assert one["wall"] >= 0.2
+        assert one["rate"] == pytest.approx(64 / one["wall"])

@@ -91,3 +91,21 @@ def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, capsys, tokens, said)
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_fitted_system_assesses_from_its_folder(tmp_path, capsys):
+    from ethogram import data
+
+    log, model, out = tmp_path / "payments", tmp_path / "model", tmp_path / "risk.csv"
+    data.load("payments", users=80, payments=(20, 40), unknown=0).write(log)
+    asked = ["fit", "payment_aggregates", str(log), "--out", str(model), "--protocol", "by-decision", "--steps", "5"]
+    assert main(asked) == 0
+    assert main(["assess", str(model), str(log), "--out", str(out), "--json", str(tmp_path / "risk.json")]) == 0
+    told = json.loads((tmp_path / "risk.json").read_text())
+    assert told["summary"][0]["people learned from"] > 30
+    assert len(told["cases"]) == 80
+    assert all(0 <= r["risk"] <= 1 for r in told["cases"])
+    assert len(out.read_text().splitlines()) == 81
+    assert main(["assess", str(model), str(log), "--steps", "9"]) == 2
+    assert main(["assess", "payment_aggregates", str(log)]) == 2
+    assert "fit" in capsys.readouterr().err

@@ -39,17 +39,42 @@ def test_simulate_replay_fork_compare(call, run, folder):
     assert (folder / "log" / "log.toml").exists()
 
 
+def test_each_mind_decides_every_ten_minutes_and_the_cost_is_told(call):
+    said = call(
+        *SMALL, "--minutes", 10, "--minds", 5, "--until", "1h", "--lm", "scripted", "--log", "log", "--json", "-"
+    )
+    assert said.json["ticks"] == 6
+    assert said.json["asked"] == {"decisions": 30, "sources": {"model": 30}, "seconds": said.json["asked"]["seconds"]}
+    assert 0 < said.json["asked"]["seconds"] < 1
+    calls = said.json["calls"]["calls"]
+    assert f"model: {calls:,} calls ({calls:,} per simulated hour), {calls:,} of them sent" in said.err
+    again = call(*SMALL, "--minutes", 10, "--minds", 5, "--until", "1h", "--lm", "scripted", "--rest", 2, "--json", "-")
+    assert again.json["asked"]["decisions"] == 15
+
+
+def test_a_designed_community_is_run_shown_forked_and_compared(call, folder):
+    said = call(
+        "simulate", "social_simulacra", "--until", "12h", "--minds", 3, "--lm", "scripted", "--out", "a", "--json", "-"
+    )
+    assert said.json["kinds"]["post"] > 2
+    assert "the same, to the last bit" in call("replay", "a", "--verify").out
+    assert '"view":"feed"' in (folder / "a" / "replay.html").read_text()
+    call("fork", "a", "--at", "6h", "--do", "say post=0 act=moderate", "--out", "b")
+    assert "moderate: reply post 0" in call("compare", "b", "a").out
+
+
 @pytest.mark.parametrize(
     ("tokens", "said"),
     [
+        (("simulate", "friendship_paradox", "--lm", "local"), "give --minds"),
+        (("simulate", "friendship_paradox", "--minutes", 0), "minutes = 0"),
+        (("simulate", "recagent", "--minutes", 0), "minutes = 0"),
         (("simulate", "run", "--until", "soon"), "no length of time"),
         (("simulate", "run", "--minds", 3), "give only --until"),
         (("simulate", "friendship_paradox", "--minds", 0), "give 1 or more"),
         (("simulate", "friendship_paradox", "--minds", 3, "--people", 2, "--lm", "scripted"), "give 1 to 2"),
         (("simulate", "friendship_paradox", "--out", "more.csv"), "holds no run"),
         (("simulate", "friendshipparadox"), "Did you mean 'friendship_paradox'"),
-        (("simulate", "social_simulacra", "--out", "new"), "without the world engine"),
-        (("simulate", "social_simulacra", "--until", "2d"), "has no clock"),
         (("replay", "nix"), "nix is no run"),
         (("replay", "run", "--out", "nix/page.html"), "there is no folder"),
         (("replay", "run", "--people", 0), "give 1, 1 and 0 or more"),

@@ -14,22 +14,30 @@ NAMES = [
     "adverts",
     "amazon_beauty",
     "amazon_games",
+    "cdnow",
     "college_messages",
     "companions",
     "complete_journey",
     "conflict",
     "congress_twitter",
+    "credit_cards",
     "drift",
     "drifting_clicks",
     "feeds",
+    "fraud_rings",
     "intents",
     "interests",
     "investor_posts",
     "listeners",
+    "listening_sessions",
     "ml_100k",
+    "online_shoppers",
     "out_of_town",
+    "payments",
     "posts",
+    "regime_hawkes",
     "shoppers",
+    "tpp_synthetic",
     "travellers",
     "tweets",
     "twitter_follows",
@@ -62,8 +70,8 @@ def test_unknown_names_and_options_name_the_nearest():
 def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
-        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, intents, interests, "
-        "listeners, posts, shoppers, travellers, videos",
+        match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, fraud_rings, intents, "
+        "interests, listeners, payments, posts, regime_hawkes, shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
 

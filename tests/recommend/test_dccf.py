@@ -135,5 +135,36 @@ def test_odd_logs():
     assert built.recommend(Histories.of([[5], [99], []]), 2).column("item").null_count == 0
     assert built.recommend(Histories.of([[5]]), 2, among=Candidates.of([])).num_rows == 0
     one = Log.open(pa.table({"user": [1, 2], "item": [5, 5], "order": [0, 0]}))
-    with pytest.raises(OptionError, match="nothing to learn from"):
+    with pytest.raises(OptionError, match=r"took all 1 of its items.*nothing to learn from"):
         system("dccf", **SMALL).fit(one)
+
+
+def test_the_loss_by_hand():
+    from ethogram.nn.disentangled import Disentangled
+    from ethogram.nn.graph import BipartiteGraph
+
+    log = tastes(users=10, items=8, events=5)
+    pairs = matrix(log.histories(), Known.of(log))
+    network = Disentangled(BipartiteGraph(pairs), 3, layers=2, prototypes=4, intent=True, masks=True, seed=3)
+    u, i = np.repeat(np.arange(len(pairs)), np.diff(pairs.offsets)), pairs.items
+    triples = np.stack([u, i, (i + 1) % pairs.width], 1)
+    o = system("dccf", regularisation=0.3, spread=0.2, weight=0.7, temperature=0.4, contrast=100)
+    x, views = (part for part in network())
+    x, n = x.detach().numpy().astype(float), len(pairs)
+    ahead = (x[triples[:, 0]] * (x[n + triples[:, 1]] - x[n + triples[:, 2]])).sum(1)
+    wanted = np.log1p(np.exp(-ahead)).mean()
+    e = network.start().detach().numpy().astype(float)
+    wanted += 0.15 * sum((e[at] ** 2).sum(1).mean() for at in (triples[:, 0], n + triples[:, 1], n + triples[:, 2]))
+    wanted += 0.2 * sum((p.detach().numpy().astype(float) ** 2).sum() for p in (network.of_users, network.of_items))
+    for view in views:
+        for name in ("intent", "local", "global"):
+            for nodes in (np.unique(triples[:, 0]), n + np.unique(triples[:, 1])):
+                a, b = (view[v].detach().numpy().astype(float)[nodes] for v in ("graph", name))
+                a, b = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (a, b))
+                close = np.exp(a @ b.T / 0.4)
+                wanted += 0.7 * -np.log(np.diag(close) / close.sum(1)).mean()
+    loss = network.loss(o, triples, 0)
+    assert float(loss.detach()) == pytest.approx(wanted, rel=1e-4)
+    loss.backward()
+    for name, p in network.named_parameters():
+        assert float(p.grad.abs().sum()) > 0, name

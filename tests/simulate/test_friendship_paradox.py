@@ -179,6 +179,16 @@ def test_a_population_shows_it_and_its_control_less():
     assert shares["mixed"] > shares["strangers"] + 0.03
 
 
+def test_a_shorter_tick_makes_nobody_busier():
+    def acts(minutes):
+        world = FriendshipParadox(people=200, minutes=minutes).world(seed=1)
+        world.run(12 * 60 // minutes)
+        assert world.declared.time(world.tick) - world.declared.time(0) == 12 * 3_600_000_000
+        return world.events
+
+    assert acts(20) == pytest.approx(acts(60), rel=0.25)
+
+
 def test_simulated_logs_are_logs():
     built = ethogram.system("friendship_paradox", people=40)
     world = built.world(seed=1)

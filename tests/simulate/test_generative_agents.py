@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from ethogram.lm import Broker, Budget, Retries, ScriptedLM
 from ethogram.lm.memory import HOUR, Memory
 from ethogram.simulate.generative_agents import GenerativeAgents, planning, prompts
 from ethogram.simulate.generative_agents.measures import density, knows, spent, stays, talks
-from ethogram.simulate.generative_agents.scripted import _rule, news, townsfolk
+from ethogram.simulate.generative_agents.scripted import _keep, _rule, news, townsfolk
+from ethogram.simulate.generative_agents.talking import _lines
 from ethogram.text.table import TextTable
 from ethogram.world import Question
 from ethogram.world.runahead import Reach
@@ -357,3 +359,16 @@ def test_no_template_names_a_person_or_a_place():
 def test_options_that_cannot_be(options, error):
     with pytest.raises(OptionError, match=error):
         system("generative_agents", **options)
+
+
+def test_a_thought_goes_back_to_the_lines_that_it_is_from():
+    said = ['Ann: "How are you?"', 'Ben: "Fine."', f'Ann: "{PARTY}"']
+    talk = {"lines": said, "records": [7, 9]}
+    assert _lines(talk, "Ann") == {1: 7, 3: 9}
+    assert _lines({"lines": said[1:2], "records": []}, "Ann") == {}
+    asked, schema = prompts.keep("Ben", "Ann", said)
+    assert "3. Ann: " in asked
+    told = _keep(SimpleNamespace(name="Ben"), asked, random.Random(0))
+    assert told["because_of"] == [3]
+    assert news(told["remember"]) == news(PARTY)
+    assert set(told) == set(schema["required"])

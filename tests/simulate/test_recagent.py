@@ -331,6 +331,16 @@ def test_all_acts_of_a_viewer_and_a_repeat_that_asks_nobody(scene):
     assert world.fingerprint == world.fork().fingerprint
 
 
+def test_viewers_by_rule_where_no_model_is_given():
+    world = RecAgent(minutes=60, active=1.0, recommender="popularity").world(seed=1, minds=3).run(4)
+    assert world.declared.length == 3_600_000_000
+    assert world.declared.lm.identity == "scripted:viewer"
+    actors = Counter(world.log().table()["actor"].to_pylist())
+    assert actors["model:viewer"] > 3
+    assert "fallback:viewer" not in actors
+    assert sum(world.live.decisions[s] for s in ("model", "cache")) <= 3 * 4 < actors["model:viewer"]
+
+
 def test_a_search_finds_titles_and_prefers_what_was_heard(scene):
     lm = ScriptedLM(rule, rater=lambda prompt, said: [-1.0] * len(said))
     world = RecAgent().members(box(scene, recommender="random"), [0], lm=lm)

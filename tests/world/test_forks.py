@@ -8,7 +8,7 @@ import pytest
 from tests.world.market import market
 
 from ethogram.errors import StateError, WorldError
-from ethogram.world import Action, Command, World
+from ethogram.world import Action, Acts, Command, World
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +230,26 @@ def test_a_command_from_outside_survives_a_kill(tmp_path):
         market(people=10, folder=tmp_path / "a", resume=True)
     with pytest.raises(WorldError, match="no folder"):
         market(people=3).checkpoint()
+
+
+def test_snapshots_keep_to_their_bounds_and_every_tick_can_be_returned_to():
+    from ethogram.world.forking import size
+
+    def made(**how):
+        def grown(state, done):
+            state["x"][done.rows] += 1
+
+        return World(
+            1_000, columns={"x": 0.0}, actions=[Action("grow", apply=grown)], snapshots=1,
+            policies={"p": lambda rows, seen, luck: Acts("grow", rows)}, **how,
+        )  # fmt: skip
+
+    for how in ({"most_snapshots": 5}, {"snapshots_mb": 0.1}):
+        world = made(**how).run(40)
+        assert len(world.kept) <= 6 if "most_snapshots" in how else size(world.kept) <= 0.1 * 2**20
+        assert len(world.kept) > 2
+        assert min(world.kept) == 0
+        for tick in (1, 17, 39):
+            assert world.at(tick).state["x"][0] == tick
+    with pytest.raises(WorldError, match="most_snapshots = 0"):
+        made(most_snapshots=0)

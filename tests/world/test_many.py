@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from ethogram.errors import EndpointRefused, WorldError
 from ethogram.lm import ScriptedLM
 from ethogram.world import Action, Acts, Column, Decision, World, everyone
 from ethogram.world.archetypes import Archetypes
-from ethogram.world.runahead import Reach
+from ethogram.world.runahead import Reach, _Ahead
 from ethogram.world.surrogate import Surrogate
 
 OPTIONS = {"buys tea": ("buy", 0), "buys milk": ("buy", 1), "waits": ("nothing", -1)}
@@ -374,3 +375,26 @@ def test_what_was_learned_in_a_tick_that_broke_off_is_learned_again():
     broke[0] = False
     assert world.run(2).fingerprint == made().run(2).fingerprint
     assert world.fork(1).run(2).fingerprint == world.fingerprint
+
+
+@pytest.mark.parametrize("apart", ["", "room"])
+def test_who_may_go_is_found_as_by_distances_of_everybody_to_everybody(apart):
+    n, reach = 300, Reach("place", 3.0, 1.0, apart)
+    rng = np.random.default_rng(1)
+    wake, place, room = rng.integers(0, 4, n), rng.integers(0, 60, (n, 2)).astype(float), rng.integers(0, 3, n)
+    flying = rng.random(n) < 0.2
+    live = SimpleNamespace(arrays={"wake": wake, "place": place, "room": room})
+    found = _Ahead(live, SimpleNamespace(reach=reach), 3, flying).clusters()
+
+    far = np.linalg.norm(place[:, None] - place[None], axis=2)
+    far = np.where(room[:, None] != room[None], np.inf, far) if apart else far
+    idle, behind = ~flying & (wake < 3), wake[:, None] - wake[None]
+    held = ((behind > 0) & (far <= 3 + behind + 1.0)).any(1)
+    label = np.where(idle, np.arange(n), -1)
+    for _ in range(n):  # the least number spreads over those who can meet
+        near = (far <= 4.0) & (behind == 0) & idle[:, None] & idle[None]
+        label = np.where(idle, np.where(near, label[None], n).min(1), -1)
+    expected = [np.flatnonzero(label == one) for one in np.unique(label[idle])]
+    expected = [tuple(g) for g in expected if not held[g].any()]
+    assert sorted(tuple(g) for g in found) == sorted(expected)
+    assert len(expected) > 20

@@ -1,15 +1,19 @@
 """People of a social network who are played by a language model; and a recommender as their feed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ethogram.errors import WorldError
 from ethogram.lm import LM, Broker, ScriptedLM
+from ethogram.lm.choices import lettered
+from ethogram.lm.replies import Choice
 from ethogram.system import system
 from ethogram.world import Acts
 from ethogram.world.social import Anything, Crowd, Followed, Mix, Platform, Popular, traits
 from ethogram.world.social import posts as columns
-from ethogram.world.social.members import Member, retention
+from ethogram.world.social.members import WORDS, Member, retention
 from ethogram.world.social.recommended import Recommended, authored, learn
 
 TEXTS = ("the roses are out", "who plays chess tonight?", "rain again")
@@ -57,6 +61,35 @@ def test_a_member_reads_its_feed_and_reacts():
     asked = [m[-1].text for m in lm.asked if "In your feed:" in m[-1].text]
     assert any("Ben: who plays chess tonight?" in a for a in asked)
     assert not any("Ann: the roses are out" in m[-1].text for m in lm.asked if "You are Ann" in m[0].text)
+
+
+def test_brief_questions_of_a_decision_begin_alike():
+    """With first tokens: the posts stand in the first question once, and all that follows begins with it."""
+    asked = []
+
+    class Lettered(ScriptedLM):
+        async def capabilities(self):
+            return replace(await super().capabilities(), top_logprobs=20, prompt_logprobs="none")
+
+        async def choose(self, prompt, options, **how):
+            asked.append(f"{prompt}\n\n{lettered(options)}\n")
+            first = [WORDS["reply"]] if WORDS["reply"] in options else [o for o in options if o.startswith("Ben:")]
+            shares = np.array([float(o in first) for o in options])
+            if not first:
+                shares[-2] = 1.0
+            return Choice(options[int(shares.argmax())], 0, shares / shares.sum(), "first_token", 1.0, True, "x")
+
+        async def chat(self, said, **how):
+            asked.append(said)
+            return await super().chat(said, **how)
+
+    platform, world = town(Lettered(lambda m, luck: "Yes."), reflect=0, brief=True)
+    log = platform.log(world.run(2)).table().to_pylist()
+    assert {r["kind"] for r in log if r["actor"] == "model:member"} == {"reply", "post"}
+    chains = [a for a in asked if a.startswith(asked[0][:-1])]
+    assert len(chains) == 3  # what, how, words
+    assert asked[0].count("who plays chess tonight?") == 1
+    assert "You choose: Ben: who plays chess tonight?" in chains[-1]
 
 
 def test_no_prompt_tells_how_popular_anybody_is():

@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "Name the past events that made a score, and test by deleting them.",
     "similar": "Name the items that are like an item, with a saved system.",
     "recommend": "Recommend items to people, with a saved system.",
+    "forecast": "Say when people's next events come, and of which kind.",
     "evaluate": "Fit a system on one part of a log and judge it on another.",
     "off-policy": "What another policy would have earned, from a log of decisions.",
     "act": "Pursue a goal in a world of texts, and show the steps.",
@@ -38,7 +39,7 @@ COMMANDS = {
     "run": "Run a record's saved configuration again, changed if you like.",
     "reproduce": "Measure the claims of systems on this machine.",
     "report": "Write records as one HTML page that opens offline.",
-    "serve": "Serve models over HTTP: events in, rankings and recommendations out.",
+    "serve": "Serve models over HTTP: events in; rankings, recommendations and risks out.",
     "demo": "The main job on a year of shopping, end to end.",
     "doctor": "Show what is installed and what is missing.",
 }
@@ -59,6 +60,15 @@ GROUPS = {
             "ls": "List the data sets.",
             "get": "Load a data set into the cache, or write it as a log.",
             "describe": "Say what a data set holds, and where it comes from.",
+        },
+    ),
+    "risk": (
+        "Risks that a system found: thresholds, costs, drift, groups, clusters, reasons, case report.",
+        {
+            "score": "Score the cases of a log, and hold the risks against what is known of them.",
+            "clusters": "Show the clusters of a system that finds some, and their rules.",
+            "explain": "Tell the reasons of one case, and what its person did.",
+            "report": "Write the cases as one HTML page that an analyst can act on.",
         },
     ),
     "keys": (
@@ -92,14 +102,23 @@ EXAMPLES = {
         "ethogram simulate generative_agents --minds 25 --until 2d --lm local --seed 7 --out town",
         "ethogram simulate town --until 3d",
     ),
+    "forecast": (
+        "ethogram forecast prompt_tpp.model events.csv -k 3",
+        "ethogram forecast prompt_tpp events.csv --user u17 --epochs 10",
+    ),
     "replay": ("ethogram replay run", "ethogram replay run --out run.html --verify"),
+    "risk": (
+        "ethogram risk score lbsf.model payments --approve 0.9",
+        "ethogram risk explain lbsf.model payments --user u17",
+        "ethogram risk report lbsf.model payments --out report.html",
+    ),
     "fork": (
         'ethogram fork run --at 12h --do "set column=rate value=0.9 rows=[3,4]" --out busy',
         "ethogram compare busy run",
     ),
 }
-"""Command -> calls that its help shows."""
-WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "simulate", "audit")
+"""Command or group -> calls that its help shows."""
+WITH_OPTIONS = ("fit", "evaluate", "act", "assess", "simulate", "audit", "forecast")
 """Commands that take the options of the system that they name."""
 WRONG_INPUT, INTERRUPTED = 2, 130
 
@@ -124,6 +143,8 @@ def build(tokens: Sequence[str] = ()) -> App:
             path = name.replace("-", "_")
             app.command(f"ethogram.cli.{path}:{path}", name=name, help=told)
     for group, (told, commands) in GROUPS.items():
+        if tokens and group == tokens[0] and group in EXAMPLES:
+            told = "\n\n".join((told, "For example:", *EXAMPLES[group]))
         inner = App(name=group, help=told, help_format="plaintext")
         for name, what in commands.items():
             inner.command(f"ethogram.cli.{group}:{name}_", name=name, help=what)

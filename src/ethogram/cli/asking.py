@@ -79,7 +79,7 @@ def split(text: str) -> list[str]:
 
 
 def write(table: Any, path: Path) -> None:
-    """A table as Parquet or CSV, by the ending of the name.
+    """A table as Parquet or CSV, by the ending of the name; CSV has lists as text (see `flat`).
 
     Raises
     ------
@@ -94,7 +94,24 @@ def write(table: Any, path: Path) -> None:
     else:
         from pyarrow import csv
 
-        csv.write_csv(table, path)
+        csv.write_csv(flat(table), path)
+
+
+def flat(table: Any) -> Any:
+    """A table with lists as text: ``what: value (31%); ...`` for reasons."""
+    for place, name in enumerate(table.column_names):
+        if str(table.schema.field(name).type).startswith("list"):
+            told = ["; ".join(map(worded, row or ())) for row in table[name].to_pylist()]
+            table = table.set_column(place, name, [told])
+    return table
+
+
+def worded(reason: Any) -> str:
+    """A reason in a line."""
+    if not isinstance(reason, dict) or "what" not in reason:
+        return str(reason)
+    share = reason.get("share")
+    return f"{reason['what']}: {reason.get('value')}" + ("" if share is None else f" ({share:.0%})")
 
 
 def check_ending(path: Path | None) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from json import loads
 from pathlib import Path
+from typing import Any
 
-from ethogram.cli.asking import check_ending, write
+from ethogram.cli.asking import check_ending, worded, write
 from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.options import Set, make
 from ethogram.cli.output import Json, Output
@@ -30,19 +31,24 @@ def assess(
     Parameters
     ----------
     key
-        The system, as in `ethogram systems`.
+        The system, as in `ethogram systems`; or the folder of a saved one, for systems that learn (`ethogram fit`).
     log
         A log directory, a file or folder of events, or the name of a data set.
     out
         Also write the table to this file (.parquet or .csv).
     """
-    from ethogram.system import info
+    from ethogram.saving import HEAD, read
+    from ethogram.system import info, load
 
     say = Output(json)
     check_ending(out)
-    if "assess" not in info(key).verbs:
-        raise OptionError(f"{key} cannot assess; its verbs are {', '.join(info(key).verbs)}.")
-    built = make(key, sets, flags)
+    saved = (Path(key) / HEAD).is_file()
+    known = read(Path(key)).key if saved else key
+    if "assess" not in info(known).verbs:
+        raise OptionError(f"{known} cannot assess; its verbs are {', '.join(info(known).verbs)}.")
+    if saved and (sets or flags):
+        raise OptionError(f"{key} is a saved {known} and keeps the options it was fitted with; fit it anew for others.")
+    built = load(key) if saved else make(key, sets, flags)
     events = open_log(log, reading, say)
     say.line(f"{key}: judging {describes(events)}")
     found = built.assess(events)
@@ -54,14 +60,13 @@ def assess(
     whole = loads((found.schema.metadata or {}).get(b"summary", b"[]"))
     if whole:
         say.table(list(whole[0]), [list(r.values()) for r in whole])
-    say.table(found.column_names, [list(r.values()) for r in rows[:SHOWN]])
+    say.table(found.column_names, [[_cell(v) for v in r.values()] for r in rows[:SHOWN]])
     if len(rows) > SHOWN:
         say.line(f"... and {len(rows) - SHOWN:,} more (--out FILE, --json FILE)")
     if out is not None:
-        flat = [c for c in found.column_names if str(found.schema.field(c).type).startswith("list")]
-        for name in flat if out.suffix == ".csv" else ():
-            place = found.column_names.index(name)
-            told = [" ".join(v) for v in found.column(name).to_pylist()]
-            found = found.set_column(place, name, [told])
         write(found, out)
     say.result({"summary": whole, "cases": found.to_pylist()} if whole else found.to_pylist())
+
+
+def _cell(value: Any) -> Any:
+    return [worded(v) for v in value] if isinstance(value, list) else value

@@ -42,8 +42,8 @@ def fit(
     out
         Folder to save it in; KEY.model if not given. A system saved there before is replaced.
     protocol
-        all: learn from the whole log. temporal, leave-last-out, by-user: learn from the training part, stop by the
-        validation part.
+        all: learn from the whole log. temporal, leave-last-out, by-user, by-decision: learn from the training part,
+        stop by the validation part.
     seed
         Seed of everything that is drawn.
     devices

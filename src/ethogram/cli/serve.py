@@ -28,6 +28,7 @@ def serve(
     keys: str | None = None,
     no_keys: Annotated[bool, Parameter(negative=())] = False,
     experiments: Annotated[tuple[str, ...], Parameter(name="--experiment", negative=())] = (),
+    rules: Annotated[tuple[Path, ...], Parameter(name="--rules", negative=())] = (),
     index: Literal["auto", "exact", "graph"] = "auto",
     rate: float | None = None,
     waiting: int | None = None,
@@ -37,7 +38,7 @@ def serve(
     compact: float | None = None,
     attribution: str = "30m",
 ) -> None:
-    """Serve saved models over HTTP: events in, rankings and recommendations out.
+    """Serve saved models over HTTP: events in, rankings, recommendations and risks out.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ def serve(
         Ask for no key; only on loopback.
     experiments
         NAME=MODEL:SHARE,MODEL:SHARE: requests that name it get one of the models by their user; can be repeated.
+    rules
+        Rules that `ethogram risk clusters --rules` wrote: answers tell which of them a case meets; can be repeated.
     index
         How recommenders with vectors search: exact scores every item, graph finds by HNSW and re-scores exactly,
         auto by the size of the catalogue.
@@ -116,7 +119,7 @@ def serve(
     _run(
         _Chosen(
             sources, store or (f"lmdb:{DEMO}/state" if demo else "lmdb:ethogram-state"), host, port, demo, households,
-            keys, no_keys, experiments, index, {k: v for k, v in given.items() if v is not None}, window,
+            keys, no_keys, experiments, rules, index, {k: v for k, v in given.items() if v is not None}, window,
         ),
         say,
     )  # fmt: skip
@@ -135,12 +138,14 @@ class _Chosen:
     keys: str | None
     no_keys: bool
     experiments: tuple[str, ...]
+    rules: tuple[Path, ...]
     index: Any
     limits: dict[str, Any]
     window: float
 
 
 def _run(chosen: _Chosen, say: Output) -> None:
+    from ethogram.numeric import rule_sets
     from ethogram.serve.app import build
     from ethogram.serve.experiments import Experiment
     from ethogram.serve.limits import Limits
@@ -151,6 +156,7 @@ def _run(chosen: _Chosen, say: Output) -> None:
 
     limits = Limits(**chosen.limits)
     tried = [Experiment.parse(text, chosen.sources) for text in chosen.experiments]
+    known = [rule_sets.read(path) for path in chosen.rules]
     # what is wrong is told before a store is made
     at = listen(chosen.host, chosen.port)
     keyring = None if chosen.keys == "store" else _keyring(chosen, None)
@@ -166,12 +172,22 @@ def _run(chosen: _Chosen, say: Output) -> None:
         shelf = Shelf(held, chosen.sources, how=chosen.index, window=chosen.window)
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)  # requests are small: a second thread costs them more than it brings
-        app = build(Service(held, shelf, limits=limits, experiments=tried), keyring)
+        rules = _rules(known, shelf)
+        app = build(Service(held, shelf, limits=limits, experiments=tried, rules=rules), keyring)
         host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
         told = f"http://{host}:{at.getsockname()[1]}"
         run(app, at, grace=limits.grace, started=lambda: _told(told, chosen.store, shelf, keyring, who, say))
     finally:
         held.close()
+
+
+def _rules(known: list[tuple[str, Any]], shelf: Any) -> dict[str, Any]:
+    """Rules by the models of the systems that they were found by."""
+    served = {m.name: m.system for m in shelf.told()}
+    for system, _ in known:
+        if system not in served.values():
+            raise OptionError(f"--rules: no model of '{system}' is served; there are {', '.join(served.values())}.")
+    return {n: [r for of, found in known if of == s for r in found] for n, s in served.items() if s in dict(known)}
 
 
 def _sources(models: tuple[str, ...]) -> dict[str, Path]:
@@ -235,6 +251,8 @@ def _told(shown: str, location: str, shelf: Any, keyring: Any, who: str, say: Ou
     first = next((m for m in shelf.told() if "recommend" in m.verbs), None)
     if first is not None:
         say.line(f"""try: curl{auth} {shown}/v1/recommend -d '{{"user_id": "{who}", "k": 3}}'""")
+    elif not any("score" in m.verbs for m in shelf.told()):
+        say.line(f"""try: curl{auth} {shown}/v1/assess -d '{{"user_id": "{who}"}}'""")
     else:
         say.line(f"""try: curl{auth} {shown}/v1/rank -d '{{"user_id": "{who}", "candidates": ["i1", "i2"]}}'""")
     say.line("stop: Ctrl-C")

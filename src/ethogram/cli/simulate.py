@@ -25,6 +25,7 @@ def simulate(
     out: Path | None = None,
     log: Path | None = None,
     every: int = 500,
+    timeout: float = 300.0,
     sets: Set = (),
     json: Json = None,
     **flags: str,
@@ -43,7 +44,8 @@ def simulate(
     minds
         People that a language model plays, where the system has such.
     lm
-        The model of the minds: local, the URL of an endpoint, scripted (the system's own rules), or scripted:TEXT.
+        The model of the minds: local, the URL of an endpoint (URL#MODEL where it has several), scripted (the system's
+        own rules), or scripted:TEXT.
     seed
         Seed of everything that is drawn.
     out
@@ -52,9 +54,10 @@ def simulate(
         Also write what happened as a behaviour log, to this folder.
     every
         Ticks between checkpoints.
+    timeout
+        Seconds that a model at a URL has for one try of a call; whose calls all fail is led by the fallback.
     """
     from ethogram.replay import begin, opened
-    from ethogram.replay.building import NoWorld
     from ethogram.replay.manifest import is_run
     from ethogram.replay.running import ticks
 
@@ -63,26 +66,23 @@ def simulate(
         raise OptionError(f"--minds {minds}: give 1 or more.")
     if every < 1:
         raise OptionError(f"--every {every}: give 1 or more.")
+    if not timeout > 0:
+        raise OptionError(f"--timeout {timeout:g}: give seconds above 0.")
     if log is not None and log.exists():
         raise OptionError(f"--log {log}: that is there already; give a new folder.")
     if is_run(key):
         if out is not None or minds is not None or lm is not None or sets or flags or seed:
-            raise OptionError(f"{key} is a run; it goes on as it began, so give only --until (and --log, --every).")
-        run = opened(key, every=every)
+            raise OptionError(f"{key} is a run; it goes on as it began: give only --until, --log, --every, --timeout.")
+        run = opened(key, every=every, timeout=timeout)
     else:
         given = {n: v for n, v in chosen(key, sets, flags).items() if n not in ("lm", "minds")}
-        try:
-            run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every)
-        except NoWorld:
-            if out is not None or minds is not None or lm is not None:
-                raise
-            plain(key, given, until, seed, log, say)
-            return
+        run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every, timeout=timeout)
     with run:
         if ticks(until, run.world) < 1:
             raise OptionError(f"--until {until}: give 1 tick or more.")
         if began := run.world.tick:
             say.line(f"{run.folder} is at tick {began:,}; it goes on from there.")
+        before = Counter(run.world.live.decisions)
         try:
             with say.progress(run.told.key) as watch:
                 run.until(until, watch)
@@ -90,7 +90,7 @@ def simulate(
             if run.folder is not None:
                 say.line(f"stopped at tick {run.world.tick:,}; ethogram simulate {run.folder} --until {until} goes on")
             raise
-        told = tell(run, say)
+        told = tell(run, say, before)
         if log is not None:
             run.log().write(log)
             say.line(f"log: {log}")
@@ -99,27 +99,12 @@ def simulate(
     say.result(told)
 
 
-def plain(key: str, options: dict[str, Any], until: str, seed: int, log: Path | None, say: Output) -> None:
-    """Simulate where the system has no world of the engine: all at once, and only the log is left."""
-    from ethogram.system import system
-
-    if not until.isdigit() or int(until) < 1:
-        raise OptionError(f"--until {until}: {key} has no clock; give a number, 1 or more.")
-    built = system(key, **options)
-    found = built.run(built.example(seed=seed), int(until), seed=seed)
-    table = found.table()
-    kinds = Counter(table.column("kind").to_pylist()).most_common()
-    people = len(set(table.column("user").to_pylist()))
-    say.line(f"{key}: {len(table):,} events of {people:,} people")
-    say.table(("kind", "events"), kinds)
-    if log is not None:
-        found.write(log)
-        say.line(f"log: {log}")
-    say.result({"events": len(table), "people": people, "kinds": dict(kinds)})
+ASKED = ("model", "cache", "archetype", "surrogate", "fallback")
+"""Sources of the decisions that a language model is there for."""
 
 
-def tell(run: Run, say: Output) -> dict[str, Any]:
-    """Print what a run holds; the same as a value."""
+def tell(run: Run, say: Output, before: Counter[str] | None = None) -> dict[str, Any]:
+    """Print what a run holds; the same as a value. `before`: decisions of earlier sessions, by source."""
     world = run.world
     kinds, people = Counter[str](), set[int]()
     for record in world.live.tape.records():
@@ -131,17 +116,34 @@ def tell(run: Run, say: Output) -> dict[str, Any]:
     say.table(("kind", "events"), kinds.most_common())
     shares = world.shares()
     say.line("decided by " + (", ".join(f"{s} {100 * v:.1f}%" for s, v in shares.items()) or "nobody"))
-    calls = run.calls()
+    calls, minds = run.calls(), asked(run, before or Counter())
     if calls is not None:
+        if minds:
+            say.line(
+                f"for the model {minds['decisions']:,} decisions: "
+                + ", ".join(f"{s} {100 * n / minds['decisions']:.1f}%" for s, n in minds["sources"].items())
+                + f"; {minds['seconds']:.3g} s of wall time each"
+            )
+        hours = world.tick * world.declared.length / 3.6e9
+        where = f"; recorded in {run.told.recording}" if run.folder is not None else ""
         say.line(
-            f"model: {calls['calls']:,} calls, {calls['sent']:,} of them sent, {calls['failed']:,} failed, "
-            f"{calls['tokens']:,} tokens, money {calls['money']:.4g}; recorded in {run.told.recording}"
+            f"model: {calls['calls']:,} calls ({calls['calls'] / hours:,.4g} per simulated hour), {calls['sent']:,} of "
+            f"them sent, {calls['failed']:,} failed, {calls['tokens']:,} tokens, money {calls['money']:.4g}{where}"
         )
     costs = [r for r in world.costs().to_pylist() if r["seconds"]]
     say.table(("cost of", "seconds"), [(r["component"], r["seconds"]) for r in costs])
     say.line(f"fingerprint {world.fingerprint}")
     return {
         "events": total, "people": len(people), "ticks": world.tick, "kinds": dict(kinds.most_common()),
-        "shares": shares, "calls": calls, "fingerprint": world.fingerprint,
+        "shares": shares, "calls": calls, "asked": minds, "fingerprint": world.fingerprint,
         "seconds": {r["component"]: r["seconds"] for r in costs},
     }  # fmt: skip
+
+
+def asked(run: Run, before: Counter[str]) -> dict[str, Any] | None:
+    """Decisions of this session that a language model is there for, by source, and wall seconds of each."""
+    sources = {s: n for s in ASKED if (n := run.world.live.decisions[s] - before[s])}
+    total = sum(sources.values())
+    if not total:
+        return None
+    return {"decisions": total, "sources": sources, "seconds": run.world.live.seconds.get("ask", 0.0) / total}

@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -23,24 +23,38 @@ _CLASSES = {
     "adverts": "Adverts",
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
+<<<<<<< HEAD
     "ban_evasion": "BanEvasion",
+=======
+    "cdnow": "CDNow",
+>>>>>>> main
     "college_messages": "CollegeMessages",
     "companions": "Companions",
     "complete_journey": "CompleteJourney",
     "conflict": "Conflict",
     "congress_twitter": "CongressTwitter",
+    "credit_cards": "CreditCards",
     "drift": "Drift",
     "drifting_clicks": "DriftingClicks",
     "feeds": "Feeds",
+    "fraud_rings": "FraudRings",
     "intents": "Intents",
     "interests": "Interests",
     "investor_posts": "InvestorPosts",
     "listeners": "Listeners",
+    "listening_sessions": "ListeningSessions",
     "ml_100k": "ML100K",
+    "online_shoppers": "OnlineShoppers",
     "out_of_town": "OutOfTown",
+    "payments": "Payments",
     "posts": "Posts",
+<<<<<<< HEAD
     "returning_accounts": "ReturningAccounts",
+=======
+    "regime_hawkes": "RegimeHawkes",
+>>>>>>> main
     "shoppers": "Shoppers",
+    "tpp_synthetic": "TPPSynthetic",
     "travellers": "Travellers",
     "tweets": "Tweets",
     "twitter_follows": "TwitterFollows",
@@ -53,12 +67,14 @@ _C = TypeVar("_C", bound=type)
 
 @dataclass(frozen=True)
 class Reading:
-    """What a data set hands to `Log.open`."""
+    """What a data set hands to `Log.open`; `quarantined` and `aside` are rows that it set aside itself."""
 
     events: pa.Table | Path
     roles: Mapping[str, str]
     items: pa.Table | None = None
     users: pa.Table | None = None
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    aside: pa.Table | None = None
 
 
 class DataSet(Protocol):
@@ -169,9 +185,14 @@ def load(name: str, **options: Any) -> Log:
 
 def _open(made: Any) -> Log:
     from ethogram.log import Log
+    from ethogram.log.opened import held
 
     reading = made.read()
-    return Log.open(reading.events, items=reading.items, users=reading.users, strict=True, **reading.roles)
+    log = Log.open(reading.events, items=reading.items, users=reading.users, strict=True, **reading.roles)
+    if not reading.quarantined:
+        return log
+    tables = {**log.events.tables, **({} if reading.aside is None else {"quarantine": reading.aside})}
+    return Log(held(replace(log.events, quarantined=dict(reading.quarantined), tables=tables)), (), log.engine)
 
 
 def describe(name: str) -> Description:

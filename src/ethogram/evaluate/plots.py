@@ -70,7 +70,7 @@ def forest(rows: Iterable[Row], metric: str, *, reference: float | None = None) 
     if reference is not None:
         line = alt.Chart(alt.Data(values=[{"at": float(reference)}])).encode(x="at:Q")
         layers.insert(0, line.mark_rule(color="var(--floor)", strokeDash=[4, 4], strokeWidth=1.2))
-    return _finish(alt.layer(*layers), height=ROW * max(len(data), 1) + 6)
+    return finished(alt.layer(*layers), height=ROW * max(len(data), 1) + 6)
 
 
 def quality_cost(
@@ -127,7 +127,7 @@ def quality_cost(
         side: dict[str, Any] = {"align": "left", "dx": 10} if right else {"align": "right", "dx": -10}
         for outline in ({"stroke": "var(--paper)", "strokeWidth": 4, "opacity": 0.85}, {}):  # legible over lines
             layers.append(words.mark_text(**side, **outline, dy=12 * lift, fontSize=12, color="var(--ink)"))
-    return _finish(alt.layer(*layers), height=320)
+    return finished(alt.layer(*layers), height=320)
 
 
 def frontier(rows: Sequence[Row], *, low: bool = False) -> list[Row]:
@@ -170,9 +170,9 @@ def calibration(bins: Mapping[str, Any]) -> Any:
     y = alt.Y("observed:Q", scale=scale, title="observed rate", axis=ticks)
     ends = [{"predicted": 0.0, "observed": 0.0}, {"predicted": top, "observed": top}]
     diagonal = alt.Chart(alt.Data(values=ends)).encode(x=x, y=y)
-    lines = _lines(alt, alt.Chart(alt.Data(values=data)).encode(x=x, y=y), data)
+    lines = named_lines(alt, alt.Chart(alt.Data(values=data)).encode(x=x, y=y), data)
     dashed = diagonal.mark_line(color="var(--floor)", strokeDash=[4, 4], strokeWidth=1.2)
-    return _finish(alt.layer(dashed, *lines), height=340, width=380)
+    return finished(alt.layer(dashed, *lines), height=340, width=380)
 
 
 def history_lengths(lengths: Any) -> Any:
@@ -206,7 +206,7 @@ def history_lengths(lengths: Any) -> Any:
         ),
         y=alt.Y("users:Q", title="users", axis=alt.Axis(tickCount=4, tickMinStep=1)),
     )
-    return _finish(base.mark_bar(color="var(--accent)", cornerRadiusEnd=2, tooltip=_told(alt)), height=200)
+    return finished(base.mark_bar(color="var(--accent)", cornerRadiusEnd=2, tooltip=_told(alt)), height=200)
 
 
 def repeat_explore(rows: Iterable[Row], metric: str) -> Any:
@@ -251,7 +251,7 @@ def repeat_explore(rows: Iterable[Row], metric: str) -> Any:
         span.mark_rule(color="var(--rule)", strokeWidth=3),
         points.mark_point(size=90, filled=True, opacity=1, tooltip=_told(alt)),
     )
-    return _finish(alt.layer(*layers), height=ROW * max(len(rows), 1) + 6)
+    return finished(alt.layer(*layers), height=ROW * max(len(rows), 1) + 6)
 
 
 def learning(curves: Mapping[str, Iterable[Row]], value: str, *, step: str = "epoch") -> Any:
@@ -278,7 +278,7 @@ def learning(curves: Mapping[str, Iterable[Row]], value: str, *, step: str = "ep
         x=alt.X("step:Q", title=step, axis=alt.Axis(grid=False, tickMinStep=1), scale=alt.Scale(nice=False)),
         y=alt.Y("value:Q", title=value, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
     )
-    return _finish(alt.layer(*_lines(alt, base, data)), height=240, width=WIDTH)
+    return finished(alt.layer(*named_lines(alt, base, data)), height=240, width=WIDTH)
 
 
 def told(row: Row) -> str:
@@ -368,15 +368,16 @@ def _look(alt: Any) -> dict[str, Any]:
     }
 
 
-def _lines(alt: Any, base: Any, data: Sequence[Row]) -> list[Any]:
+def named_lines(alt: Any, base: Any, data: Sequence[Row], *, size: int = 36, step: bool = False) -> list[Any]:
     """Lines with points, told apart by colour and dash, named above the picture."""
     labels = list(dict.fromkeys(d["label"] for d in data))
     colours = [_COLOURS[i % 3] for i in range(len(labels))]
     dashes = [_DASHES[(i // 3) % len(_DASHES)] for i in range(len(labels))]
     colour = alt.Color("label:N", scale=alt.Scale(domain=labels, range=colours), legend=_legend(alt))
     dash = alt.StrokeDash("label:N", scale=alt.Scale(domain=labels, range=dashes), legend=_legend(alt))
-    points = base.mark_point(size=36, filled=True, opacity=1, tooltip=_told(alt)).encode(color=colour)
-    return [base.mark_line(strokeWidth=2).encode(color=colour, strokeDash=dash), points]
+    points = base.mark_point(size=size, filled=True, opacity=1, tooltip=_told(alt)).encode(color=colour)
+    line = base.mark_line(strokeWidth=2, interpolate="step-after" if step else "linear")
+    return [line.encode(color=colour, strokeDash=dash), points]
 
 
 def _legend(alt: Any) -> Any:
@@ -384,7 +385,7 @@ def _legend(alt: Any) -> Any:
     return alt.Legend(orient="top", title=None, columns=2, **look)
 
 
-def _finish(chart: Any, *, height: int, width: int = WIDTH) -> Any:
+def finished(chart: Any, *, height: int, width: int = WIDTH) -> Any:
     muted = {"labelColor": "var(--muted)", "titleColor": "var(--muted)"}
     rules = {"gridColor": "var(--rule)", "domainColor": "var(--rule)", "tickColor": "var(--rule)"}
     sizes = {"labelFontSize": 12, "titleFontSize": 12, "titlePadding": 10, "labelLimit": 260}

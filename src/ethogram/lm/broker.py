@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ethogram import errors
 from ethogram.errors import LMError, NotRecorded, OptionError, nearest
 from ethogram.lm import transcript
 from ethogram.lm.budget import Budget, Prices, Purse
@@ -80,9 +81,9 @@ class Broker:
     Parameters
     ----------
     run : name of the run, or a path ending in .lmrun. Without a name it gets one and is dropped when old.
-    mode : "live"; "record": a new named run, the cache is not read; "replay-strict": only `run`'s recorded answers,
-        NotRecorded for others, nothing is sent and nothing written; "replay-lenient": `run`'s recorded answers, the
-        missing ones are asked for and added to it (this is also how a broken run is continued).
+    mode : "live"; "record": a new named run, the cache is not read; "replay-strict": only `run`'s recorded answers
+        (and failures), NotRecorded for others, nothing is sent and nothing written; "replay-lenient": `run`'s recorded
+        answers, the missing ones are asked for and added to it (this is also how a broken run is continued).
     cache : True (the shared one), False, or an AnswerCache.
     keep : whether the run's transcript is written.
     budget : what the run may spend. prices : by identity, or one for all.
@@ -181,6 +182,8 @@ class Broker:
             if reply is not None:
                 return reply, "recording"
             if self.mode == "replay-strict":
+                if told := self._recording.failure(key, draw):
+                    raise failed(told)
                 raise NotRecorded(
                     f"run '{self.run}' holds no answer of {wire.identity} to this call "
                     f"(purpose {asked.purpose}, {asked.path}{f', draw {draw}' if draw else ''})."
@@ -374,6 +377,14 @@ class _Here:
     def __init__(self) -> None:
         self.flying: dict[bytes, asyncio.Future[Got]] = {}
         self.lanes: dict[str, Lane] = {}
+
+
+def failed(told: str) -> LMError:
+    """The error that was recorded as "KIND: message"."""
+    kind, _, message = told.partition(": ")
+    found = getattr(errors, kind, LMError)
+    made: LMError = (found if isinstance(found, type) and issubclass(found, LMError) else LMError)(message)
+    return made
 
 
 def used(reply: bytes) -> Usage:

@@ -81,11 +81,15 @@ async def _scored(
     return found / found.sum(), float(np.exp(scores.logprob).sum())
 
 
+def lettered(options: Sequence[str]) -> str:
+    """Options as `first_token` lists them: "A) ...", a line each."""
+    return "\n".join(f"{letter}) {option}" for letter, option in zip(_LETTERS, options, strict=False))
+
+
 async def _lettered(
     lm: LM, messages: Sequence[Message], options: Sequence[str], top: int, purpose: str
 ) -> tuple[np.ndarray, float | None]:
-    lines = "\n".join(f"{letter}) {option}" for letter, option in zip(_LETTERS, options, strict=False))
-    asked = _ask(messages, f"{lines}\nAnswer with the letter only.")
+    asked = _ask(messages, f"{lettered(options)}\nAnswer with the letter only.")
     reply = await lm.chat(asked, max_tokens=1, logprobs=top, purpose=purpose)
     if not reply.tokens:
         raise AnswerError(f"{lm.identity} told no log-probabilities of its first token.")

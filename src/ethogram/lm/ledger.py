@@ -5,10 +5,14 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from ethogram.lm.replies import Usage
+
+answered: ContextVar[Counter[str] | None] = ContextVar("answered", default=None)
+"""Where a task sets it: sources of the answers that it, and what it starts, are given (live, cache, joined ...)."""
 
 
 @dataclass
@@ -45,6 +49,8 @@ class Ledger:
         account = self._account(purpose, identity)
         account.calls += 1
         account.sources[source] += 1
+        if (here := answered.get()) is not None:
+            here[source] += 1
         if source == "live":
             account.prompt += usage.prompt
             account.completion += usage.completion

@@ -29,6 +29,19 @@ Rater = Callable[[str, Sequence[str]], Sequence[float]]
 """(prompt, continuations) -> log-probabilities."""
 
 
+_OPTIONS = re.compile(r"Answer with one of: (.*?)\.( Write it as JSON|$)", re.DOTALL)
+
+
+def options_of(asked: str) -> list[str]:
+    """The options that a question of `LM.choose` lists, for policies; none where it lists none.
+
+    >>> options_of("Tea? Answer with one of: yes; no.")
+    ['yes', 'no']
+    """
+    found = _OPTIONS.search(asked)
+    return found.group(1).split("; ") if found else []
+
+
 class Drawn(dict[str, float]):
     """Option -> probability: the reply is one of the options, drawn."""
 

@@ -127,6 +127,14 @@ class Recording:
             found = self._db.execute("SELECT reply FROM answers WHERE key=? AND draw=?", (key, draw)).fetchone()
         return found[0] if found else None
 
+    def failure(self, key: bytes, draw: int) -> str:
+        """What went wrong when a question was asked last ("KIND: message"), "" if nothing did."""
+        with self._lock:
+            found = self._db.execute(
+                "SELECT error FROM calls WHERE key=? AND draw=? ORDER BY seq DESC LIMIT 1", (key, draw)
+            ).fetchone()
+        return str(found[0]) if found else ""
+
     def write(self, rows: Iterable[Row]) -> None:
         """Add calls in one transaction."""
         rows = list(rows)

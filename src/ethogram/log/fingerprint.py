@@ -86,6 +86,8 @@ def _absorb(digest: hashlib.blake2b, kind: pa.DataType, chunks: Chunks) -> None:
             digest.update(chunk.drop_null().cast(pa.int8()).to_numpy().tobytes())
     elif pa.types.is_primitive(kind):
         for chunk in chunks():
-            digest.update(np.ascontiguousarray(chunk.drop_null().to_numpy(zero_copy_only=False)).data.cast("B"))
+            values = np.ascontiguousarray(chunk.drop_null().to_numpy(zero_copy_only=False))
+            # instants and dates have no buffer of their own kind
+            digest.update((values.view(np.int64) if values.dtype.kind in "Mm" else values).data.cast("B"))
     else:
         digest.update(repr([v for chunk in chunks() for v in chunk.to_pylist()]).encode("utf-8", "surrogatepass"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from ethogram.errors import OptionError, StepError, nearest
-from ethogram.log import condition, facts, kernels
+from ethogram.log import condition, decisions, facts, kernels
 from ethogram.log.distributed import Instants
 from ethogram.log.sequences import Sequences
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Name = Literal["train", "valid", "test"]
 NAMES: tuple[Name, ...] = ("train", "valid", "test")
-PROTOCOLS = ("temporal", "leave-last-out", "by-user")
+PROTOCOLS = ("temporal", "leave-last-out", "by-user", "by-decision")
 
 
 class Split(NamedTuple):
@@ -129,7 +129,7 @@ _PRIME = 2_147_483_647
 _FACTORS = (48_271, 1_220_703_125, 630_360_016)
 """Multipliers of full period modulo 2^31 - 1: products stay below 2^63 on every engine."""
 
-PARTS = (LastGroups, Window, Users)
+PARTS = (LastGroups, Window, Users, decisions.Decided)
 
 
 def split(
@@ -147,8 +147,9 @@ def split(
     Parameters
     ----------
     protocol : ``temporal`` (one cut for everybody: nothing after it trains; the default where there is a clock),
-        ``leave-last-out`` (each user's last group of equal times), ``by-user`` (whole users).
-    valid, test : shares of the events (temporal) or users (by-user).
+        ``leave-last-out`` (each user's last group of equal times), ``by-user`` (whole users), ``by-decision`` (whole
+        users by column `decided` of their side table, see `ethogram.log.decisions`).
+    valid, test : shares of the events (temporal) or users.
     valid_from, test_from : instants of the temporal cuts, instead of shares.
 
     Raises
@@ -170,6 +171,9 @@ def split(
     if protocol == "by-user":
         part = {name: cut(Users(name, valid, test, seed)) for name in NAMES}
         return Split(part["train"], part["valid"], part["test"], log, protocol)
+    if protocol == "by-decision":
+        early, middle, late = (cut(step) for step in decisions.parts(log, valid, test))
+        return Split(early, middle, late, log, protocol)
     if "time" not in log.events.schema:
         raise StepError(
             "split: the log has no time, so nothing is earlier for everybody; use leave-last-out or by-user."

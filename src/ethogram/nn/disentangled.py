@@ -80,7 +80,7 @@ class Disentangled(nn.Module):
         learned = (self.users[user], self.items[taken], self.items[other])
         value = value + o.regularisation / 2 * sum(x.square().sum(1).mean() for x in learned)
         if self.intent:
-            value = value + o.spread * (self.of_users.square().mean() + self.of_items.square().mean())
+            value = value + o.spread * (self.of_users.square().sum() + self.of_items.square().sum())
         if not o.weight or o.augment == "none":
             return value
         generator = torch.Generator().manual_seed(seed)

@@ -60,6 +60,13 @@ class Recurrent(nn.Module):
         """
         if not len(rows):
             return rows
+        hidden, _, step = self.steps(rows, offsets, group)
+        states = product(self.dense, hidden)
+        return states if step is None else gather_rows(states, step)
+
+    def steps(self, rows: Tensor, offsets: Tensor, group: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(hidden states [G, hidden] of groups one after another, int64[n] groups of each history, int64[T] the group
+        of each row; None where every row is one)."""
         x = dropout(rows, self.dropout, self.training)
         begins = _begins(offsets, group.cpu())
         alone = bool(begins.all())  # one row per group: nothing to average, nothing to share
@@ -70,8 +77,7 @@ class Recurrent(nn.Module):
         )  # fmt: skip
         with torch.autocast("cpu", enabled=False):  # a step's products are too small to gain from fewer bits there
             hidden = self._run(steps, counts)
-        states = product(self.dense, hidden)
-        return states if alone else gather_rows(states, (begins.cumsum(0) - 1).to(rows.device))
+        return hidden, counts, None if alone else (begins.cumsum(0) - 1).to(rows.device)
 
     def _run(self, steps: Tensor, counts: Tensor) -> Tensor:
         """Hidden states of packed steps, `counts` of each history."""

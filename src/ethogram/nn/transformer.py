@@ -46,6 +46,8 @@ class CausalTransformer(nn.Module):
     torch.Size([5, 8])
     """
 
+    causal = True
+
     def __init__(
         self,
         dim: int,
@@ -83,12 +85,18 @@ class CausalTransformer(nn.Module):
         """
         if not len(rows):
             return rows
-        pad = _Padding(offsets, group, rows.device)
+        pad = _Padding(offsets, group, rows.device, self.causal)
         x = rows + gather_rows(self.position.weight, pad.distance.clamp(max=self.position.num_embeddings - 1))
         x = dropout(x if self.pre else self.norm(x), self.dropout, self.training)
         for block in self.blocks:
             x = block(x, pad)
         return self.norm(x) if self.pre else x
+
+
+class BidirectionalTransformer(CausalTransformer):
+    """The same blocks, but every row reads all rows of its history, later ones too."""
+
+    causal = False
 
 
 def last_states(states: Tensor, offsets: Tensor, group: Tensor) -> Tensor:
@@ -105,8 +113,8 @@ def last_states(states: Tensor, offsets: Tensor, group: Tensor) -> Tensor:
 class _Padding:
     """Where packed rows stand in [n, L], and who may read whom."""
 
-    def __init__(self, offsets: Tensor, group: Tensor, device: torch.device) -> None:
-        lengths, self.device = offsets.diff(), device
+    def __init__(self, offsets: Tensor, group: Tensor, device: torch.device, causal: bool = True) -> None:
+        lengths, self.device, self.causal = offsets.diff(), device, causal
         self.n, self.length = len(lengths), int(lengths.max())
         first = torch.repeat_interleave(offsets[:-1], lengths)
         owner = torch.repeat_interleave(torch.arange(self.n), lengths)
@@ -118,7 +126,10 @@ class _Padding:
         self.index = None if self.even else (owner * self.length + within).to(device)
         # one group per row: the triangle says it all, also for padding, which lies behind the real rows
         self.mask: Tensor | None = None
-        if not torch.equal(group, within):
+        if not causal:
+            if not self.even:
+                self.mask = (torch.arange(self.length) < lengths.unsqueeze(1))[:, None, None].to(device)
+        elif not torch.equal(group, within):
             dense = torch.full((self.n, self.length), torch.iinfo(torch.int64).max)
             dense.view(-1)[owner * self.length + within] = group
             readable = dense.unsqueeze(2) >= dense.unsqueeze(1)  # padding is later than all; it reads all, in vain
@@ -126,9 +137,11 @@ class _Padding:
 
     @cached_property
     def hidden(self) -> Tensor:
-        """What a row may not read, bool [n or 1, 1, L, L]."""
+        """What a row may not read, bool [n or 1, 1, L or 1, L or 1]."""
         if self.mask is not None:
             return ~self.mask
+        if not self.causal:
+            return torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=self.device)
         return torch.ones(self.length, self.length, dtype=torch.bool, device=self.device).triu(1)[None, None]
 
     def pad(self, rows: Tensor) -> Tensor:
@@ -166,7 +179,7 @@ class _Block(nn.Module):
                 score = score.masked_fill(pad.hidden, -torch.inf)
                 found = dropout(score.softmax(-1), self.dropout, True) @ value
             else:
-                causal = pad.mask is None
+                causal = pad.causal and pad.mask is None
                 found = F.scaled_dot_product_attention(query, key, value, attn_mask=pad.mask, is_causal=causal)
         return product(self.out, pad.pack(found.transpose(1, 2).reshape(pad.n, pad.length, -1)))
 

@@ -9,7 +9,7 @@ A token t has a weight w_t that is the same in every set (rare tokens weigh more
 so the share of equal m_k estimates the weighted Jaccard similarity, unbiased, with standard error sqrt(J (1 - J) / K).
 With all weights 1 it is Broder's MinHash. Each m_k is a bucket of its own: a question meets the sets that share a
 bucket, counts how many they share, and the `depth` that share most are told apart by their exact similarity. A set
-with J = 0.05 shares none of 64 buckets with probability 0.95^64 = 4%.
+with J = 0.02 shares none of 192 buckets with probability 0.98^192 = 2%.
 
 Broder: On the resemblance and containment of documents (Sequences 1997). Exponential clocks: Cohen, Kaplan:
 Summarizing data using bottom-k sketches (PODC 2007). Leskovec et al.: Mining of Massive Datasets, chapter 3, for LSH.
@@ -25,7 +25,7 @@ from numba import njit
 
 from ethogram.errors import OptionError, StateError
 
-NOBODY = np.uint64(0xFFFFFFFFFFFFFFFF)
+NOBODY = np.uint32(0xFFFFFFFF)
 """The signature of an empty set; it equals no other, not even itself."""
 
 
@@ -67,7 +67,7 @@ class Sets(NamedTuple):
 
 
 def signatures(sets: Sets, hashes: int = 64, seed: int = 0) -> np.ndarray:
-    """m_k of every set as hashes, uint64[n, hashes]; `NOBODY` for an empty set."""
+    """m_k of every set as hashes, uint32[n, hashes]; `NOBODY` for an empty set."""
     if hashes < 1:
         raise OptionError(f"minhash: {hashes} hash functions; give 1 or more.")
     return _signed(sets.offsets, sets.tokens, sets.weights, hashes, np.uint64(seed))
@@ -105,14 +105,14 @@ class Shortlist:
     TAIL = 2_048
     """Newest sets that are compared one by one before they are sorted in."""
 
-    def __init__(self, hashes: int = 64, depth: int = 1_000, seed: int = 0):
+    def __init__(self, hashes: int = 192, depth: int = 4_000, seed: int = 0):
         if hashes < 1 or depth < 1:
             raise OptionError(f"shortlist: hashes = {hashes}, depth = {depth}; give 1 or more of each.")
         self.hashes, self.depth, self.seed = hashes, depth, seed
         self.sets = Sets(np.zeros(1, np.int64), np.zeros(0, np.uint64), np.zeros(0))
-        self.marks = np.zeros((0, hashes), np.uint64)
+        self.marks = np.zeros((0, hashes), np.uint32)
         self.clock = np.zeros(0, np.int64)
-        self._order, self._keys = np.zeros((hashes, 0), np.int32), np.zeros((hashes, 0), np.uint64)
+        self._order = np.zeros((hashes, 0), np.int32)
 
     def __len__(self) -> int:
         return len(self.sets)
@@ -120,7 +120,7 @@ class Shortlist:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        held = (*self.sets, self.marks, self.clock, self._order, self._keys)
+        held = (*self.sets, self.marks, self.clock, self._order)
         return sum(a.nbytes for a in held)
 
     def add(self, sets: Sets, clock: np.ndarray | None = None) -> None:
@@ -129,7 +129,7 @@ class Shortlist:
         self.sets = self.sets.joined(made)
         self.marks = np.concatenate([self.marks, signatures(made, self.hashes, self.seed)])
         self.clock = np.r_[self.clock, np.zeros(len(made), np.int64) if clock is None else np.asarray(clock, np.int64)]
-        if len(self) - self._keys.shape[1] > self.TAIL:
+        if len(self) - self._order.shape[1] > self.TAIL:
             self._sort()
 
     def remove(self, places: np.ndarray) -> None:
@@ -137,7 +137,7 @@ class Shortlist:
         self.clock[places] = np.iinfo(np.int64).max
         self.marks[places] = NOBODY
         for i in np.asarray(places).tolist():
-            self.sets.tokens[self.sets.offsets[i] : self.sets.offsets[i + 1]] = NOBODY
+            self.sets.tokens[self.sets.offsets[i] : self.sets.offsets[i + 1]] = np.uint64(NOBODY)
         self._sort()
 
     def search(self, sets: Sets, k: int = 50, before: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -157,13 +157,12 @@ class Shortlist:
         limit = np.full(len(asked), np.iinfo(np.int64).max) if before is None else np.asarray(before, np.int64)
         marks = signatures(asked, self.hashes, self.seed)
         return _search(
-            asked.offsets, asked.tokens, asked.weights, marks, limit, *self.sets, self.marks, self.clock, self._keys,
-            self._order, k, max(self.depth, k),
+            asked.offsets, asked.tokens, asked.weights, marks, limit, *self.sets, self.marks, self.clock, self._order, k,
+            max(self.depth, k),
         )  # fmt: skip
 
     def _sort(self) -> None:
         self._order = np.argsort(self.marks, axis=0, kind="stable").T.astype(np.int32, order="C")
-        self._keys = np.take_along_axis(np.ascontiguousarray(self.marks.T), self._order.astype(np.int64), 1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For a system's State."""
@@ -207,7 +206,8 @@ def _signed(offsets: np.ndarray, tokens: np.ndarray, weights: np.ndarray, hashes
                 clock = -np.log((np.float64(drawn >> np.uint64(11)) + 0.5) * 2.0**-53) / weights[at]
                 if clock < least[k]:
                     least[k] = clock
-                    out[i, k] = tokens[at]
+                    # 32 bits of the token: two tokens that share them are told apart by the exact similarity
+                    out[i, k] = np.uint32(state >> np.uint64(33))
     return out
 
 
@@ -253,20 +253,26 @@ def _exact(
 def _search(
     q_offsets: np.ndarray, q_tokens: np.ndarray, q_weights: np.ndarray, q_marks: np.ndarray, limit: np.ndarray,
     offsets: np.ndarray, tokens: np.ndarray, weights: np.ndarray, marks: np.ndarray, clock: np.ndarray,
-    keys: np.ndarray, order: np.ndarray, k: int, depth: int,
+    order: np.ndarray, k: int, depth: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     n, size, hashes = len(q_offsets) - 1, len(clock), q_marks.shape[1]
     places, scores = np.full((n, k), -1, np.int64), np.zeros((n, k))
     shared, met = np.zeros(size, np.int32), np.empty(size, np.int64)
-    old = keys.shape[1]
+    old = order.shape[1]
     for q in range(n):
         count = 0
         for h in range(hashes):
             mark = q_marks[q, h]
             if mark == NOBODY:
                 continue
-            at = np.searchsorted(keys[h], mark)
-            while at < old and keys[h, at] == mark:
+            at, end = 0, old
+            while at < end:
+                middle = (at + end) // 2
+                if marks[order[h, middle], h] < mark:
+                    at = middle + 1
+                else:
+                    end = middle
+            while at < old and marks[order[h, at], h] == mark:
                 i = order[h, at]
                 if clock[i] < limit[q]:
                     if shared[i] == 0:

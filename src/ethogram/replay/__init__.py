@@ -11,11 +11,8 @@ A run's folder:
     events.bin, commands.jsonl, checkpoints/    the engine's (`ethogram.world.checkpoint`)
     calls.lmrun       every call to the language model with its answer (`ethogram.lm`); run.json names it
 
-What a system must bring, is the verb `simulate`. Of what more it has, use is made (`building`):
-
-    world(*, seed, minds, people, lm)    its whole population; any of these parameters
-    option `lm`                          the language model of its minds
-    plan(world)                          the map that people live on, as `world.town.Town.json` tells it
+What a system must bring is the verb `simulate` (`ethogram.verbs.Simulates`): `world(seed=, minds=, lm=)`, and
+`plan(world)`, the map that people live on, or None.
 """
 
 from ethogram.replay.comparing import compared, first_difference

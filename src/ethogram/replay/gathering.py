@@ -261,7 +261,7 @@ class _Walked:
 
 
 def _plan(run: Run) -> dict[str, Any] | None:
-    found = run.system.plan(run.world) if hasattr(run.system, "plan") else None
+    found = run.system.plan(run.world)
     return dict(found) if found is not None else None
 
 

@@ -16,7 +16,7 @@ from ethogram.lm import LM
 from ethogram.lm.transcript import Recording
 from ethogram.log import Log
 from ethogram.log.condition import duration
-from ethogram.replay.building import built
+from ethogram.replay.building import TIMEOUT, built, reachable
 from ethogram.replay.manifest import Branch, Manifest, is_run
 from ethogram.world import Command, World
 from ethogram.world.events import Record
@@ -49,9 +49,17 @@ class Run:
         return self.folder.name if self.folder is not None else self.world.declared.run
 
     def until(self, until: str | int, watch: Watch | None = None) -> Run:
-        """Run on to a tick, or to a time since the beginning ("2d"); what lies behind is left as it is."""
+        """Run on to a tick, or to a time since the beginning ("2d"); what lies behind is left as it is.
+
+        Raises
+        ------
+        LMError
+            The model at a URL does not answer at all. Later, a call that fails leaves its decision to the fallback.
+        """
         end = ticks(until, self.world)
         world = self.world
+        if world.tick < end:
+            reachable(world)
         while world.tick < end:
             world.run(world.tick + 1)
             if watch is not None:
@@ -101,8 +109,18 @@ class Run:
         yield from ((live, record) for record in retold(live, world.declared, world.live.tape.entries, world.tick))
 
     def calls(self) -> dict[str, Any] | None:
-        """What the language model was asked over all sessions: calls, sent, failed, tokens, money; None for none."""
-        if self.folder is None or not (self.folder / self.told.recording).is_file():
+        """What the language model was asked over all sessions: calls, sent, failed, tokens, money; None for none.
+
+        Where nothing is recorded, since the run began in this process.
+        """
+        if self.folder is None:
+            rows = [r for r in self.world.costs().to_pylist() if r["calls"]]
+            if not rows:
+                return None
+            told = {n: sum(r[c] for r in rows) for n, c in (("calls", "calls"), ("sent", "live"), ("failed", "failed"))}
+            tokens = sum(r["prompt"] + r["completion"] for r in rows)
+            return {"began": None, **told, "tokens": tokens, "money": sum(r["money"] for r in rows)}
+        if not (self.folder / self.told.recording).is_file():
             return None
         recording = Recording(self.folder / self.told.recording, must=True)
         try:
@@ -113,29 +131,30 @@ class Run:
 
 def begin(
     folder: str | Path | None, key: str, options: Mapping[str, Any] | None = None, *, seed: int = 0,
-    minds: int | None = None, lm: str | None = None, every: int = EVERY,
+    minds: int | None = None, lm: str | None = None, every: int = EVERY, timeout: float = TIMEOUT,
 ) -> Run:  # fmt: skip
     """A run in a folder; one that is there already and is the same is continued.
 
     Raises
     ------
     OptionError
-        The folder holds another run, or something else; or what `building.built` says.
+        The folder holds another run, or something else; or what `building.built` says. LMError: see `Run.until`.
     """
     told = Manifest(key, dict(options or {}), seed, minds, lm)
     if folder is None:
-        return Run(None, told, *built(told))
+        return Run(None, told, *built(told, timeout=timeout))
     place = Path(folder)
     if is_run(place):
         there = Manifest.read(place)
         if what := there.differs(told):
             raise OptionError(f"{place} holds another run: {what}. Give another folder, or continue it as it was.")
-        return opened(place, every=every)
+        return opened(place, every=every, timeout=timeout)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise OptionError(f"{place} is there already and holds no run; give a new folder.")
     fresh = not place.exists()
     try:
-        one, world = built(told, place)
+        one, world = built(told, place, timeout=timeout)
+        reachable(world)
         told.write(place)
         return Run(place, told, one, world.keep_in(place, every=every))
     except BaseException:
@@ -144,7 +163,7 @@ def begin(
         raise
 
 
-def opened(folder: str | Path, *, every: int = EVERY) -> Run:
+def opened(folder: str | Path, *, every: int = EVERY, timeout: float = TIMEOUT) -> Run:
     """The run of a folder as far as it went, ready to go on.
 
     Raises
@@ -155,7 +174,7 @@ def opened(folder: str | Path, *, every: int = EVERY) -> Run:
     """
     place = Path(folder)
     told = Manifest.read(place)
-    one, world = built(told, place)
+    one, world = built(told, place, timeout=timeout)
     return Run(place, told, one, world.keep_in(place, every=every, resume=True))
 
 

@@ -89,6 +89,12 @@ def build(service: Service, keys: Keyring | None = None) -> Guard:
         """Chooses from the whole catalogue; `ranker` orders what was found by a ranking model."""
         return _json(await service.recommend(request.scope["ethogram.body"]))
 
+    @route("POST", "/v1/assess", "read", pages.ASSESS)
+    async def assess(request: Request) -> Response:
+        """Judges a risk, with reasons. Of whom the store knows all is read that is stored, and the events in the
+        request besides; of a stranger these alone. Nothing is stored."""
+        return _json(await service.assess(request.scope["ethogram.body"]))
+
     @route("GET", "/v1/users/{user_id:path}", "read", pages.USER)
     async def look_up_user(request: Request) -> Response:
         """What is stored of somebody: how many events, and the latest of them. Nobody known: a count of 0."""
@@ -155,10 +161,10 @@ def build(service: Service, keys: Keyring | None = None) -> Guard:
         scopes["GET", path] = None
     web.add_exception_handler(HTTPException, _nowhere)
     web.add_exception_handler(Exception, _failed)
-    direct = {
-        ("POST", f"/v1/{name}"): _directly(answer)
-        for name, answer in (("events", service.events), ("rank", service.rank), ("recommend", service.recommend))
-    }
+    asked = {
+        "events": service.events, "rank": service.rank, "recommend": service.recommend, "assess": service.assess,
+    }  # fmt: skip
+    direct = {("POST", f"/v1/{name}"): _directly(answer) for name, answer in asked.items()}
     return Guard(web, keys, service.limits, service.metrics, lambda method, path: _scope(scopes, method, path), direct)
 
 

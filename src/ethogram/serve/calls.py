@@ -100,6 +100,31 @@ def recommend(
     return Call("POST", "/v1/recommend", wire.Answer, _body(fields))
 
 
+def assess(
+    *,
+    user: str | int | None = None,
+    events: Sequence[Mapping[str, Any]] | None = None,
+    session: str | int | None = None,
+    time: Any = None,
+    profile: Mapping[str, Any] | None = None,
+    model: str | None = None,
+) -> Call[wire.Assessed]:
+    """Judge a risk, with reasons: of whom the store knows, with events that are not stored yet, or of a stranger.
+
+    Parameters
+    ----------
+    events : mappings with `item_id`, `kind`, `time` (now where it is absent) and what else the model reads (`value`,
+        `session` ...); they are not stored. time : of the decision, now if not given; a datetime, or what events take.
+    profile : what is known of the user beside events.
+    """
+    made = None if events is None else [{**e, **({"time": _time(e["time"])} if "time" in e else {})} for e in events]
+    fields = {
+        "user_id": _id(user), "events": made, "session": _id(session), "time": _time(time), "profile": profile,
+        "model": model,
+    }  # fmt: skip
+    return Call("POST", "/v1/assess", wire.Assessed, _body(fields))
+
+
 def user(user: str | int, *, limit: int = 100) -> Call[wire.Person]:
     """What is stored of somebody; a count of 0 where nothing is."""
     return Call("GET", f"/v1/users/{quote(str(user), safe='')}?limit={limit}", wire.Person)

@@ -20,12 +20,12 @@ from ethogram.serve.limits import Limits
 from ethogram.serve.problems import KINDS
 
 DESCRIPTION = (
-    "What people did a moment ago, and answers that know it. Send events, ask for rankings and recommendations. "
+    "What people did a moment ago, and answers that know it. Send events, ask for rankings, recommendations and risks. "
     "Errors are `application/problem+json`: what was wrong, where, what would be right."
 )
 STRUCTS = (
     wire.Events, wire.Received, wire.Rank, wire.Recommend, wire.Answer, wire.Person, wire.Forgotten, wire.Models,
-    wire.Model, wire.Activate, wire.Health, wire.Problem,
+    wire.Model, wire.Activate, wire.Assess, wire.Assessed, wire.Health, wire.Problem,
 )  # fmt: skip
 REF = "#/components/schemas/{name}"
 
@@ -93,7 +93,7 @@ def described(openapi: Mapping[str, Any], limits: Limits, keyed: bool) -> dict[s
     """FastAPI's description with the types of the protocol and this server's limits."""
     found = deepcopy(dict(openapi))
     _, schemas = msgspec.json.schema_components(STRUCTS, ref_template=REF)
-    schemas["Event"]["additionalProperties"] = True
+    schemas["Event"]["additionalProperties"] = schemas["Occurrence"]["additionalProperties"] = True
     schemas["Events"]["properties"]["events"]["maxItems"] = limits.batch
     schemas["Rank"]["properties"]["candidates"]["maxItems"] = limits.candidates
     schemas["Recommend"]["properties"]["k"]["maximum"] = limits.k
@@ -191,6 +191,16 @@ RANK = About(
 RECOMMEND = About(
     "Choose from the catalogue", "questions", wire.Recommend, wire.Answer,
     {"user_id": "u7", "k": 3}, _ANSWER, refuses=("not-found",),
+)  # fmt: skip
+_BECAUSE = {"what": "QuickCash", "value": "repayments grew from 50 to 210", "share": 0.62}
+ASSESS = About(
+    "Judge a risk", "questions", wire.Assess, wire.Assessed,
+    {"user_id": "u7", "events": [{"item_id": "QuickCash", "kind": "pay", "value": 210.0}]},
+    {
+        "risk": 0.31, "reason": "Repayments at QuickCash grew.", "reasons": [_BECAUSE], "model": "credit",
+        "version": "3f6a0c41d2e7", "read": "both", "events": 213,
+    },
+    refuses=("not-found",),
 )  # fmt: skip
 USER = About(
     "Look somebody up", "people", None, wire.Person,

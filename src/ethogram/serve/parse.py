@@ -18,6 +18,7 @@ from ethogram.serve.state import Entry, Kept
 
 DECISION = "decision"
 FIELDS = frozenset(f.name for f in msgspec.structs.fields(wire.Event))
+_assess = msgspec.json.Decoder(wire.Assess)
 _ANY: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.I)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -59,6 +60,42 @@ def events(body: bytes, limits: Limits, now: float | None = None) -> list[Entry]
     return made
 
 
+def case(body: bytes, limits: Limits, now: float | None = None) -> tuple[list[Entry], wire.Assess]:
+    """Events of a request that judges somebody, and the request itself.
+
+    Raises
+    ------
+    Refused
+        The first thing that is wrong, with its place.
+    """
+    now = clock.time() if now is None else now
+    asked = decoded(_assess, body)
+    for name in ("user_id", "session"):
+        no_line_end(getattr(asked, name), f"$.{name}")
+    for name, value in (asked.profile or {}).items():
+        if isinstance(value, list | dict):
+            raise Refused("invalid", "It has layers.", f"$.profile.{shortened(name)}", "a single value")
+    raw = _ANY.decode(body).get("events") or []
+    if len(raw) > limits.history:
+        raise Refused("too-large", f"{len(raw):,} events at once.", "$.events", f"at most {limits.history:,}")
+    made = []
+    for n, (event, given) in enumerate(zip(asked.events or (), raw, strict=True)):
+        where = f"$.events[{n}]"
+        for name in ("event_id", "item_id", "kind"):
+            no_line_end(getattr(event, name), f"{where}.{name}")
+        if event.kind == DECISION:
+            raise Refused("invalid", "The kind 'decision' is the service's own.", f"{where}.kind", "another kind")
+        content = {k: v for k, v in given.items() if k not in FIELDS}
+        if content:
+            _check_content(content, where)
+        at = round(now * 1e6) if event.time is None else microseconds(event.time, f"{where}.time")
+        _check_past(at, where, limits, now)
+        made.append(
+            Entry(event.event_id or f"\0{n}", asked.user_id or "", text(event.item_id), event.kind or "", at, content)
+        )
+    return made, asked
+
+
 def _entry(given: Any, where: str, limits: Limits, now: float) -> Entry:
     try:
         event = msgspec.convert(given, wire.Event)
@@ -72,12 +109,16 @@ def _entry(given: Any, where: str, limits: Limits, now: float) -> Entry:
     if content:
         _check_content(content, where)
     at = microseconds(event.time, f"{where}.time")
+    _check_past(at, where, limits, now)
+    return Entry(event.event_id, event.user_id, text(event.item_id), event.kind, at, content)
+
+
+def _check_past(at: int, where: str, limits: Limits, now: float) -> None:
     if at > (now + limits.ahead) * 1e6:
         raise Refused(
             "invalid", f"The event lies {at / 1e6 - now:,.0f} seconds in the future.", f"{where}.time",
             f"a time that is past (clocks may differ by {limits.ahead:g} s); the clock here says {iso(now * 1e6)}",
         )  # fmt: skip
-    return Entry(event.event_id, event.user_id, text(event.item_id), event.kind, at, content)
 
 
 def _check_content(content: dict[str, Any], where: str) -> None:

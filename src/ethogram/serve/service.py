@@ -9,15 +9,17 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from ethogram.errors import EthogramError, StoreError
+from ethogram.numeric.rules import Rule
 from ethogram.serve import parse, wire
 from ethogram.serve.answering import Answering, Job, brought
+from ethogram.serve.assessing import Assessing, Case
 from ethogram.serve.experiments import Experiment
 from ethogram.serve.lane import Lane
 from ethogram.serve.limits import Limits
@@ -44,25 +46,31 @@ class Service:
 
     Parameters
     ----------
-    store, shelf : owned by the caller. experiments : by name.
+    store, shelf : owned by the caller. experiments : by name. rules : see `Assessing`.
     """
 
     def __init__(
-        self, store: Store, shelf: Shelf, *, limits: Limits | None = None, experiments: Sequence[Experiment] = ()
-    ):
+        self, store: Store, shelf: Shelf, *, limits: Limits | None = None, experiments: Sequence[Experiment] = (),
+        rules: Mapping[str, Sequence[tuple[str, Rule]]] | None = None,
+    ):  # fmt: skip
         self.store, self.shelf, self.limits = store, shelf, limits or Limits()
         self.experiments = {e.name: e for e in experiments}
         self.metrics = Metrics()
         waiting = self.limits.waiting
         self.scoring: Lane[Job, wire.Answer] = Lane("score", Answering(store), waiting=waiting)
+        self.assessing: Lane[Case, wire.Assessed] = Lane("assess", Assessing(store, rules), waiting=waiting, batch=1)
         self.writing: Lane[tuple[list[Entry], bool], Appended] = Lane("write", self._write, waiting=waiting, batch=64)
         self.rest: Lane[Any, Any] = Lane("rest", lambda calls: [call() for call in calls], waiting=waiting, batch=1)
         shelf.switched = lambda name: self.metrics.switched.labels(name).inc()
-        for lane in (self.scoring, self.writing, self.rest):
+        for lane in self._lanes:
             self.metrics.waiting.labels(lane.name).set_function(functools.partial(_depth, lane))
         self._compact_at: float | None = None
         self._keep, self._learning = threading.Event(), threading.Event()
         self._keeper: threading.Thread | None = None
+
+    @property
+    def _lanes(self) -> tuple[Lane[Any, Any], ...]:
+        return self.scoring, self.assessing, self.writing, self.rest
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -155,6 +163,24 @@ class Service:
         ranker = None if asked.ranker is None else self.shelf.find(asked.ranker, "score", "$.ranker")
         job = self._job(asked, model, [], asked.k, ranker=ranker, among=among, exclude_seen=asked.exclude_seen)
         return await self._answered(asked, job, arm)
+
+    async def assess(self, body: bytes) -> wire.Assessed:
+        """Judge the risk of a request's person."""
+        self.assessing.check()
+        entries, asked = parse.case(body, self.limits)
+        now = time.time_ns() // 1_000
+        decided = now if asked.time is None else parse.microseconds(asked.time, "$.time")
+        served = self.shelf.find(asked.model, "assess")
+        # an event of this very moment is read, and a clock that is ahead of this one does no harm
+        at = decided if asked.time is not None else max([decided, *(e.time + 1 for e in entries)])
+        late = [n for n, e in enumerate(entries) if e.time >= at]
+        if late:
+            right = "an event before 'time', the instant of the decision"
+            raise Refused("invalid", "It lies at or behind the decision.", f"$.events[{late[0]}].time", right)
+        case = Case(served, asked.user_id, asked.session, entries, at, asked.profile or {})
+        answer = await self.assessing.ask(case)
+        self.metrics.judged.labels(served.name).inc()
+        return answer
 
     def _arm(self, asked: Ask, verb: str) -> tuple[Served, tuple[str, float] | None]:
         """The model that answers, and, in an experiment, (arm, propensity)."""
@@ -268,7 +294,7 @@ class Service:
             yield
         finally:
             self._keep.set()
-            for lane in (self.scoring, self.writing, self.rest):
+            for lane in self._lanes:
                 await asyncio.to_thread(lane.close)
             await asyncio.to_thread(self._keeper.join, 5)
             for memory in self.shelf.learning:

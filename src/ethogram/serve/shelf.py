@@ -114,7 +114,7 @@ class Shelf:
         """What answers under a name; without one, the first model that has the verb."""
         if name is None:
             able = [p.active for p in self._places.values() if verb in p.active.verbs]
-            home = {"score": "rank", "recommend": "recommend"}[verb]
+            home = {"score": "rank", "recommend": "recommend", "assess": "risk"}[verb]
             # a recommender can judge candidates, too, but whoever serves a ranking model means that
             for served in sorted(able, key=lambda s: s.system.info.area != home):
                 return served
@@ -218,8 +218,10 @@ class Shelf:
     def _open(self, name: str, path: Path, version: str) -> Served:
         system = load(versions(path)[version])
         verbs = system.info.verbs
-        if not {"score", "recommend"} & set(verbs):
-            raise OptionError(f"{path}: {system.info.key} neither scores nor recommends; it cannot be served.")
+        if not {"score", "recommend", "assess"} & set(verbs):
+            raise OptionError(
+                f"{path}: {system.info.key} neither scores, recommends nor assesses; it cannot be served."
+            )
         finder = Finder(system, self.how) if "recommend" in verbs else None
         judge = _scorer(system, self.store) if "score" in verbs else None
         return Served(

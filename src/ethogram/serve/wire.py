@@ -119,6 +119,36 @@ class Recommend(Struct, kw_only=True, forbid_unknown_fields=True):
     record: bool = False
 
 
+class Occurrence(Struct, kw_only=True):
+    """Something that the person to be judged did; fields beyond these are read as those of stored events are."""
+
+    event_id: Annotated[
+        Id | None, Meta(description="Where it is stored already: then the stored one counts.", examples=["e-1"])
+    ] = None
+    item_id: Annotated[Item | None, Meta(examples=["i42"])] = None
+    kind: Annotated[Kind | None, Meta(examples=["pay"])] = None
+    time: Annotated[Time | None, Meta(description="Now, if not given.")] = None
+
+
+class Assess(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Judge the risk of somebody: whom the store knows, by all that is stored and the events here; or a stranger by
+    the events alone. Nothing of it is stored.
+    """
+
+    user_id: Annotated[Id | None, Meta(examples=["u7"])] = None
+    events: Annotated[list[Occurrence] | None, Meta(description="What is not stored, or not yet, in any order.")] = None
+    session: Annotated[
+        Id | None, Meta(description="Which session, for models that judge sessions; the latest if not given.")
+    ] = None
+    time: Annotated[Time | None, Meta(description="Of the decision: later events are not read. Now, if not given.")] = (
+        None
+    )
+    profile: Annotated[
+        dict[str, Any] | None, Meta(description="What is known of the user beside events: columns of the users.")
+    ] = None
+    model: Annotated[Name | None, Meta(description="Its name; the first that can, if not given.")] = None
+
+
 class Reason(Struct, kw_only=True):
     """A past item that speaks for an item (share above 0) or against it."""
 
@@ -153,6 +183,38 @@ class Answer(Struct, kw_only=True, omit_defaults=True):
     arm: str | UnsetType = UNSET
     propensity: Annotated[
         float | UnsetType, Meta(description="Probability with which the experiment gives this arm.")
+    ] = UNSET
+
+
+class Because(Struct, kw_only=True):
+    """A reason of a risk."""
+
+    what: str
+    value: str | None
+    share: Annotated[float | None, Meta(description="Of the whole weight; below 0 it speaks for a lower risk.")]
+
+
+class Met(Struct, kw_only=True):
+    """A rule that the case meets, and the cluster that it was found for."""
+
+    cluster: str
+    rule: str
+
+
+class Assessed(Struct, kw_only=True, omit_defaults=True):
+    """A risk and what it rests on."""
+
+    risk: Annotated[float, Meta(ge=0, le=1)]
+    reason: Annotated[str, Meta(description="One sentence.")]
+    reasons: list[Because]
+    model: str
+    version: str
+    read: Annotated[Literal["store", "request", "both"], Meta(description="Where the events came from that were read.")]
+    events: int
+    session: str | UnsetType = UNSET
+    cluster: str | UnsetType = UNSET
+    rules: Annotated[
+        list[Met] | UnsetType, Meta(description="Rules that it meets; absent where the service has none of the model.")
     ] = UNSET
 
 

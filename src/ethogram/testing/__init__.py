@@ -16,8 +16,19 @@ from collections.abc import Callable
 from typing import Any
 
 from ethogram.catalogue import SystemInfo
-from ethogram.system import LEARNED, info
-from ethogram.testing import acting, always, anticipating, recommending, routing, scoring, simulating
+from ethogram.system import LEARNED, find, info
+from ethogram.testing import (
+    acting,
+    always,
+    anticipating,
+    assessing,
+    assigning,
+    forecasting,
+    recommending,
+    routing,
+    scoring,
+    simulating,
+)
 from ethogram.testing.case import Case
 from ethogram.testing.example import example
 
@@ -29,12 +40,14 @@ BY_VERB: dict[str, tuple[Promise, ...]] = {
     "score": scoring.CHECKS,
     "score_goals": scoring.GOALS,
     "explain": scoring.EXPLAIN,
+    "forecast": forecasting.FORECASTS,
     "recommend": recommending.CHECKS,
     "update": recommending.UPDATE,
     "similar_items": recommending.SIMILAR,
     "act": acting.ACTS,
     "anticipate": anticipating.ANTICIPATES,
     "assess": acting.ASSESSES,
+    "assign": assigning.ASSIGNS,
     "audit": acting.AUDITS,
     "route": routing.ROUTES,
     "simulate": simulating.SIMULATES,
@@ -47,8 +60,15 @@ def promises(known: SystemInfo) -> dict[str, Promise]:
     learns = any(verb in LEARNED for verb in known.verbs)
     base = always.CHECKS if learns else routing.ALWAYS if "route" in known.verbs else acting.ALWAYS
     base = anticipating.ALWAYS if "anticipate" in known.verbs else base
+    base = assigning.ALWAYS if "assign" in known.verbs else base
+    outcomes = known.area == "risk" and "decided" in getattr(find(known.key), "__dataclass_fields__", {})
+    base = assessing.ALWAYS if outcomes else base
+    base = forecasting.ALWAYS if "forecast" in known.verbs else base
     found = {p.__name__: p for p in base}
     for verb in known.verbs:
+        if verb == "assess" and outcomes:
+            found |= {f"assess {p.__name__}": p for p in assessing.LEARNED}
+            continue
         found |= {f"{verb} {p.__name__}": p for p in BY_VERB[verb]}
     return found
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.log import Log
-from ethogram.system import load, options
+from ethogram.system import LEARNED, load, options
 from ethogram.testing.case import Case
 from ethogram.verbs import Seen
 
@@ -86,9 +86,10 @@ ACTS = (is_a_log, repeatable)
 
 def a_row_for_each(case: Case) -> None:
     """Every user of the log is judged, and asking twice gives the same."""
-    built = case.make()
+    built = case.fitted if any(case.has(verb) for verb in LEARNED) else case.make()
     # who simulates judges what was simulated: the log may need more than the usual roles
     log = built.run(built.example(seed=1), 20, seed=1) if case.has("simulate") else case.log
+    built = built.fit(log, seed=1) if case.has("assign") else built
     table = built.assess(log)
     assert table.column_names[0] == "user", f"the first column is {table.column_names[0]}"
     users = set(log.vocabulary("user").ids.to_pylist())

@@ -22,6 +22,7 @@ def not_fitted(case: Case) -> None:
         "score": lambda: built.score(histories, candidates),
         "recommend": lambda: built.recommend(histories, 3),
         "explain": lambda: built.explain(histories, candidates),
+        "forecast": lambda: built.forecast(histories),
         "similar_items": lambda: built.similar_items([1]),
         "update": lambda: built.update(case.parts.valid),
     }

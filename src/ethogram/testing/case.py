@@ -17,7 +17,7 @@ from ethogram.testing.example import example
 SMALL = {
     "epochs": 2, "steps": 30, "max_epochs": 2, "lm": "scripted:echo", "remember": True, "variants": 1, "rotations": 1,
     "prompts": 6, "longest": 4, "owner": "the contract", "sequences": 100, "growth": 8, "attacks": ("full",),
-    "defences": (), "size": "tiny",
+    "defences": (), "size": "tiny", "update_epochs": 1,
 }  # fmt: skip
 """Options of these names are set so, where the caller gives none: a contract needs a fit, not a good one."""
 
@@ -106,6 +106,9 @@ def answers(built: Any, histories: Histories, candidates: Candidates) -> dict[st
     if "recommend" in built.info.verbs:
         table = built.recommend(histories, 5)
         said |= {f"recommend {name}": table.column(name).to_pylist() for name in table.column_names}
+    if "forecast" in built.info.verbs:
+        table = built.forecast(histories[:20], 2, seed=1)
+        said |= {f"forecast {name}": table.column(name).to_pylist() for name in table.column_names}
     if "explain" in built.info.verbs:
         table = built.explain(histories[:3], candidates[slice(0, 3)])
         said |= {f"explain {name}": table.column(name).to_pylist() for name in table.column_names}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -61,4 +63,22 @@ def continued(case: Case) -> None:
         assert begun.column(name).to_pylist() == short.column(name).to_pylist(), f"column '{name}' begins otherwise"
 
 
-SIMULATES = (is_a_log, repeatable, untouched, continued)
+def worlds(case: Case) -> None:
+    """`world` is one of the engine at its beginning, with so many minds and their model; its map is one, or none."""
+    from ethogram.lm import ScriptedLM
+    from ethogram.world import World
+
+    built, lm = case.make(), ScriptedLM("nothing", name="contract")
+    plain, played = built.world(seed=1), built.world(seed=1, minds=2, lm=lm)
+    for world in (plain, played):
+        assert isinstance(world, World), f"world returned {type(world).__name__}"
+        assert world.tick == 0, "a world does not begin at tick 0"
+        found = built.plan(world)
+        assert found is None or isinstance(found, Mapping), f"plan returned {type(found).__name__}"
+    assert len(played.live.overlay.held) == 2, f"{len(played.live.overlay.held)} minds; 2 were asked for"
+    assert played.declared.lm is lm, "the model that was given is not the world's"
+    same = [w.run(TICKS).fingerprint for w in (plain, built.world(seed=1))]
+    assert same[0] == same[1], "two worlds of one seed differ"
+
+
+SIMULATES = (worlds, is_a_log, repeatable, untouched, continued)

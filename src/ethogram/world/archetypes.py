@@ -31,7 +31,8 @@ class Archetypes:
     describe : (code, seen) -> the question that the model is asked, in words.
     by : "choose" (`LM.choose`: probabilities of the options) or "shares" (`LM.answer`: a percentage for each).
     most : new classes of one step; more are an error, before anything is asked. every : ticks between decisions.
-    otherwise : vector policy of those about whose class the model gave no answer; None lets them do nothing.
+    otherwise : vector policy of those about whose class the model gave no answer (or its budget is spent); None lets
+        them do nothing. Either way they count as "fallback".
 
     Attributes
     ----------
@@ -108,7 +109,9 @@ class Archetypes:
             for i, (verb, on) in enumerate(self.options.values()):
                 if verb != NOTHING and (who := mine[option == i]).size:
                     made.append(Acts(verb, who, object=on, via="archetype"))
-        if not there.all() and self.otherwise is not None:
+        if not there.all() and self.otherwise is None:
+            made.append(Acts(NOTHING, rows[~there], via="fallback"))
+        elif not there.all():
             rest = self.otherwise.act(rows[~there], seen, luck[~there])
             acts: Sequence[Acts] = [rest] if isinstance(rest, Acts) else list(rest or ())
             made += [Acts(a.verb, a.rows, a.object, a.value, a.cause, a.text, "fallback") for a in acts]

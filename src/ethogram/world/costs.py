@@ -32,8 +32,10 @@ def table(live: Live, world: Declared) -> pa.Table:
 
 
 def shares(live: Live) -> dict[str, float]:
-    """Share of the decisions by their source (`ethogram.world.acts.SOURCES`); the world's own events are none."""
-    found = {s: n for s, n in live.decisions.items() if s != "world"}
+    """Share of the decisions by their source: those of `ethogram.world.acts.SOURCES`, the world's own events aside, and
+    "cache": a mind's, to which no call was sent, because every answer was there. Of whoever does several things at a
+    tick the first counts."""
+    found = {s: n for s, n in live.decisions.items() if s != "world" and n}
     total = sum(found.values())
     return {s: n / total for s, n in sorted(found.items())}
 

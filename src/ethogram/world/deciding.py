@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ethogram.errors import BudgetSpent, LMError, NotRecorded, WorldError
+from ethogram.lm.ledger import answered
 from ethogram.world.acts import NOTHING, SOURCES, Acts, Batch, Decision, encoded, joined
 from ethogram.world.columns import POLICY, UID
 from ethogram.world.declared import PEOPLE, Declared
@@ -72,11 +74,15 @@ def vector(live: Live, world: Declared, name: str, rows: np.ndarray, seen: Froze
 
 @dataclass(frozen=True)
 class Thought:
-    """What a mind decided, and what it saw: `settle` gives it back to the mind when the claims are settled."""
+    """What a mind decided, and what it saw: `settle` gives it back to the mind when the claims are settled.
+
+    `kept`: the model was asked, and every answer was there already (a cache, a recording, an equal call in flight).
+    """
 
     mind: Any
     seen: Context
     decisions: tuple[Decision, ...]
+    kept: bool = False
 
     def settle(self, granted: Sequence[bool]) -> None:
         if hasattr(self.mind, "remember"):
@@ -99,9 +105,12 @@ async def minded(
         told = context(row, held, seen, world)
         if recorded is not None and told.uid in recorded:
             return Thought(held.mind, told, recorded[told.uid])
-        began = time.perf_counter()
+        began, sources = time.perf_counter(), Counter[str]()
+        answered.set(sources)  # of this task alone: gather gives each its own context
         try:
-            return Thought(held.mind, told, await _decided(held.mind, told, world))
+            decisions = await _decided(held.mind, told, world)
+            kept = sources.total() > 0 and not sources["live"] and decisions[0].via == "model"
+            return Thought(held.mind, told, decisions, kept)
         finally:
             live.seconds[f"mind: {held.kind}"] += time.perf_counter() - began
 
@@ -110,6 +119,8 @@ async def minded(
         if isinstance(one_, BaseException):  # when all have come back: nobody goes on unseen
             raise one_
     made = [t for t in found if isinstance(t, Thought)]
+    if n := sum(t.kept for t in made):  # no event tells it: the tape is the same wherever answers come from
+        live.decisions.update({"cache": n, "model": -n})
     return (*tabled(live, world, rows, made, seen), made)
 
 
@@ -173,7 +184,7 @@ def tabled(
     fallen: list[Batch] = []
     for i, (row, thought) in enumerate(zip(rows.tolist(), made, strict=True)):
         first = thought.decisions[0]
-        waits[i] = first.wait if first.wait is not None else getattr(thought.mind, "every", 1)
+        waits[i] = first.wait if first.wait is not None else rests(thought)
         if first.via == "fallback" and world.fallback:
             rest = _fallen(live, world, row, live.overlay.of(row).kind, first, seen)
             if len(rest):
@@ -191,6 +202,13 @@ def tabled(
         {i: t for i, t in enumerate(said) if t},
     )  # fmt: skip
     return joined([table, *fallen]), waits
+
+
+def rests(thought: Thought) -> int:
+    """Ticks until a mind is awake again whose decision does not say it."""
+    if hasattr(thought.mind, "rests"):
+        return int(thought.mind.rests(thought.seen))
+    return int(getattr(thought.mind, "every", 1))
 
 
 def _fallen(live: Live, world: Declared, row: int, kind: str, found: Decision, seen: Frozen) -> Batch:

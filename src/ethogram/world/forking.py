@@ -56,6 +56,19 @@ def _from_disk(world: World, root: Path, near: int, at: int) -> Live | None:
     return checkpoint.opened(root, found[-1], world.kept[0], world.declared, world.live.tape) if found else None
 
 
+def thin(kept: dict[int, Live], most: int, mb: float) -> None:
+    """Drop every second snapshot, never the beginning or the newest, until they fit."""
+    while len(kept) > 2 and (len(kept) - 1 > most or size(kept) > mb * 2**20):
+        for tick in sorted(kept)[1:-1:2]:
+            del kept[tick]
+
+
+def size(kept: dict[int, Live]) -> int:
+    """Bytes of the columns of snapshots; what they share counts once."""
+    arrays = {id(a): a for live in kept.values() for a in live.arrays.values()}
+    return sum(a.nbytes for a in arrays.values())
+
+
 def another_luck(live: Live, seed: int) -> None:
     """Give a branch random numbers of its own from here on."""
     live.draws = Draws(live.draws.seed, f"{live.draws.domain}/{seed}")

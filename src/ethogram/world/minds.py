@@ -8,6 +8,7 @@ A kind of minds is declared with a world: ``minds={"townsman": make}``, where ``
     prompt(seen) -> str                            what its model is told; `World.context` shows it
     async answer(seen, question, schema) -> value  for `World.ask`; must change nothing
     every                                          ticks until it is awake again, 1 if absent
+    rests(seen) -> int                             the same, by what is seen; holds where the fallback decided, too
 
 `act` may return several decisions. It changes nothing in the mind, as it may be too late, or be asked again: what it
 learned on the way (an importance, a thought, a plan) goes into `Decision.notes`, onto the tape, and comes back in

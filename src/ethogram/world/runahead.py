@@ -10,7 +10,7 @@ ticks, and the tape is the same, link by link, as with the barrier; commands and
 
 What a world must keep: nobody moves farther than `speed` in a tick; nobody observes, or shares an object with, anybody
 beyond `radius`; effects write no facts. What breaks this shows in the fingerprint: run both ways and compare. Who may
-go is found by distances of everybody to everybody who is idle: for up to about a thousand people.
+go is found in trees of places, one for each tick that somebody is at: n log n for n people.
 
 Z. Xie et al.: AI Metropolis: Scaling Large Language Model-based Multi-Agent Simulation with Out-of-order Execution
 (2024); the margin of one tick is ours, because here the state of the others is read after they have moved.
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from ethogram.world.world import World
 
 
+_FAR = 1e12
+"""Between labels, in units of the places."""
+
+
 @dataclass(frozen=True)
 class Reach:
     """Who can meet whom.
@@ -61,16 +65,28 @@ class Reach:
         if self.radius < 0 or self.speed < 0:
             raise WorldError(f"Reach: radius {self.radius} and speed {self.speed} must be 0 or more.")
 
-    def far(self, live: Live, row: int) -> np.ndarray:
-        """Distance of everybody from one person, float[people]."""
-        made = np.zeros(len(live.arrays[WAKE]))
-        if self.place:
-            places = live.arrays[self.place]
-            made = np.sqrt(((places - places[row]).astype(np.float64) ** 2).sum(1))
-        if self.apart:
-            labels = live.arrays[self.apart]
-            made = np.where(labels == labels[row], made, np.inf)
-        return made
+    def points(self, live: Live) -> np.ndarray:
+        """Where everybody is, float64[people, d]: people of different labels are farther apart than any limit."""
+        n = len(live.arrays[WAKE])
+        places = live.arrays[self.place].astype(np.float64).reshape(n, -1) if self.place else np.zeros((n, 0))
+        if not self.apart:
+            return places
+        _, label = np.unique(live.arrays[self.apart], return_inverse=True)
+        return np.c_[places, label.astype(np.float64) * _FAR]
+
+
+def groups(points: np.ndarray, limit: float) -> np.ndarray:
+    """Group of each point, int[n]: those that steps of at most `limit` connect."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    # many are in one place: one stands for all of them
+    spots, place = np.unique(points, axis=0, return_inverse=True)
+    pairs = cKDTree(spots).query_pairs(limit, output_type="ndarray")
+    joined = coo_array((np.ones(len(pairs), bool), pairs.T), (len(spots), len(spots)))
+    found: np.ndarray = connected_components(joined, directed=False)[1]
+    return found[place.ravel()]
 
 
 @dataclass
@@ -85,26 +101,28 @@ class _Ahead:
 
     def clusters(self) -> list[np.ndarray]:
         """Groups of people who may decide now, each within reach of each other."""
+        from scipy.spatial import cKDTree
+
         wake, reach = self.live.arrays[WAKE], self.world.reach
+        points, near = reach.points(self.live), reach.radius + reach.speed
         idle = np.flatnonzero(~self.flying & (wake < self.barrier))
-        found, seen = [], np.zeros(len(wake), bool)
-        for first in idle[np.argsort(wake[idle], kind="stable")].tolist():
-            if seen[first]:
-                continue
-            group, todo, free = [], [first], True
-            seen[first] = True
-            while todo:
-                one = todo.pop()
-                group.append(one)
-                far, behind = reach.far(self.live, one), wake[one] - wake
-                free &= not ((behind > 0) & (far <= reach.radius + reach.speed * (behind + 1.0))).any()
-                near = (behind == 0) & (far <= reach.radius + reach.speed)
+        trees: list[tuple[int, cKDTree]] = []
+        found = []
+        for tick in np.unique(wake[wake < self.barrier]).tolist():
+            rows = idle[wake[idle] == tick]
+            if len(rows):
+                held = np.zeros(len(rows), bool)
+                for earlier, tree in trees:
+                    limit = reach.radius + reach.speed * (tick - earlier + 1.0)
+                    # the bound is open, what is at the limit counts
+                    held |= tree.query(points[rows], distance_upper_bound=np.nextafter(limit, np.inf))[0] <= limit
                 # who decides this tick already was not near when it began, and has not moved
-                more = np.flatnonzero(near & ~seen & ~self.flying)
-                seen[more] = True
-                todo += more.tolist()
-            if free:
-                found.append(np.sort(np.array(group, np.int64)))
+                group = groups(points[rows], near)
+                waits = np.bincount(group, held) > 0
+                order = np.argsort(group, kind="stable")
+                parts = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
+                found += [np.sort(p) for g, p in enumerate(parts) if not waits[g]]
+            trees.append((tick, cKDTree(points[wake == tick])))
         return found
 
     async def decide(self, rows: np.ndarray) -> None:

@@ -81,10 +81,12 @@ def transacted(live: Live, world: Declared, rows: np.ndarray, recorded: Record |
     parts: list[tuple[np.ndarray, Batch, Any]] = []
     thoughts: list[Thought] = []
     if asking or len(minds):
+        began = time.perf_counter()
         known = recalled(recorded, live, world)
         made, waits, thoughts, notes = run(
             asked(live, world, {n: groups[n] for n in asking}, minds, seen, known, recorded)
         )
+        _spent(live, "ask", began)
         said += [own_event(NOTE, n) for n in notes]
         if len(minds):
             parts.append((minds, made, waits))
@@ -225,7 +227,8 @@ def recording(live: Live, world: Declared, tick: int, parts: list[Batch]) -> Rec
     if not live.plain:
         _by_identity(record, live, world)
     live.tape.append(record)
-    via = np.bincount(whole.via, minlength=len(SOURCES))
+    # whoever does several things at a tick decided once
+    via = np.bincount(whole.via[np.asarray(whole.k) == 0], minlength=len(SOURCES))
     live.decisions.update({s: int(n) for s, n in zip(SOURCES, via, strict=True) if n})
     _spent(live, "log", clock)
     return record

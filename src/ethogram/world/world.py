@@ -48,7 +48,8 @@ class World:
     batch : people that a vector policy is asked at once; workers : threads. Neither changes a result.
     sequential : whether people act one after the other within a tick, each seeing what the last one did.
     reach : who can meet whom, so that minds may run ahead of each other (`ethogram.world.runahead`).
-    snapshots : ticks between states kept in memory for `fork` and `at`; None keeps the beginning.
+    snapshots : ticks between states kept in memory for `fork` and `at`; None keeps the beginning. most_snapshots,
+        snapshots_mb : bounds of them; above, every second one goes, and more ticks are repeated to come back to one.
     folder : where the run is kept; None keeps it in memory. every : ticks between checkpoints. resume : whether to
         continue a run that is in the folder. run : its name in the log's `source`.
     uid : identities of the rows, where they are not 0, 1, 2 ...
@@ -79,8 +80,8 @@ class World:
         observe: Callable[[Frozen, int], str] | None = None, lm: Any = None, master: Any = None, fallback: str = "",
         deadline: float | None = None, spent: Literal["degrade", "stop"] = "degrade", seed: int = 0, wake: Any = 0,
         start: Any = 0, length: str = "1m", batch: int = 65_536, workers: int = 1, sequential: bool = False,
-        reach: Any = None, snapshots: int | None = None, folder: str | Path | None = None, every: int = 1_000,
-        resume: bool = False, run: str = "", uid: Any = None,
+        reach: Any = None, snapshots: int | None = None, most_snapshots: int = 256, snapshots_mb: float = 2_048.0,
+        folder: str | Path | None = None, every: int = 1_000, resume: bool = False, run: str = "", uid: Any = None,
     ):  # fmt: skip
         ids = None if isinstance(people, int | np.integer) else [str(p) for p in people]
         n = int(people) if isinstance(people, int | np.integer) else len(people)
@@ -98,7 +99,10 @@ class World:
                 raise WorldError(f"bind: there is no policy '{name}'; there are {', '.join(policies) or 'none'}.")
             arrays[POLICY][rows] = list(policies).index(name)
         self.folder = Path(folder) if folder is not None else None
+        if most_snapshots < 1 or not snapshots_mb > 0:
+            raise WorldError(f"most_snapshots = {most_snapshots}, snapshots_mb = {snapshots_mb}: give more than none.")
         self.every, self.snapshots = every, snapshots
+        self.bounds = (most_snapshots, snapshots_mb)
         self.live = Live.begin(arrays, self.declared, seed, Tape(), Agenda())
         self.kept = {0: self.live.copy()}
         self._kept_at = 0
@@ -173,6 +177,7 @@ class World:
         last = self._kept_at
         if self.snapshots and last // self.snapshots < upcoming // self.snapshots:
             self.kept.setdefault(self.tick, self.live.copy())
+            forking.thin(self.kept, *self.bounds)
         if self.folder is not None and last // self.every < upcoming // self.every:
             self.checkpoint()
         self._kept_at = upcoming
@@ -232,7 +237,7 @@ class World:
         return costs.table(self.live, self.declared)
 
     def shares(self) -> dict[str, float]:
-        """Share of the decisions by source: rule, model, archetype, surrogate, outside, fallback."""
+        """Share of the decisions by source: rule, model, cache, archetype, surrogate, outside, fallback."""
         return costs.shares(self.live)
 
     # changing it
@@ -320,6 +325,7 @@ class World:
     def _branch(self, tick: int, commands: bool) -> World:
         made: World = object.__new__(World)
         made.declared, made.folder, made.every, made.snapshots = self.declared, None, self.every, self.snapshots
+        made.bounds = self.bounds
         made.live, made._kept_at = forking.rebuilt(self, tick, commands), tick
         made.kept = {t: live for t, live in self.kept.items() if t <= tick}
         return made

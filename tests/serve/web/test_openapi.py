@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
+from tests.risky import LenderShare, payments
 
 from ethogram.serve.app import build
 from ethogram.serve.keys import Keyring
@@ -21,6 +22,7 @@ OPERATIONS = (
     ("POST", "/v1/events"),
     ("POST", "/v1/rank"),
     ("POST", "/v1/recommend"),
+    ("POST", "/v1/assess"),
     ("GET", "/v1/users/{user_id}"),
     ("DELETE", "/v1/users/{user_id}"),
     ("GET", "/v1/models"),
@@ -53,7 +55,10 @@ CHECKS = (
 @pytest.fixture(scope="module")
 def described(fitted, tmp_path_factory):
     store = open_store(f"lmdb:{tmp_path_factory.mktemp('openapi')}/state")
-    app = build(Service(store, Shelf(store, {"rank": fitted / "rank", "find": fitted / "find"})), Keyring(None, KEY))
+    credit = tmp_path_factory.mktemp("credit") / "model"
+    LenderShare().fit(payments(100)).save(credit)
+    shelf = Shelf(store, {"rank": fitted / "rank", "find": fitted / "find", "credit": credit})
+    app = build(Service(store, shelf), Keyring(None, KEY))
     yield schemathesis.openapi.from_asgi("/openapi.json", app)
     store.close()
 

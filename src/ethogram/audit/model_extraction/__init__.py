@@ -59,7 +59,7 @@ class ModelExtraction:
     data: str = "ml_100k"
     "Sequences of the service's people: the name of a data set, or a log."
     victim: str = "sasrec"
-    "System that is trained and attacked where the subject is no saved one: sasrec, gru4rec, or any that scores."
+    "System that is trained and attacked where the subject is no saved one: sasrec, bert4rec, narm, any that scores."
     copy: Literal["sasrec", "gru"] = "sasrec"
     "Network of the attacker."
     attacks: tuple[str, ...] = ("full", "data-free", "few-shot only")
@@ -90,6 +90,8 @@ class ModelExtraction:
     "Weight beta of the repair loss."
     tests: int = 500
     "People on whose prefixes agreement is measured; none of them is among the few."
+    curve: tuple[float, ...] = (0.25, 0.5)
+    "Shares of the sequences with which the full attack is also tried, without and with each defence: the picture."
     seeds: int = 1
     "Repetitions of every case."
     limit: float = 0.3
@@ -119,18 +121,23 @@ class ModelExtraction:
         for name in ("sequences", "growth", "listed", "shown", "spread", "passes", "tests", "seeds"):
             if getattr(self, name) < 1:
                 raise OptionError(f"model_extraction: {name} = {getattr(self, name)}; give 1 or more.")
+        for share in self.curve:
+            if not 0 < share < 1:
+                raise OptionError(f"model_extraction: curve = {share} does not lie between 0 and 1.")
         for name in ("few", "allowed", "alarms"):
             if not 0 < getattr(self, name) < 1:
                 raise OptionError(f"model_extraction: {name} = {getattr(self, name)} does not lie between 0 and 1.")
 
     def items(self, seed: int = 0) -> Sequence[Item]:
-        """A case for each attack and each defence, under each seed."""
-        cases = [(a, "none") for a in self.attacks] + [("full", d) for d in self.defences]
+        """A case for each attack and each defence, and for each share of the curve, under each seed."""
+        cases: list[tuple[str, str, float]] = [(a, "none", 1.0) for a in self.attacks]
+        cases += [("full", d, 1.0) for d in self.defences]
+        cases += [("full", d, x) for x in self.curve for d in ("none", *self.defences) if "full" in self.attacks]
         return [
-            Item(f"{label} {s}", {"attack": attack, "defence": defence, "seed": seed + s}, label, f"seed {s}")
+            Item(f"{label} {s}", {"attack": a, "defence": d, "seed": seed + s, "share": x}, label, f"seed {s}")
             for s in range(self.seeds)
-            for attack, defence in cases
-            for label in [attack if defence == "none" else f"full against {defence}"]
+            for a, d, x in cases
+            for label in [(a if d == "none" else f"full against {d}") + ("" if x == 1 else f" at {x:.0%}")]
         ]
 
     async def episode(self, item: Item, lm: Any) -> Transcript:

@@ -17,9 +17,11 @@ from ethogram.evaluate.bootstrap import auc
 K = 10
 
 
-def attack(o: Any, target: Target, *, attack: str, defence: str, seed: int) -> dict[str, Any]:
-    """The grades of `ModelExtraction`; besides `tested`, numbers of the test people, `vector` and `hits`, agreement@10
-    and hit of the copy for each, and `taught`.
+def attack(
+    o: Any, target: Target, *, attack: str, defence: str, seed: int, share: float = 1.0
+) -> dict[str, Any]:  # fmt: skip
+    """With a share of the sequences, the grades of `ModelExtraction`; besides `tested`, numbers of the test people,
+    `vector` and `hits`, agreement@10 and hit of the copy for each, and `taught`.
 
     Raises
     ------
@@ -35,7 +37,8 @@ def attack(o: Any, target: Target, *, attack: str, defence: str, seed: int) -> d
     service = Service(
         target.lists, target.items, o.listed, Defence(defence, o.shown, o.noise, budget, detector=detector), seed
     )
-    copy, taught = steal(o, service, real, attack, seed)
+    grown = max(1, round(share * o.sequences))
+    copy, taught = steal(o, service, real, attack, seed, grown)
     prefixes = [target.prefixes[i] for i in tested]
     theirs, ordered = target.lists(prefixes, K), copy.lists(prefixes, len(target.items))
     mine = ordered[:, :K]
@@ -52,7 +55,7 @@ def attack(o: Any, target: Target, *, attack: str, defence: str, seed: int) -> d
     }  # fmt: skip
     if taught is not None:
         told |= closeness(taught.sequences, real, len(target.items))
-    if taught is not None and defence == "none":
+    if taught is not None and defence == "none" and share == 1:
         for kind in o.defences:
             if kind in KINDS:
                 told |= detected(o, target, taught, others, kind)
@@ -73,7 +76,9 @@ def _correlation(lists: np.ndarray, ordered: np.ndarray) -> tuple[float, float]:
     return float(found.mean()), float(found.std() / np.sqrt(len(found)))
 
 
-def steal(o: Any, service: Service, real: list[np.ndarray], attack: str, seed: int) -> tuple[Copy, Taught | None]:
+def steal(
+    o: Any, service: Service, real: list[np.ndarray], attack: str, seed: int, sequences: int | None = None
+) -> tuple[Copy, Taught | None]:
     """(the copy, what was grown) of an attack; a data-free one does not read the real sequences.
 
     The copy learns from the real sequences first and from the lists then: learned together, the few sequences
@@ -88,8 +93,9 @@ def steal(o: Any, service: Service, real: list[np.ndarray], attack: str, seed: i
         return copy, None
     own = copy if free or o.copy == "sasrec" else Copy(service.items, seed=seed).follow(real, epochs=o.passes)
     taught = grow(
-        service, kind, [] if free else real, sequences=o.sequences, steps=o.growth, own=own, seed=seed, spread=o.spread
-    )
+        service, kind, [] if free else real, sequences=sequences or o.sequences, steps=o.growth, own=own, seed=seed,
+        spread=o.spread,
+    )  # fmt: skip
     repair = 0.0 if free or attack == "no repair" else o.repair
     return copy.imitate(taught, epochs=o.passes, repair=repair), taught
 

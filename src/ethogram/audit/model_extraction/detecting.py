@@ -12,8 +12,9 @@ frequent the last item is in the owner's log, how much more often it follows the
     log P(b) and log P(b | a) - log P(b),   P(b | a) = (n(a, b) + mu P(b)) / (n(a) + mu)
 
 and whether the account asked about the same last item before. An account is refused after its first group that scores
-above what all but `alarms` of the calibrating people stay below. Those who give frequencies, those who calibrate, and
-those on whom false alarms are measured are three groups of people.
+above what all but `alarms` of the calibrating people stay below: the quantile of their worst scores, each by a law of
+other people (five folds), interpolated so that one more person is above it with probability `alarms`. Those who give
+frequencies, those who calibrate, and those on whom false alarms are measured are three groups of people.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 GROUP = 10
 MU = 10.0
+FOLDS = 5
 FIRST = 40
 """Queries of a person that are looked at, from the first on: as short as an attacker's."""
 KINDS = ("prefixes", "anomaly")
@@ -91,17 +93,28 @@ class Detector:
         every = np.concatenate([np.empty((0, 4 if kind == "prefixes" else 3)), *traces])
         if len(every) < 2:  # nobody asked ten times: nothing can be suspect
             return cls(kind, frequencies, every.sum(0), np.eye(every.shape[1]), np.inf)
-        spread = np.cov(every.T) + 1e-4 * np.eye(every.shape[1])  # some values hardly vary among people
-        found = cls(kind, frequencies, every.mean(0), np.linalg.inv(spread), np.inf)
-        worst = [found.scores(t).max() if len(t) else 0.0 for t in traces]
-        return cls(
-            kind, frequencies, found.centre, found.inverse, float(np.quantile(worst, 1 - alarms, method="higher"))
-        )
+        centre, inverse = _law(every)
+        worst, fold = np.zeros(len(traces)), np.arange(len(traces)) % FOLDS
+        for f in range(FOLDS):  # who is judged must not have made the law that judges: it would fit them too well
+            rest = [t for t, other in zip(traces, fold, strict=True) if other != f]
+            away = cls(kind, frequencies, *_law(np.concatenate([every[:0], *rest])), np.inf)
+            for i in np.flatnonzero(fold == f):
+                worst[i] = away.scores(traces[i]).max(initial=0.0)
+        # with k of n people above it, one more person is above with probability k / (n + 1), between them in proportion
+        return cls(kind, frequencies, centre, inverse, float(np.quantile(worst, 1 - alarms, method="weibull")))
 
     def scores(self, means: np.ndarray) -> np.ndarray:
         """float64[n] of groups [n, F]."""
         away = means - self.centre
         return np.sqrt(np.einsum("nf,fg,ng->n", away, self.inverse, away))
+
+
+def _law(every: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, inverse covariance) of groups [n, F]; of fewer than two, distances in the values' own units."""
+    if len(every) < 2:
+        return every.sum(0), np.eye(every.shape[1])
+    spread = np.cov(every.T) + 1e-4 * np.eye(every.shape[1])  # some values hardly vary among people
+    return every.mean(0), np.linalg.inv(spread)
 
 
 def _look(kind: str, frequencies: Frequencies, account: Account, query: np.ndarray, answered: np.ndarray) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
+from ethogram.audit.model_extraction.picture import CAPTION, READING, curve, points
 from ethogram.verbs import Report, Table
 
 Interval = tuple[float, float, float]
@@ -26,6 +28,8 @@ def summarise(o: Any, rows: Table) -> Report:
             continue
         errors[group] = _error(found, _known(mine, "error"))
         metrics[group] = _within(float(found.mean()), errors[group], 0.0, 1.0)
+        if group.endswith("%"):  # a point of the curve: the picture's
+            continue
         metrics |= {f"{group}: {name}": value for name, value in _more(mine, "against" in group).items()}
         if not metrics.keys() & {"the service: hit@10"} and len(rate := _known(mine, "victim hit@10")):
             metrics["the service: hit@10"] = _share(float(rate.mean()), _known(mine, "people").mean())
@@ -34,11 +38,12 @@ def summarise(o: Any, rows: Table) -> Report:
             metrics[name][0] - metrics["full"][0], float(np.hypot(errors[name], errors["full"])), -1.0, 1.0
         )
         for name in errors
-        if "full" in metrics and "against" in name
+        if "full" in metrics and "against" in name and not name.endswith("%")
     }
+    pictures = {CAPTION: (partial(curve, points(table)), READING)} if any("%" in g for g in metrics) else {}
     if "full" not in metrics:
         why = "the full attack was not tried"
-        return Report("model_extraction", "", metrics, "inconclusive", why, contrasts, _notes(o))
+        return Report("model_extraction", "", metrics, "inconclusive", why, contrasts, _notes(o), pictures=pictures)
     value, low, high = metrics["full"]
     verdict: Literal["pass", "fail", "inconclusive"]
     verdict = "pass" if high <= o.limit else "fail" if low > o.limit else "inconclusive"
@@ -46,7 +51,7 @@ def summarise(o: Any, rows: Table) -> Report:
     if (helps := min(contrasts.items(), key=lambda kv: kv[1][0], default=None)) and helps[1][2] < 0:
         against = helps[0].removesuffix(" − none").removeprefix("full against ")
         why += f"; of the defences {against} takes most, {-helps[1][0]:.0%} of the lists"
-    return Report("model_extraction", "", metrics, verdict, why, contrasts, _notes(o))
+    return Report("model_extraction", "", metrics, verdict, why, contrasts, _notes(o), pictures=pictures)
 
 
 def _more(mine: dict[str, np.ndarray], defended: bool) -> dict[str, Interval]:

@@ -19,6 +19,8 @@ from ethogram.log import Candidates, Histories, Vocabulary
 from ethogram.log.histories import FOREVER
 
 BLOCK = 512
+DEEP = 100
+"""Places of a list in which a watermark is looked for."""
 Score = Callable[[Histories, Candidates], Any]
 Rows: TypeAlias = list[np.ndarray] | np.ndarray
 Lists = Callable[[Rows, int], np.ndarray]
@@ -152,22 +154,35 @@ def _mark(lists: np.ndarray, planted: np.ndarray) -> None:
 
 
 def marked(
-    lists: Lists, secret: np.ndarray, prefixes: list[np.ndarray], k: int = 10, seed: int = 0
+    lists: Lists, secret: np.ndarray, prefixes: list[np.ndarray], k: int = 10, seed: int = 0, draws: int = 1_999
 ) -> tuple[float, float, float]:
-    """Whether a model repeats a watermark: (share of triggers whose item it lists, the same by chance, p).
+    """Whether a model repeats a watermark: (share of triggers whose item it lists in k, the same by chance, p).
 
-    Each trigger is put behind a prefix that does not hold its item; chance is what the list holds of the items of other
-    triggers, drawn anew; p is of a one-sided binomial test against it.
+    Each trigger is put behind a prefix that holds no planted item. With r the place of an item in a list of `DEEP`,
+
+        gain = sum over triggers t of 1 / log2(1 + r(item of t in the list behind t))        0 beyond the list
+
+    Whoever never saw the mark cannot know which planted item is whose: with the keys dealt anew at random, the gain
+    has the same law, and p = (1 + draws of the keys whose gain is as large) / (1 + draws) is exact. Chance is the
+    share over the dealt keys.
     """
-    from scipy.stats import binom
-
     rng, triggers = np.random.default_rng(seed), np.flatnonzero(secret >= 0)
+    planted = secret[triggers]
     asked = []
     for t in triggers:
         prefix = prefixes[int(rng.integers(len(prefixes)))]
-        asked.append(np.append(prefix[(prefix != t) & (prefix != secret[t])], t))
-    found = lists(asked, k)
-    own = (found == secret[triggers][:, None]).any(1)
-    other = np.concatenate([(found == secret[rng.permutation(triggers)][:, None]).any(1) for _ in range(20)])
-    chance = max(float(other.mean()), 1 / (2 * len(other)))
-    return float(own.mean()), chance, float(binom.sf(own.sum() - 1, len(own), chance))
+        asked.append(np.append(prefix[(prefix != t) & ~np.isin(prefix, planted)], t))
+    found = lists(asked, max(k, DEEP))
+    place = np.full((len(triggers), len(secret)), np.inf)
+    rows, columns = np.nonzero(found >= 0)
+    place[rows, found[rows, columns]] = columns
+    place = place[:, planted]  # of the item of trigger j in the list behind trigger i
+    gain, near = 1 / np.log2(place + 2), place < k
+    own, keys = np.arange(len(triggers)), np.stack([rng.permutation(len(triggers)) for _ in range(draws)])
+    for dealt in keys:  # no key gives a trigger itself, as the true one does not
+        for i in np.flatnonzero(planted[dealt] == triggers):
+            j = (i + 1) % len(dealt)
+            dealt[i], dealt[j] = dealt[j], dealt[i]
+    dealt_gain = gain[own, keys].sum(1)
+    p = (1 + int((dealt_gain >= gain[own, own].sum() - 1e-12).sum())) / (1 + draws)
+    return float(near[own, own].mean()), float(near[own, keys].mean()), p

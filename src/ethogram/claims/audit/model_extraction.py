@@ -6,6 +6,9 @@ ones begin with pieces of them, size of steps, weight and depth of the repair lo
 among the few of seed 0, whom the attacker can spare; that both learned at once fails was first seen on test people.
 AUCs are of accounts, not of single groups of queries: settled after a trial of the report on another service
 (`transition_kernel`), where single groups gave 0.48 for `prefixes` although every account was found; bounds were kept.
+bert4rec and narm learn at 3e-3, as their NDCG@10 on validation asked. Until then a watermark's p came from a binomial
+law, which found one in 9% of the clean copies at 5%: lists like the same items, and a trigger's own item was never
+held. p is now exact, and the level of a finding is 1%.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from ethogram.claims import Estimate, Law, Laws, claim
 
 VICTIMS: dict[str, dict[str, Any]] = {
     "sasrec": {"dim": 32, "layers": 2, "length": 50, "epochs": 30}, "gru4rec": {"dim": 32, "epochs": 10},
+    "bert4rec": {"dim": 32, "layers": 2, "length": 50, "epochs": 40, "lr": 3e-3, "patience": 5},
+    "narm": {"dim": 32, "hidden": 64, "epochs": 20, "lr": 3e-3},
 }  # fmt: skip
 SMALL = {"users": 60, "items": 80, "categories": 8, "events": (12, 20)}
 BUDGET = 240
@@ -70,14 +75,16 @@ def tried(
 
 
 @cache
-def _tried(attack: str, quick: bool, data: str, victim: str, seed: int, defence: str, **how: Any) -> dict[str, Any]:
+def _tried(
+    attack: str, quick: bool, data: str, victim: str, seed: int, defence: str, share: float = 1.0, **how: Any
+) -> dict[str, Any]:  # fmt: skip
     from ethogram.audit.model_extraction.attack import attack as run
     from ethogram.audit.model_extraction.attack import detected
     from ethogram.audit.model_extraction.detecting import KINDS
 
     target, built = subject(data, victim, quick), audit(quick, **how)
-    found = run(built, target, attack=attack, defence=defence, seed=seed)
-    if (taught := found.pop("taught")) is not None and defence == "none" and not how:
+    found = run(built, target, attack=attack, defence=defence, seed=seed, share=share)
+    if (taught := found.pop("taught")) is not None and defence == "none" and share == 1 and not how:
         alone, others = audit(quick, spread=1), target.few(built.few, seed)[1]
         alone.spread = 1
         for kind in KINDS:
@@ -112,7 +119,8 @@ def gap(one: dict[str, Any] | str, other: dict[str, Any] | str, what: str = "vec
 def attacks(bench: Any) -> Laws:
     one = "agreement@10, full less data-free, 1 seed, "
     return Laws(
-        Law("hit@10 of the service less 1.2 times that of the most frequent items", sane, ">", 0),
+        *(Law(f"hit@10 of the service less 1.2 times that of the most frequent items, {v}", sane(v), ">", 0)
+          for v in ("sasrec", "bert4rec", "narm")),
         Law("agreement@10, full less data-free", gap("full", "data-free"), ">=", 0.03),
         Law("agreement@10, data-free less few sequences only", gap("data-free", "few-shot only"), ">", 0),
         Law("hit@10 of the copy, full less few sequences only", gap("full", "few-shot only", "hits"), ">", 0),
@@ -124,7 +132,9 @@ def attacks(bench: Any) -> Laws:
         Law("agreement@10, full less sequences drawn by frequency", gap("full", "popular"), ">", 0),
         Law("least rise of agreement@10 from budget to budget (1/8, 1/4, 1/2, 1), 1 seed", grows, ">", 0),
         *(Law(f"{one}victim {v}", gap("full", "data-free", victim=v), ">", 0)
-          for v in ("gru4rec", "transition_kernel", "item_knn")),
+          for v in ("bert4rec", "narm", "gru4rec", "transition_kernel", "item_knn")),
+        *(Law(f"agreement@10, data-free less few sequences only, 1 seed, victim {v}",
+              gap("data-free", "few-shot only", victim=v), ">", 0) for v in ("bert4rec", "narm")),
         Law(f"{one}copy gru", gap("full", "data-free", copy="gru"), ">", 0),
         *(Law(f"{one}{d}", gap("full", "data-free", data=d), ">", 0) for d in ("amazon_beauty", "amazon_games")),
         *(Law(f"{one}{few:.0%} of the people", gap("full", "data-free", few=few), ">", 0) for few in (0.01, 0.05)),
@@ -133,25 +143,35 @@ def attacks(bench: Any) -> Laws:
     )  # fmt: skip
 
 
-def sane(bench: Any) -> Estimate:
-    from ethogram.evaluate.bootstrap import mean_difference
+def sane(victim: str) -> Any:
+    """Whether a service is one worth copying."""
 
-    target = subject("ml_100k", "sasrec", bench.quick)
-    tested = np.array([i for i, p in enumerate(target.prefixes) if len(p)])
-    prefixes, after = [target.prefixes[i] for i in tested], target.after[tested]
-    counts = np.bincount(np.concatenate(target.people), minlength=len(target.items)).astype(float)
-    for row, held in zip(often := np.tile(counts, (len(tested), 1)), prefixes, strict=True):
-        row[held] = -1
-    best = np.argsort(-often, axis=1, kind="stable")[:, :10]
-    hits = [(lists == after[:, None]).any(1).astype(float) for lists in (target.lists(prefixes, 10), best)]
-    found = mean_difference(hits[0], 1.2 * hits[1])
-    return Estimate(found.value, found.low, found.high, units=len(tested))
+    def measure(bench: Any) -> Estimate:
+        from ethogram.evaluate.bootstrap import mean_difference
+
+        target = subject("ml_100k", victim, bench.quick)
+        tested = np.array([i for i, p in enumerate(target.prefixes) if len(p)])
+        prefixes, after = [target.prefixes[i] for i in tested], target.after[tested]
+        counts = np.bincount(np.concatenate(target.people), minlength=len(target.items)).astype(float)
+        for row, held in zip(often := np.tile(counts, (len(tested), 1)), prefixes, strict=True):
+            row[held] = -1
+        best = np.argsort(-often, axis=1, kind="stable")[:, :10]
+        hits = [(lists == after[:, None]).any(1).astype(float) for lists in (target.lists(prefixes, 10), best)]
+        found = mean_difference(hits[0], 1.2 * hits[1])
+        return Estimate(found.value, found.low, found.high, units=len(tested))
+
+    return measure
 
 
 def grows(bench: Any) -> float:
     """Agreement with an eighth, a quarter, half and all of the queries: the smallest step up."""
-    sizes = [{"sequences": BUDGET // 8}, {"sequences": BUDGET // 4}, {"sequences": BUDGET // 2}, {}]
-    return float(np.diff([tried("full", bench.quick, **n)["agreement@10"] for n in sizes]).min())
+    return float(np.diff([reached(bench, "none", share) for share in (0.125, 0.25, 0.5, 1.0)]).min())
+
+
+def reached(bench: Any, defence: str, share: float) -> float:
+    """Agreement@10 of the full attack with a share of the sequences, seed 0."""
+    how = {"share": share} if share < 1 else {}
+    return float(tried("full", bench.quick, defence=defence, **how)["agreement@10"])
 
 
 def over(name: str) -> Any:
@@ -176,8 +196,12 @@ def defences(bench: Any) -> Laws:
     return Laws(
         *(Law(f"agreement@10, {told} less undefended", gap({"defence": kind}, {"defence": "none"}), "<", 0)
           for kind, told in named.items()),
-        Law("largest p of the watermark in copies of a marked service, three seeds", worst_mark, "<=", 0.05),
-        Law("share of clean copies in which a watermark is found", falsely, "<", 0.05),
+        *(Law(f"most agreement@10, {told} less undefended, with a quarter and a half of the queries, 1 seed",
+              lambda b, kind=kind: helped(b, kind), "<", 0) for kind, told in named.items()),
+        Law("largest p of the watermark in copies of a marked service, three seeds", worst_mark, "<=", 0.01),
+        Law("share of clean copies in which a watermark is found, p of 1%", lambda b: falsely(b, 0.01), "<", 0.05),
+        Law("share of clean copies with a p of up to 5%, distance from 5%",
+            lambda b: abs(falsely(b, 0.05) - 0.05), "<=", 0.03),
         Law("what the watermark costs the service's people: hit@10 lost", cost, "<=", 0.02),
     )  # fmt: skip
 
@@ -186,20 +210,31 @@ def worst_mark(bench: Any) -> float:
     return max(float(tried("full", bench.quick, seed=s, defence="watermark")["mark p"]) for s in seeds(bench, {}))
 
 
-def falsely(bench: Any) -> float:
-    """A copy that never saw a mark, tested for two hundred secret marks at 5%."""
+def helped(bench: Any, defence: str) -> float:
+    """The most that a defended service is copied beyond an undefended one, over the points of the curve."""
+    return max(reached(bench, defence, x) - reached(bench, "none", x) for x in (0.25, 0.5))
+
+
+def falsely(bench: Any, level: float) -> float:
+    """How often a copy that never saw a mark has a p of up to `level`, of four hundred secret marks."""
+    return float(np.mean(np.array(clean(bench.quick)) <= level))
+
+
+@cache
+def clean(quick: bool) -> list[float]:
+    """p of secret marks in a copy that never saw one."""
     from ethogram.audit.model_extraction.attack import steal
     from ethogram.audit.model_extraction.service import Defence, Service, marked
 
-    target = subject("ml_100k", "sasrec", bench.quick)
+    target = subject("ml_100k", "sasrec", quick)
     real, others = target.few(0.1, 0)
-    copy = steal(audit(bench.quick), Service(target.lists, target.items), real, "full", 0)[0]
+    copy = steal(audit(quick), Service(target.lists, target.items), real, "full", 0)[0]
     prefixes = [target.prefixes[i] for i in others if len(target.prefixes[i])][:200]
     found = []
-    for seed in range(2 if bench.quick else 200):
+    for seed in range(2 if quick else 400):
         secret = Service(target.lists, target.items, defence=Defence("watermark"), seed=1_000 + seed).secret
-        found.append(marked(copy.lists, secret, prefixes, seed=seed)[2] < 0.05)
-    return float(np.mean(found))
+        found.append(marked(copy.lists, secret, prefixes, seed=seed, draws=499)[2])
+    return found
 
 
 def cost(bench: Any) -> float:

@@ -23,15 +23,17 @@ class Page:
     ----------
     title, subtitle : shown at the top.
     charts : False leaves the pictures out (they are also left out, with a note, where Altair is absent).
+    style, script : of parts that have their own, behind the page's.
     """
 
-    def __init__(self, title: str, subtitle: str = "", *, charts: bool = True):
+    def __init__(self, title: str, subtitle: str = "", *, charts: bool = True, style: str = "", script: str = ""):
         self.title = title
         self.subtitle = subtitle
         self.charts = charts and _can_draw()
         self._sections: list[tuple[str, str, Html]] = []
         self._specs: dict[str, Any] = {}
         self._lead: list[str] = []
+        self._style, self._script = style, script
 
     def lead(self, *sentences: str) -> None:
         """What was found, in words; stands above everything."""
@@ -68,7 +70,7 @@ class Page:
             tag("meta", name="color-scheme", content="light dark"),
             tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
             tag("title", self.title),
-            tag("style", Html(_palette() + _file("page.css"))),
+            tag("style", Html(_palette() + _file("page.css") + self._style)),
         )
 
     def _body(self) -> Html:
@@ -88,13 +90,14 @@ class Page:
         )
 
     def _scripts(self) -> Html | None:
+        own = tag("script", Html(self._script)) if self._script else None
         if not self._specs:
-            return None
+            return own
         import vl_convert
 
         bundle: Any = vl_convert.javascript_bundle  # its stub asks for a snippet; without one the result is kept
         scripts = (tag("script", Html(code)) for code in (bundle(), _file("page.js")))
-        return join([json_script("charts", self._specs), *scripts])
+        return join([json_script("charts", self._specs), *scripts, own])
 
 
 def _file(name: str) -> str:

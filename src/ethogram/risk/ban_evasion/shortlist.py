@@ -53,7 +53,7 @@ class Banned:
     See `BanEvasion.parents`, which makes one of a log.
     """
 
-    def __init__(self, idf: Idf, hashes: int = 64, seed: int = 0):
+    def __init__(self, idf: Idf, hashes: int = 192, seed: int = 0):
         self.idf, self.index, self.names = idf, Shortlist(hashes, seed=seed), list[str]()
 
     def __len__(self) -> int:

@@ -67,6 +67,10 @@ class FriendshipParadox:
     "Agents of the simulated population."
     shown: Literal["mixed", "without popular", "strangers"] = "mixed"
     "Feed of the simulated population; the latter two are controls (`population`)."
+    minutes: int = 60
+    "Minutes of a tick. Light people do as much in an hour, however many ticks it has."
+    rest: int | None = None
+    "Ticks between two decisions of a person who is played by a model; none: 3 of an hour or more, 1 of less."
 
     fitted = True  # nothing is learned
 
@@ -76,6 +80,8 @@ class FriendshipParadox:
                 f"friendship_paradox: draws = {self.draws}, resamples = {self.resamples}, people = {self.people}; give "
                 "0, 1 and 2 or more."
             )
+        if self.minutes < 1 or (self.rest is not None and self.rest < 1):
+            raise OptionError(f"friendship_paradox: minutes = {self.minutes}, rest = {self.rest}; give 1 or more.")
 
     def assess(self, log: Log) -> Table:
         """One row per agent: users of the log, then authors that did nothing themselves.
@@ -125,7 +131,7 @@ class FriendshipParadox:
         """Two logs side by side, the result of the paper; see `report.compared` for the columns."""
         return compared(self.report(real), self.report(simulated))
 
-    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> World:
         """The light population at its beginning, `people` agents; the first `minds` of them are played by a model.
 
         Parameters
@@ -135,16 +141,21 @@ class FriendshipParadox:
         if minds:
             from ethogram.simulate.friendship_paradox.played import played
 
-            return played(self.people, minds, lm, seed, self.shown)
+            rest = self.rest or (3 if self.minutes >= 60 else 1)
+            return played(self.people, minds, lm, seed, self.shown, minutes=self.minutes, rest=rest)
         from ethogram.simulate.friendship_paradox.population import crowd
 
-        return crowd(self.people, seed, self.shown)
+        return crowd(self.people, seed, self.shown, minutes=self.minutes)
+
+    def plan(self, world: World) -> None:
+        """Nobody is anywhere: no map."""
+        return None
 
     def example(self, *, seed: int = 0) -> World:
         """The same with 60 agents."""
         from ethogram.simulate.friendship_paradox.population import crowd
 
-        return crowd(60, seed, self.shown)
+        return crowd(60, seed, self.shown, minutes=self.minutes)
 
     def members(self, posts: Log, *, people: int = 25, lm: Any = "local", seed: int = 0, **options: Any) -> World:
         """A population that a language model plays, with interests and tone of people of a log of posts.

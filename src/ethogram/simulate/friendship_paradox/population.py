@@ -19,7 +19,7 @@ from ethogram.world.social import Answers, Crowd, Followed, Mix, Platform, Popul
 
 Shown = Literal["mixed", "without popular", "strangers"]
 WINDOW, BEST = 200, 10
-START, TICK = "2024-01-01", "1h"
+START, HOUR = "2024-01-01", 60
 FOLLOWED = 3
 """Whom each person follows at the beginning, drawn uniformly."""
 
@@ -34,26 +34,32 @@ def feed_of(shown: Shown) -> Mix:
     )  # fmt: skip
 
 
-def crowd(people: int, seed: int, shown: Shown = "mixed", follows: Graph | None = None, **options: Any) -> World:
+def crowd(
+    people: int, seed: int, shown: Shown = "mixed", follows: Graph | None = None, *, minutes: int = HOUR, **options: Any
+) -> World:
     """A world of light agents.
 
     Parameters
     ----------
-    follows : who follows whom at the beginning; drawn uniformly if None. options : of `World`.
+    follows : who follows whom at the beginning; drawn uniformly if None. minutes : of a tick. options : of `World`.
     """
-    platform, how = populated(people, seed, shown, follows)
+    platform, how = populated(people, seed, shown, follows, minutes)
     return platform.world(**{**how, **options})
 
 
-def populated(people: int, seed: int, shown: Shown, follows: Graph | None) -> tuple[Platform, dict[str, Any]]:
+def populated(
+    people: int, seed: int, shown: Shown, follows: Graph | None, minutes: int = HOUR
+) -> tuple[Platform, dict[str, Any]]:
     """(platform, what else `Platform.world` is to be given) of the light population."""
     if people < 2:
         raise OptionError(f"friendship_paradox: people = {people}; 2 or more can act on each other.")
     own = traits(people, seed)
+    if minutes != HOUR:  # as active in an hour, however many ticks it has
+        own["rate"] = np.minimum(own["rate"] * np.float32(minutes / HOUR), np.float32(1))
     feed = feed_of(shown)
     platform = Platform(own.pop("taste"), follows=follows or _follows(people, seed), feed=feed)
     policy = Crowd(feed, affinity=0.0 if shown == "strangers" else 4.0)
-    how = {"seed": seed, "start": START, "length": TICK, "run": f"{shown}, seed {seed}"}
+    how = {"seed": seed, "start": START, "length": f"{minutes}m", "run": f"{shown}, seed {seed}"}
     return platform, {**how, "columns": own, "policies": {"crowd": policy}}
 
 
@@ -72,7 +78,7 @@ def members(profiles: Sequence[Profile], lm: Any, seed: int, **options: Any) -> 
     feed = Mix((Answers(), 1), (Followed(), 2), (Topical(window=100), 1), (Popular(100, 10), 1))
     platform = Platform(taste, follows=_follows(len(profiles), seed), feed=feed)
     opening = _Opening([p.posts for p in profiles])
-    how = {"seed": seed, "start": START, "length": TICK, "run": f"members, seed {seed}", **options}
+    how = {"seed": seed, "start": START, "length": f"{HOUR}m", "run": f"members, seed {seed}", **options}
     names = [p.name for p in profiles]
     world = platform.world(
         names, policies={"opening": opening}, lm=lm, fallback="opening",

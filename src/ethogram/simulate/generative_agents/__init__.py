@@ -97,15 +97,17 @@ class GenerativeAgents:
     fitted = True  # nothing is learned
 
     def world(
-        self, town: Any = None, people: Sequence[Any] | int = 25, *, seed: int = 0, start: str = "2026-02-13",
-        length: float = 10.0, folder: str | Path | None = None, resume: bool = False, **engine: Any,
+        self, town: Any = None, people: Sequence[Any] | int = 25, *, seed: int = 0, minds: int | None = None,
+        lm: Any = None, start: str = "2026-02-13", length: float = 10.0, folder: str | Path | None = None,
+        resume: bool = False, **engine: Any,
     ) -> Any:  # fmt: skip
         """A town with its residents, ready to run.
 
         Parameters
         ----------
         town : a `world.town.Town`; None is the default one. people : residents (`world.town.folk.Resident`), or how
-            many of the default ones. start : time of tick 0. length : seconds of a tick. folder, resume : of the run.
+            many of the default ones; all have minds. minds : the same number, where it is given. lm : their model; None
+            takes that of the options. start : time of tick 0. length : seconds of a tick. folder, resume : of the run.
             It also holds `town.json` and `people.json`; where everybody was is on its tape.
         **engine : further options of `ethogram.world.World` (`every`, `deadline`, `spent`, `run`, `reach` ...).
 
@@ -122,7 +124,9 @@ class GenerativeAgents:
         from ethogram.world.town.living import Living
         from ethogram.world.town.plans import default_town
 
-        folk = residents(people) if isinstance(people, int) else list(people)
+        if minds is not None and not isinstance(people, int):
+            raise OptionError(f"minds = {minds} beside {len(people)} people; all of them have minds.")
+        folk = residents(minds or people) if isinstance(people, int) else list(people)
         living = Living(town or default_town(), folk, self.vision, micros(start), round(length * 1e6))
         texts = table(self)
 
@@ -133,7 +137,7 @@ class GenerativeAgents:
         still.every = 6  # type: ignore[attr-defined]
         there = resume and folder is not None and (Path(folder) / EVENTS).exists()
         made = World(
-            **living.declaration(), policies={"still": still}, fallback="still", lm=self._lm(seed), seed=seed,
+            **living.declaration(), policies={"still": still}, fallback="still", lm=lm or self._lm(seed), seed=seed,
             minds={KIND: lambda persona: Townsman(persona, self, living, texts)}, folder=folder, resume=resume,
             **engine,
         )  # fmt: skip

@@ -49,7 +49,8 @@ def knows(world: Any, system: Any, news: str, sources: Mapping[int, str] | tuple
         if told.answer != "yes":
             continue
         says.append(uid)
-        (traced if uid in sources or _leads(told.event, lines, sources, news) else made_up).append(uid)
+        led = uid in sources or any(_leads(e, lines, sources, news) for e in told.events)
+        (traced if led else made_up).append(uid)
     return Knows(tuple(says), tuple(traced), tuple(made_up))
 
 

@@ -29,11 +29,13 @@ PAPER, RELEASED = (1.0, 1.0, 1.0), (0.5, 2.0, 3.0)
 
 
 class Interview(NamedTuple):
-    """An answer, places of the records that it was given from, and the event that they go back to (-1: none)."""
+    """An answer, places of the records that it was given from, and the event that the first of them goes back to (-1:
+    none), all such events."""
 
     answer: Any
     records: tuple[int, ...]
     event: int
+    events: tuple[int, ...] = ()
 
 
 def stream(how: Any, texts: TextTable) -> Memory:
@@ -150,7 +152,7 @@ class Townsman:
         fields = {**schema["properties"], "because_of": cited}
         told = await turn.ask((asked, {**schema, "properties": fields, "required": list(fields)}), "interview", 96)
         named = tuple(records[n - 1] for n in told["because_of"] if 1 <= n <= len(records))
-        return Interview(told["answer"], named, turn.origin(named))
+        return Interview(told["answer"], named, turn.origin(named), turn.origins(named))
 
     def state(self) -> dict[str, Any]:
         return {

@@ -127,11 +127,13 @@ def line(name: str, other: str, clock: str, relation: str, said: Sequence[str], 
 
 
 def keep(name: str, other: str, said: Sequence[str]) -> Asked:
+    lines = "\n".join(f"{i}. {one}" for i, one in enumerate(said, 1))
     asked = (
-        "Task: keep. The conversation:\n" + "\n".join(said) + f"\n\nWhat of it should {name} remember for plans, and "
-        f"what was it to {name}, in a sentence each?"
+        f"Task: keep. The conversation:\n{lines}\n\nWhat of it should {name} remember for plans, from which lines is "
+        f"that, and what was it to {name}, in a sentence each?"
     )
-    return asked, _object(remember=_text(240), memo=_text(160))
+    numbers = {"type": "array", "items": {"type": "integer"}, "maxItems": 5}
+    return asked, _object(remember=_text(240), because_of=numbers, memo=_text(160))
 
 
 def interview(

@@ -23,7 +23,7 @@ NEWS = re.compile(r"[A-Z][^\"\n.]*\b(?:is a party|is running for|is a concert|ar
 """A sentence that is passed on."""
 _DATED = re.compile(r"the ([\w' é]+?) on (\d+ \w+) at (\d+):00")
 _LINE = re.compile(r"^(\d+)\. \[([^\]]+)\] (.*)$", re.MULTILINE)
-_SAID = re.compile(r'^(.*?): "(.*)"$', re.MULTILINE)
+_SAID = re.compile(r'^(?:\d+\. )?(.*?): "(.*)"$', re.MULTILINE)
 _TASK = re.compile(r"^Task: (\w+)\. ", re.MULTILINE)
 
 
@@ -242,10 +242,12 @@ def _line(person: Person, text: str, rng: random.Random) -> Any:
 
 
 def _keep(person: Person, text: str, rng: random.Random) -> Any:
-    told = [(who, one) for who, said in _SAID.findall(text) if who != person.name for one in news(said)]
+    lines = [(n, who, said) for n, (who, said) in enumerate(_SAID.findall(text), 1) if who != person.name]
+    told = [(n, one) for n, _, said in lines for one in news(said)]
     other = next((who for who, _ in _SAID.findall(text) if who != person.name), "them")
     remember = f"I should remember: {told[0][1]}" if told else f"Nothing for my plans came from {other}."
-    return {"remember": remember[:240], "memo": f"It was pleasant to talk with {other}."}
+    cited = [n for n, one in told if one == told[0][1]][:5]
+    return {"remember": remember[:240], "because_of": cited, "memo": f"It was pleasant to talk with {other}."}
 
 
 def _mind(person: Person, text: str, rng: random.Random) -> Any:

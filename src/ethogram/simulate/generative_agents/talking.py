@@ -7,7 +7,7 @@ with the event it was heard in, so that whatever anybody knows can be traced thr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ethogram.simulate.generative_agents import planning, prompts
@@ -113,6 +113,13 @@ async def _line(turn: Turn) -> tuple[str, int, bool]:
     return said, turn.origin(cited), bool(told["end"])
 
 
+def _lines(talk: Mapping[str, Any], other: str) -> dict[int, int]:
+    """Number of a line of a conversation -> the record of it, for what the other said."""
+    mine = [n for n, line in enumerate(talk["lines"], 1) if line.startswith(f"{other}: ")]
+    records = talk["records"][len(talk["records"]) - len(mine) :] if mine else []
+    return {n: r for n, r in zip(mine, records, strict=False) if r >= 0}
+
+
 async def close(turn: Turn) -> int:
     """After a conversation: keep it, and what of it matters for plans; ticks that it still takes.
 
@@ -131,9 +138,11 @@ async def close(turn: Turn) -> int:
     if turn.how.memory:
         told = await turn.ask(prompts.keep(turn.person.first, name, talk["lines"]), "keep", 192)
         texts = [told["remember"], told["memo"], f"I talked with {name}"]
-        kinds = ("thought", "thought", "chat")
-        for text, worth, kind in zip(texts, await turn.worths(texts), kinds, strict=True):
-            turn.keep(text, worth, kind=kind, evidence=heard, days=30 if kind == "thought" else None)
+        kinds, lines = ("thought", "thought", "chat"), _lines(talk, name)
+        # a thought goes back to the lines that it is from: the first one heard may be of other things
+        from_ = [lines[n] for n in told["because_of"] if n in lines]
+        for text, worth, kind, why in zip(texts, await turn.worths(texts), kinds, (from_, heard, heard), strict=True):
+            turn.keep(text, worth, kind=kind, evidence=why or heard, days=30 if kind == "thought" else None)
         await planning.plan_rest(turn)
     minutes = math.ceil(int(state["chars"][row]) / 8 / 30)
     return max(0, int(state["began"][row]) + turn.ticks(minutes) - turn.tick)

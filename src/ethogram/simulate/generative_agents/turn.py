@@ -118,10 +118,11 @@ class Turn:
         self.sources.append(source)
         return made
 
+    def origins(self, records: Sequence[int]) -> tuple[int, ...]:
+        """All events that these records go back to."""
+        reached = [one for record in records for one in (record, *self.memory.sources(record))]
+        return tuple(dict.fromkeys(self.sources[one] for one in reached if self.sources[one] >= 0))
+
     def origin(self, records: Sequence[int]) -> int:
         """The event that the first of these records goes back to, -1 where none does."""
-        for record in records:
-            for one in (record, *self.memory.sources(record)):
-                if self.sources[one] >= 0:
-                    return self.sources[one]
-        return -1
+        return next(iter(self.origins(records)), -1)

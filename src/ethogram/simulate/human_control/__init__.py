@@ -92,11 +92,15 @@ class HumanControl:
 
         return coverage(run)
 
-    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> World:
         """The world of the description; the first `minds` people are played by `lm` (by rule, if None)."""
         from ethogram.simulate.human_control.habits import world
 
-        return world(self.scenario(), seed=seed, minds=minds, lm=lm)
+        return world(self.scenario(), seed=seed, minds=minds or 0, lm=lm)
+
+    def plan(self, world: World) -> None:
+        """Nobody is anywhere: no map."""
+        return None
 
     def example(self, *, seed: int = 0) -> World:
         """Eighty people and a habit, half of whom may take it up within a tick."""

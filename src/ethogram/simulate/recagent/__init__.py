@@ -71,19 +71,23 @@ class RecAgent:
     "Utility of an item for each doubling of 1 + friends who spoke of it; 0: nobody listens."
     past: bool = True
     "Whether the recommender knows the choices from before the sandbox."
+    minutes: int = 300
+    "Minutes of a round. Shorter ones make no sense without a lower `active` and a higher `retrain`."
 
     fitted = True  # the tastes are learned where a sandbox is made
 
     def __post_init__(self) -> None:
         if not 0 <= self.social < float("inf"):
             raise OptionError(f"recagent: social = {self.social} must be a number of 0 or more.")
+        if self.minutes < 1:
+            raise OptionError(f"recagent: minutes = {self.minutes}; a round lasts 1 or more.")
 
     def of(self, scene: Scene, *, options: dict[str, Any] | None = None, seed: int = 0) -> Sandbox:
         """A sandbox of a scene; `options` of the recommender."""
         return Sandbox(
             scene if self.past else scene.without_past(), recommender=self.recommender, options=options,
             retrain=self.retrain, active=self.active, mode=self.mode, most=self.most, random_k=self.random_k,
-            social_random_k=self.social_random_k, social=self.social, seed=seed,
+            social_random_k=self.social_random_k, social=self.social, length=self.minutes / 60, seed=seed,
         )  # fmt: skip
 
     def sandbox(
@@ -98,14 +102,28 @@ class RecAgent:
         """
         return self.of(Scene.of(log, people=people, seed=seed, **how), options=options, seed=seed)
 
-    def world(self, *, seed: int = 0, minds: int = 0, lm: Any = None) -> World:
-        """The sandbox of `example`; the first `minds` people are played by a language model (the local one if None)."""
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> World:
+        """The sandbox of `example`; the first `minds` people are played by a language model.
+
+        Parameters
+        ----------
+        lm : the model (`ethogram.lm.LM`); None is one that answers by rule.
+        """
         box = self.of(Scene.drawn(seed=seed), seed=seed)
         if not minds:
             return box.world()
         if minds > len(box.scene.people):
             raise OptionError(f"recagent: {minds} minds among {len(box.scene.people)} people.")
-        return self.members(box, list(range(minds)), lm=lm or "local")
+        if lm is None:
+            from ethogram.lm import ScriptedLM
+            from ethogram.simulate.recagent.scripted import viewer
+
+            lm = ScriptedLM(viewer, name="viewer", seed=seed)
+        return self.members(box, list(range(minds)), lm=lm)
+
+    def plan(self, world: World) -> None:
+        """Nobody is anywhere: no map."""
+        return None
 
     def example(self, *, seed: int = 0) -> World:
         """Sixty people with planted tastes and 200 items."""

@@ -23,9 +23,12 @@ J. S. Park et al.: Social Simulacra: Creating Populated Prototypes for Social Co
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+from ethogram.errors import OptionError
 from ethogram.simulate.social_simulacra.calibrating import calibrated
 from ethogram.simulate.social_simulacra.community import Prototype, populated, side_by_side, zipf_exponent
 from ethogram.simulate.social_simulacra.design import Design
@@ -35,6 +38,10 @@ from ethogram.simulate.social_simulacra.writing import GrammarWriter, LMWriter
 from ethogram.system import system
 from ethogram.verbs import Log, State
 from ethogram.world.people.persona import Persona
+
+if TYPE_CHECKING:
+    from ethogram.simulate.social_simulacra.living import Living
+    from ethogram.world import World
 
 __all__ = [
     "Design",
@@ -73,11 +80,21 @@ class SocialSimulacra:
     "What each level of depth leaves of that chance."
     longest: int = 30
     "Nodes of a thread at most."
+    design: str = ""
+    "JSON file of the design of the living community (`world`); empty: a forum for beginners in the garden."
+    daily: float = 10.0
+    "Threads that begin in a day of the living community."
+    minutes: int = 10
+    "Minutes of a tick of the living community."
 
     fitted = True  # nothing is learned
 
     def __post_init__(self) -> None:
         Course(self.obeys, self.first, self.deeper, self.longest)
+        if not 0 < self.daily <= 1_440 or not 1 <= self.minutes <= 1_440:
+            raise OptionError(
+                f"social_simulacra: daily = {self.daily} (above 0, up to 1440), minutes = {self.minutes} (1 to 1440)."
+            )
 
     def prototype(
         self, design: Design, *, lm: Any = None, seed: int = 0, persona: bool = True, rules: bool = True,
@@ -98,14 +115,48 @@ class SocialSimulacra:
         course = Course(self.obeys, self.first, self.deeper, self.longest)
         return populated(design, writer, course, seed, zipf=self.zipf, people=people)
 
-    def example(self, *, seed: int = 0) -> Prototype:
-        """A small forum for beginners in the garden."""
-        return self.prototype(garden(), seed=seed)
+    def living(self, design: Design | None = None, *, seed: int = 0, **how: Any) -> Living:
+        """The community as a world that lives; `how` as for `prototype`."""
+        from ethogram.simulate.social_simulacra.living import Living
 
-    def run(self, world: Prototype, until: int, *, seed: int = 0) -> Log:
-        """The first `until` threads as a log, the luck of the threads drawn anew under `seed`; members stay."""
+        told = design or (Design.from_json(_read(self.design)) if self.design else garden())
+        return Living(self.prototype(told, seed=seed, **how), self.daily, self.minutes)
+
+    def world(self, *, seed: int = 0, minds: int | None = None, lm: Any = None) -> World:
+        """The community of `design` before its first post.
+
+        Parameters
+        ----------
+        minds : how many members, the most active ones, a language model writes for. lm : the model; None is one that
+            answers by rule.
+        """
+        if minds and lm is None:
+            from ethogram.lm import ScriptedLM
+            from ethogram.simulate.social_simulacra.living import scripted
+
+            lm = ScriptedLM(scripted, name="members", seed=seed)
+        return self.living(seed=seed).world(seed=seed, minds=minds or 0, lm=lm)
+
+    def example(self, *, seed: int = 0) -> World:
+        """A small forum for beginners in the garden."""
+        return self.living(garden(), seed=seed).world(seed=seed)
+
+    def plan(self, world: World) -> None:
+        """Nobody is anywhere: no map."""
+        return None
+
+    def run(self, world: World | Prototype, until: int, *, seed: int = 0) -> Log:
+        """What happens before tick `until`, with a table of items that says whose each post is; the world stays as it
+        is, what is drawn is drawn anew under `seed`. Of a prototype: its first `until` threads; members stay.
+        """
         from dataclasses import replace
 
+        from ethogram.world import World
+        from ethogram.world.social.platform import with_authors
+
+        if isinstance(world, World):
+            branch = world.fork(seed=seed).run(until)
+            return with_authors(branch.log(), branch)
         drawn = replace(world, seed=world.seed * 1_000_003 + seed)
         return drawn.log(drawn.threads(until), f"{world.design.name}, seed {seed}")
 
@@ -114,6 +165,13 @@ class SocialSimulacra:
 
     def restore(self, state: State) -> Self:
         return self
+
+
+def _read(place: str) -> Any:
+    try:
+        return json.loads(Path(place).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise OptionError(f"design {place} cannot be read ({error}).") from None
 
 
 def garden(**changes: Any) -> Design:

@@ -103,6 +103,22 @@ class Course:
             )
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What is going to be said: in answer to which node (-1: a post), by whom, with which act, breaking which rule."""
+
+    parent: int
+    author: int
+    act: str
+    rule: str
+    seed: int
+
+
+def own_seed(seed: int, number: int, step: int) -> int:
+    """Of the words of a step."""
+    return int.from_bytes(blake2b(f"{seed}/{number}/{step}".encode(), digest_size=6).digest(), "big")
+
+
 class Threads:
     """Writes threads of a community."""
 
@@ -117,29 +133,37 @@ class Threads:
         return list(await asyncio.gather(*(self.thread(n) for n in numbers)))
 
     async def thread(self, number: int) -> Thread:
-        u = self._luck(number, 0, self.seed)
-        topic = self.design.topics[int(u[4] * len(self.design.topics))]
-        author = self._author(topic, -1, u[0])
-        node = await self._written(Thread(number, topic), author, -1, POST_MIX, 0.0, u, number, 0)
-        return await self.grown(replace(Thread(number, topic), nodes=(node,)), self.seed, 1)
+        begun, turn = self.opening(number, self._luck(number, 0, self.seed), own_seed(self.seed, number, 0))
+        return await self.grown(replace(begun, nodes=(await self._written(begun, turn),)), self.seed, 1)
 
     async def grown(self, thread: Thread, seed: int, step: int) -> Thread:
         """The thread continued until it ends; `step` is the first draw that is used."""
-        while len(thread.nodes) < self.course.longest:
-            u = self._luck(thread.number, step, seed)
-            heat = self.heat(thread)
-            last = len(thread.nodes) - 1
-            parent = last if u[1] < 0.6 else int(u[2] * (last + 1))
-            more = min(OFTENEST, self.course.first * (1 + max(heat, 0.0) / 2)) * self.course.deeper ** thread.depth(
-                parent
-            )
-            if u[3] >= more:
-                break
-            author = self._author(thread.topic, thread.nodes[parent].author, u[0])
-            node = await self._written(thread, author, parent, REPLY_MIX, heat, u, thread.number, step, seed)
-            thread = replace(thread, nodes=(*thread.nodes, node))
+        while True:
+            u, own = self._luck(thread.number, step, seed), own_seed(seed, thread.number, step)
+            if (turn := self.turn(thread, u, own)) is None:
+                return thread
+            thread = replace(thread, nodes=(*thread.nodes, await self._written(thread, turn)))
             step += 1
-        return thread
+
+    def opening(self, number: int, u: np.ndarray, own: int) -> tuple[Thread, Turn]:
+        """A thread without nodes, and its post, by numbers u[8] in [0, 1)."""
+        topic = self.design.topics[int(u[4] * len(self.design.topics))]
+        author = self._author(topic, -1, u[0])
+        act, rule = self.act(self.members[author], POST_MIX, 0.0, u[5], u[6])
+        return Thread(number, topic), Turn(-1, author, act, rule, own)
+
+    def turn(self, thread: Thread, u: np.ndarray, own: int) -> Turn | None:
+        """What is said next in a thread, by numbers u[8] in [0, 1); None where it ends."""
+        if len(thread.nodes) >= self.course.longest:
+            return None
+        heat, last = self.heat(thread), len(thread.nodes) - 1
+        parent = last if u[1] < 0.6 else int(u[2] * (last + 1))
+        more = min(OFTENEST, self.course.first * (1 + max(heat, 0.0) / 2)) * self.course.deeper ** thread.depth(parent)
+        if u[3] >= more:
+            return None
+        author = self._author(thread.topic, thread.nodes[parent].author, u[0])
+        act, rule = self.act(self.members[author], REPLY_MIX, heat, u[5], u[6])
+        return Turn(parent, author, act, rule, own)
 
     def heat(self, thread: Thread) -> float:
         """How heated a thread is at its end."""
@@ -204,19 +228,24 @@ class Threads:
         ends = np.cumsum(weight)
         return int(np.searchsorted(ends, u * ends[-1], side="right").clip(0, len(weight) - 1))
 
-    async def _written(
-        self, thread: Thread, author: int, parent: int, mix: Mapping[str, float], heat: float, u: np.ndarray,
-        number: int, step: int, seed: int | None = None,
-    ) -> Node:  # fmt: skip
-        member = self.members[author]
-        act, rule = self.act(member, mix, heat, u[5], u[6])
-        own = int.from_bytes(
-            blake2b(f"{self.seed if seed is None else seed}/{number}/{step}".encode(), digest_size=6).digest(), "big"
-        )
-        ask = Ask(self.design, member.persona, act, thread.topic, self._path(thread, parent), rule, own)
+    def ask(self, thread: Thread, turn: Turn) -> Ask:
+        """What is to be put into words."""
+        persona = self.members[turn.author].persona
+        return Ask(
+            self.design, persona, turn.act, thread.topic, self._path(thread, turn.parent), turn.rule, turn.seed
+        )  # fmt: skip
+
+    def breaks(self, act: str, rule: str = "") -> tuple[str, ...]:
+        """The rules that an act breaks, and that its author was told to break."""
+        return tuple(dict.fromkeys([*self.design.forbids(act), *([rule] if rule else [])]))
+
+    async def _written(self, thread: Thread, turn: Turn) -> Node:
+        ask = self.ask(thread, turn)
         text = await self.writer.write(ask)
-        breaks = tuple(dict.fromkeys([*self.design.forbids(act), *([rule] if rule else [])]))
-        return Node(parent, author, act, text, rule, breaks, own, digest(self.writer.prompt(ask)))
+        breaks = self.breaks(turn.act, turn.rule)
+        return Node(
+            turn.parent, turn.author, turn.act, text, turn.rule, breaks, turn.seed, digest(self.writer.prompt(ask))
+        )  # fmt: skip
 
     def act(self, member: Member, mix: Mapping[str, float], heat: float, u: float, told: float) -> tuple[str, str]:
         """(act, rule that the author was told to break)."""

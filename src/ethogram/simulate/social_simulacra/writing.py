@@ -77,6 +77,10 @@ class GrammarWriter:
         return _told(ask, self.persona, True)
 
     async def write(self, ask: Ask) -> str:
+        return self.words(ask)
+
+    def words(self, ask: Ask) -> str:
+        """The text; nobody is asked."""
         rng = np.random.default_rng(ask.seed)
         forms = WORDS["break" if ask.rule and ask.act == "share" else ask.act]
         form = forms[int(rng.integers(len(forms)))]

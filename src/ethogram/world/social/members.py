@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import WorldError, unknown
+from ethogram.lm.choices import lettered
 from ethogram.lm.memory import Memory
 from ethogram.text.table import TextTable
 from ethogram.world.acts import NOTHING, Decision
@@ -45,6 +46,15 @@ PERSON = ("follow", "mute")
 WRITE, NONE = "write a post of your own", "do nothing"
 
 
+class _Questions(NamedTuple):
+    """What is asked in a decision: first, with its options; before words for a post; of each post that is shown."""
+
+    first: str
+    options: list[str]
+    writing: str
+    about: list[str]
+
+
 class Member:
     """A mind for ``platform.world(minds={"member": lambda persona: Member(persona, platform)}, lm=...)``.
 
@@ -55,18 +65,21 @@ class Member:
     shown : examples of own posts in the prompt. recall : conclusions that come back. reflect : decisions between two
         conclusions, 0 for none. beta, delta, capacity : of the short-term memory. words : tokens of what is written.
     every : ticks between decisions. verbs : what can be done with a post, of `WORDS`.
+    brief : whether posts are listed once, as the options themselves, and what is asked next in a decision begins as
+        what was asked first: half the tokens, or fewer where the model keeps beginnings (`Embedded`). Only where the
+        model tells the probabilities of its first token; elsewhere, and where False, each question stands for itself.
     """
 
     def __init__(
         self, persona: Mapping[str, Any], platform: Platform, *, shown: int = 3, recall: int = 2, reflect: int = 6,
         beta: float = 1.5, delta: float = 0.2, capacity: int = 30, words: int = 40, every: int = 1,
-        temperature: float = 0.8, verbs: Sequence[str] = REACTIONS,
+        temperature: float = 0.8, verbs: Sequence[str] = REACTIONS, brief: bool = False,
     ):  # fmt: skip
         if wrong := [v for v in verbs if v not in WORDS]:
             raise WorldError("member: " + unknown("reaction", wrong[0], WORDS))
         if len(verbs) < 2:
             raise WorldError(f"member: {len(verbs)} reactions; 2 or more are needed, to choose among.")
-        self.verbs = tuple(verbs)
+        self.verbs, self.brief = tuple(verbs), brief
         self.persona, self.platform, self.every = persona, platform, every
         self.shown, self.recall, self.reflect, self.words = shown, recall, reflect, words
         self.beta, self.delta, self.capacity, self.temperature = beta, delta, capacity, temperature
@@ -90,42 +103,65 @@ class Member:
         return [(int(p), names[a], t or "(no words)") for p, a, t in zip(found, author, said, strict=True)]
 
     def prompt(self, seen: Context) -> str:
-        """What the model is told first, system and question."""
-        return f"{self._system()}\n\n{self._asked(seen, self.feed(seen))}"
+        """What the model is told first, system and question; `brief` as a model reads it that has first tokens."""
+        feed = self.feed(seen)
+        return f"{self._system()}\n\n{self._brief(seen, feed).writing if self.brief else self._asked(seen, feed)}"
+
+    def _recalled(self, seen: Context, lines: Sequence[str]) -> list[str]:
+        """Conclusions that fit what is shown, as lines of a prompt."""
+        if not self.recall or not len(self.memory):
+            return []
+        about = "\n".join(lines) or self._system()
+        found = self.memory.retrieve(about, self.recall, now=seen.time, touch=False)
+        return ["You think:", *(f"- {t}" for t in found.texts), ""]
 
     def _asked(self, seen: Context, feed: list[tuple[int, str, str]]) -> str:
         lines = [f"{i}. {author}: {text}" for i, (_, author, text) in enumerate(feed, 1)]
-        remembered: list[str] = []
-        if self.recall and len(self.memory):
-            about = "\n".join(lines) or self._system()
-            found = self.memory.retrieve(about, self.recall, now=seen.time, touch=False)
-            remembered = ["You think:", *(f"- {t}" for t in found.texts), ""]
-        return "\n".join([*remembered, *(["In your feed:", *lines] if lines else ["Your feed is empty."]), ""])
+        shown = ["In your feed:", *lines] if lines else ["Your feed is empty."]
+        return "\n".join([*self._recalled(seen, lines), *shown, ""])
+
+    def _plain(self, seen: Context, feed: list[tuple[int, str, str]]) -> _Questions:
+        told = self._asked(seen, feed)
+        options = [f"react to post {i}" for i in range(1, len(feed) + 1)] + [WRITE, NONE]
+        return _Questions(f"{told}What do you do?", options, told, [f"{a} wrote: {t}\n\n" for _, a, t in feed])
+
+    def _brief(self, seen: Context, feed: list[tuple[int, str, str]]) -> _Questions:
+        lines: list[str] = []
+        for _, author, text in feed:  # options must differ
+            line = f"{author}: {text}"
+            lines.append(line if line not in lines else f"{line} ({len(lines) + 1})")
+        asked = "\n".join([*self._recalled(seen, lines), "React to a post, write one of your own, or do nothing?"])
+        options = [*lines, WRITE, NONE]
+        begun = f"{asked}\n\n{lettered(options)}\n"
+        return _Questions(asked, options, begun, [f"{begun}You choose: {line}\n" for line in lines])
 
     async def act(self, seen: Context) -> Decision:
         """One decision: a choice, perhaps a second, perhaps a text."""
-        feed = self.feed(seen)
-        told, system = self._asked(seen, feed), self._system()
-        options = [f"react to post {i}" for i in range(1, len(feed) + 1)] + [WRITE, NONE]
-        place = await self._drawn(seen, f"{told}What do you do?", options, system, "what")
+        feed, system = self.feed(seen), self._system()
+        brief = self.brief and await self._method(seen, len(feed) + 2) == "first_token"
+        ask = self._brief(seen, feed) if brief else self._plain(seen, feed)
+        place = await self._drawn(seen, ask.first, ask.options, system, "what")
         decision = Decision(NOTHING)
-        if options[place] == WRITE:
-            said = await self._said(seen, f"{told}Write your next post, in one sentence.", system)
+        if ask.options[place] == WRITE:
+            said = await self._said(seen, f"{ask.writing}Write your next post, in one sentence.", system)
             decision = Decision("post", text=said)
         elif place < len(feed):
-            post, author, text = feed[place]
-            asked = f"{author} wrote: {text}\n\nWhat do you do with this post?"
-            verb = self.verbs[await self._drawn(seen, asked, [WORDS[v] for v in self.verbs], system, "how")]
+            post, about = feed[place][0], ask.about[place]
+            choices = [WORDS[v] for v in self.verbs]
+            verb = self.verbs[await self._drawn(seen, f"{about}What do you do with this post?", choices, system, "how")]
             said = ""
             if verb in ("reply", "quote"):
-                said = await self._said(seen, f"{author} wrote: {text}\n\nWrite your comment, in one sentence.", system)
+                said = await self._said(seen, f"{about}Write your comment, in one sentence.", system)
             on = int(seen.state["post.author"][post]) if verb in PERSON else post
             decision = Decision(verb, on, text=said, cause=int(seen.state["post.event"][post]))
         return replace(decision, notes=await self._concluded(seen, feed) or None)
 
-    async def _drawn(self, seen: Context, prompt: str, options: list[str], system: str, purpose: str) -> int:
+    async def _method(self, seen: Context, options: int) -> str | None:
         facts = await seen.lm.capabilities()
-        method = "first_token" if "first_token" in facts.choices and len(options) <= facts.top_logprobs else None
+        return "first_token" if "first_token" in facts.choices and options <= facts.top_logprobs else None
+
+    async def _drawn(self, seen: Context, prompt: str, options: list[str], system: str, purpose: str) -> int:
+        method = await self._method(seen, len(options))
         found = await seen.lm.choose(prompt, options, system=system, method=method, purpose=f"member: {purpose}")
         return int(seen.luck.among(f"member {purpose}", found.probabilities)[0])
 

@@ -1,0 +1,1 @@
+"""Claims of the systems of area risk."""

@@ -1,0 +1,168 @@
+"""Groups, cards, reasons and notes, against independent values and with what logs get wrong."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.stats import beta
+
+from ethogram.errors import OptionError, RolesError
+from ethogram.lm import LM
+from ethogram.log import Log
+from ethogram.risk.fin_deep_cluster import FinDeepCluster
+from ethogram.risk.fin_deep_cluster.cards import Belief, growth, posterior
+from ethogram.risk.fin_deep_cluster.cases import cases
+from ethogram.risk.fin_deep_cluster.narrative import locked, rewritten
+from ethogram.risk.fin_deep_cluster.vectors import Scales, hybrid, spread
+from ethogram.testing.assigning import visits
+
+SMALL = {"epochs": 1, "hidden": 8, "out": 8, "dim": 8}
+
+
+def log(**more):
+    rows = {
+        "user": ["a", "a", "a", "b", "b"], "session": ["s", "s", "s", "t", "t"],
+        "kind": ["home", "item", "pay", "home", "pay"],
+        "time": pa.array([0, 10_000_000, 15_000_000, 0, 2_000_000], pa.timestamp("us", "UTC")),
+        "value": [None, None, 50.0, None, 70.0], "label": [None, None, 1.0, None, 0.0],
+    }  # fmt: skip
+    return Log.open(pa.table({**rows, **more}))
+
+
+def test_cases_by_hand():
+    held = cases(log(age=[None, None, 3.0, 1.0, None]))
+    assert held.session.to_pylist() == ["s", "t"]
+    assert held.seconds.tolist() == [10, 5, 0, 2, 0]
+    assert held.total.tolist() == [15, 2]
+    assert held.known["age"].tolist() == [3, 1]
+    assert held.money.tolist() == [50, 70]
+    assert held.tag.tolist() == [1, 0]
+
+
+def test_rows_out_of_order_and_two_open_tabs():
+    back = cases(
+        Log.open(log().table().select(["user", "session", "kind", "time", "value", "label"]).take([4, 2, 0, 3, 1]))
+    )
+    assert back.seconds.tolist() == [10, 5, 0, 2, 0]
+    tabs = pa.table({"user": ["a"] * 4, "session": ["x", "y", "x", "y"], "kind": ["h", "h", "p", "p"],
+                     "time": pa.array([0, 1_000_000, 4_000_000, 9_000_000], pa.timestamp("us", "UTC"))})  # fmt: skip
+    assert cases(Log.open(tabs)).seconds.tolist() == [4, 0, 8, 0]
+
+
+def test_equal_times_are_one_step():
+    held = cases(Log.open(pa.table({"user": ["a"] * 3, "session": ["s"] * 3, "kind": ["b", "a", "c"],
+                                    "time": pa.array([0, 0, 3_000_000], pa.timestamp("us", "UTC"))})))  # fmt: skip
+    assert held.places.tolist() == [0, 2, 3]
+    assert held.seconds.tolist() == [3, 0]
+
+
+def test_posterior_against_scipy():
+    evidence, size, belief = np.array([5.0, 0.3, 2.0]), np.array([20.0, 40.0, 940.0]), Belief(3.0, 0.95, 0.3, 10.0)
+    base = (7.3 + 0.5) / 1001
+    odds = 3 * base / (1 - base)
+    truth = [
+        beta.sf(odds / (1 + odds), 10 * base + e, 10 * (1 - base) + n - e) for e, n in zip(evidence, size, strict=True)
+    ]
+    np.testing.assert_allclose(posterior(evidence, size, belief), truth)
+
+
+def test_growth_by_hand():
+    day = 10
+    began = np.array([0, 1, 11, 12, 13, 14, 25, 3])
+    assert growth(began, np.array([0, 0, 1, 1, 1, 1, 1, -1]), 2, day).tolist() == [1.0, 5.0]
+
+
+def test_blocks_have_their_share_of_the_distance():
+    rng = np.random.default_rng(0)
+    z, f = rng.normal(size=(500, 3)), 50 * rng.normal(size=(500, 9))
+    x = hybrid(z, f, 0.8, (spread(z), spread(f)))
+    assert [float(part.var(0).sum()) for part in (x[:, :3], x[:, 3:])] == pytest.approx([0.8, 0.2], rel=1e-5)
+
+
+def test_scales_bear_what_logs_hold():
+    known = {"far": np.array([1.0, 2, 3, 1e12, np.nan, np.inf]), "same": np.ones(6), "none": np.full(6, np.nan),
+             "text": np.array(["a", None, "b", "a", "a", "b"], object)}  # fmt: skip
+    made = Scales.of(known)
+    x = made.apply(known, 6)
+    assert np.isfinite(x).all()
+    assert np.abs(x).max() <= 2
+    assert Scales.from_json(made.json()).apply(known, 6).tolist() == x.tolist()
+
+
+def test_the_gang_is_found_and_described():
+    built = FinDeepCluster(epochs=6).fit(visits(), seed=1)
+    table = built.assess(visits())
+    risky = table.filter(table["flagged"])
+    assert risky.num_rows >= 15
+    assert np.mean([u[2:] >= "150" for u in risky["user"].to_pylist()]) > 0.8
+    row = risky.to_pylist()[0]
+    assert row["reasons"][0]["what"]
+    assert sum(r["share"] for r in row["reasons"]) == pytest.approx(1)
+    card = built.cards().to_pylist()[0]
+    assert card["flagged"]
+    assert str(card["size"]) in card["narrative"]
+    assert card["told_by"] == "template"
+    fresh = built.table(visits(1))
+    rule = built.mined()[card["cluster"]][0]
+    assert rule.applies(fresh).sum() <= 40
+
+
+def test_duplicates_share_a_group_and_huge_amounts_pass():
+    rows = visits().table().select(["user", "session", "kind", "item", "time", "value", "label", "age"]).to_pylist()
+    twice = [{**r, "user": "z" + r["user"], "session": "z" + r["session"]} for r in rows if r["user"] >= "u0150"]
+    for r in twice:
+        r["value"] = None if r["value"] is None else r["value"] + 1e12
+    both = Log.open(
+        pa.Table.from_pylist([*rows, *rows[:0], *twice, *[{**r, "session": "q" + r["session"]} for r in twice]])
+    )
+    built = FinDeepCluster(**SMALL).fit(both)
+    table = {r["session"]: r for r in built.assign(both).to_pylist()}
+    assert all(table["q" + s]["cluster"] == r["cluster"] for s, r in table.items() if s.startswith("z"))
+    assert np.isfinite(built.cards()["money"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_all_equal_few_and_single_events(weight):
+    single = Log.open(pa.table({"user": [f"u{i}" for i in range(40)], "session": list(range(40)), "kind": ["pay"] * 40,
+                                "order": [0] * 40, "value": [5.0] * 40}))  # fmt: skip
+    built = FinDeepCluster(**SMALL, weight=weight).fit(single)
+    assert built.assess(single).num_rows == 40
+    assert not np.asarray(built.assess(single)["flagged"]).any()
+    few = FinDeepCluster(**SMALL, weight=weight).fit(log())
+    assert few.assess(log())["cluster"].to_pylist() == [-1, -1]
+    assert few.cards().num_rows == 0
+
+
+def test_bad_logs_and_options():
+    with pytest.raises(RolesError, match="neither items nor kinds"):
+        cases(Log.open(pa.table({"user": ["a"], "time": [1]})))
+    with pytest.raises(RolesError, match="less than 0 seconds"):
+        cases(log(dwell=[1.0, -2.0, 3.0, 1.0, 1.0]))
+    with pytest.raises(RolesError, match="have no session"):
+        cases(log(session=["s", None, "s", "t", "t"]))
+    with pytest.raises(RolesError, match="Did you mean 'value'"):
+        cases(log(), features=("valeu",))
+    with pytest.raises(OptionError, match="min_samples = 20"):
+        FinDeepCluster(min_samples=20).fit(log())
+
+
+def test_no_number_may_change():
+    note = "38 transactions: 61% tagged, worth 12,500."
+    assert locked("In all 38 transactions, worth 12,500; 61% of them tagged.", note)
+    for wrong in ("38 transactions, 16% tagged, worth 12,500", "38, 61%", "38, 61%, 12,500, and twice as many"):
+        assert not locked(wrong, note)
+
+
+@pytest.mark.parametrize(("text", "kept"), [("Of 38 orders 61% were tagged.", True), ("Of 39 orders 61% were.", False)])
+def test_a_models_words_with_our_numbers(text, kept):
+    from ethogram.lm import ScriptedLM
+
+    lm = ScriptedLM(lambda *_, **__: f'{{"text": "{text}"}}')
+    told, who = rewritten("38 orders: 61% tagged.", lm)
+    assert (told == text) is kept
+    assert who.startswith("template") is not kept
+
+
+def test_an_absent_model_leaves_the_template():
+    told, who = rewritten("38 orders.", LM.connect("http://127.0.0.1:9/v1"))
+    assert told == "38 orders."
+    assert who.startswith("template (")
