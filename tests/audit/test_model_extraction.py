@@ -248,6 +248,23 @@ def test_the_report_has_intervals_defences_and_detectors():
     assert low == pytest.approx(n / (n + 1.96**2)), "Wilson's interval"
 
 
+def test_the_picture_has_a_line_for_each_defence():
+    pytest.importorskip("altair")
+    from ethogram.audit.model_extraction.picture import spread
+
+    more = {"attacks": ("full",), "defences": ("truncate",), "shown": 3, "spread": 10, "tests": 30, "passes": 1}
+    built = system("model_extraction", **{**QUICK, **more, "curve": (0.5,)})
+    report = run(audit(built, built.planted()[0].lm))
+    ((draw, reading),) = report.pictures.values()
+    told = draw().to_dict()["layer"][0]["data"]["values"]
+    assert [(d["label"], d["queries"]) for d in told] == [
+        ("no defence", 180.0), ("no defence", 360.0), ("truncate", 180.0), ("truncate", 360.0)
+    ]  # fmt: skip
+    assert told[1]["agreement"] == pytest.approx(report.metrics["full"][0])
+    assert "refused" in reading.lower()
+    np.testing.assert_allclose(np.diff(sorted(spread([1.0, 1.0, 5.0], 0.5))), [0.5, 3.5], atol=0.2)
+
+
 class Answers(BaseHTTPRequestHandler):
     """A service whose lists are those of `Following`; every other time it is busy."""
 
