@@ -23,11 +23,8 @@ _CLASSES = {
     "adverts": "Adverts",
     "amazon_beauty": "AmazonBeauty",
     "amazon_games": "AmazonGames",
-<<<<<<< HEAD
     "ban_evasion": "BanEvasion",
-=======
     "cdnow": "CDNow",
->>>>>>> main
     "college_messages": "CollegeMessages",
     "companions": "Companions",
     "complete_journey": "CompleteJourney",
@@ -48,11 +45,8 @@ _CLASSES = {
     "out_of_town": "OutOfTown",
     "payments": "Payments",
     "posts": "Posts",
-<<<<<<< HEAD
-    "returning_accounts": "ReturningAccounts",
-=======
     "regime_hawkes": "RegimeHawkes",
->>>>>>> main
+    "returning_accounts": "ReturningAccounts",
     "shoppers": "Shoppers",
     "tpp_synthetic": "TPPSynthetic",
     "travellers": "Travellers",

@@ -157,8 +157,7 @@ class Shortlist:
         limit = np.full(len(asked), np.iinfo(np.int64).max) if before is None else np.asarray(before, np.int64)
         marks = signatures(asked, self.hashes, self.seed)
         return _search(
-            asked.offsets, asked.tokens, asked.weights, marks, limit, *self.sets, self.marks, self.clock, self._order, k,
-            max(self.depth, k),
+            *asked, marks, limit, *self.sets, self.marks, self.clock, self._order, k, max(self.depth, k),
         )  # fmt: skip
 
     def _sort(self) -> None:

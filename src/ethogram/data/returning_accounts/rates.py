@@ -29,8 +29,8 @@ RATES: dict[str, tuple[float, float, float]] = {
     "words": (9.0, 9.0, 9.0),
 }
 """Rate -> its mean among evading, malicious and benign accounts. activity: chance of a day on which one edits. talk,
-revert, comment, deletes, minor: shares of edits. revisits: chance that an edit stays on the page. news: chance that it goes
-to a page that is in the news. swear, opinion,
+revert, comment, deletes, minor: shares of edits. revisits: chance that an edit stays on the page. news: chance that it
+goes to a page that is in the news. swear, opinion,
 positive, negative: shares of the words added. words: added with an edit."""
 SHARED = ("username", "pages", "style", "comments", "hours", "habits")
 """What a person brings along: how the name is built, favourite pages, favourite words, ways to comment, hours of the

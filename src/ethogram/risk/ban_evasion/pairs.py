@@ -1,8 +1,8 @@
 """What a pair (banned account, new account) is like: differences, similarities, and what the new account is itself.
 
     |difference|   of every attribute that both have; not of the age, which ends where somebody found it out
-    similarity     names (Levenshtein, keyboard, grams, tokens), pages (Jaccard, shared weight, share of the new account's
-                   edits' pages), titles, words added, words deleted, comments (cosine), vocabulary (Jaccard), hours
+    similarity     names (Levenshtein, keyboard, grams, tokens), pages (Jaccard, shared weight, share of the new
+                   account's pages), titles, words added, words deleted, comments (cosine), vocabulary (Jaccard), hours
     own            attributes of the new account, again without its age
 
 The time between ban and creation is not among them: controls are matched on it.
@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.risk.ban_evasion.edits import FIELDS, HOURS
-from ethogram.risk.ban_evasion.profiles import ATTRIBUTES, FAMILY, TEMPORAL, Idf, Profiles
+from ethogram.risk.ban_evasion.edits import FIELDS
+from ethogram.risk.ban_evasion.profiles import ATTRIBUTES, CLOCK, FAMILY, Idf, Profiles
 from ethogram.text.usernames import keyboard, levenshtein
 
 HIDDEN = ("age",)
 SEEN = tuple(n for n in ATTRIBUTES if n not in HIDDEN)
 _AT = [ATTRIBUTES.index(n) for n in SEEN]
-_CLOCK = [ATTRIBUTES.index(n) for n in TEMPORAL[-HOURS:]]
+_CLOCK = [ATTRIBUTES.index(n) for n in CLOCK]
 SIMILARITIES: dict[str, str] = {
     "same name": "username", "same keys": "username", "same grams": "username", "same name words": "username",
     "same pages": "edit", "shared pages": "edit", "on old pages": "edit", "same titles": "edit",
@@ -59,8 +59,10 @@ def similarities(old: Profiles, new: Profiles, i: np.ndarray, j: np.ndarray, idf
     with np.errstate(invalid="ignore", divide="ignore"):
         made = {
             "same name": levenshtein(one, other), "same keys": keyboard(one, other),
-            "same grams": _jaccard(old.grams[i], new.grams[j]), "same name words": _jaccard(old.tokens[i], new.tokens[j]),
-            "same pages": both / (left + right - both), "shared pages": np.log1p(weighted), "on old pages": both / right,
+            "same grams": _jaccard(old.grams[i], new.grams[j]),
+            "same name words": _jaccard(old.tokens[i], new.tokens[j]),
+            "same pages": both / (left + right - both), "shared pages": np.log1p(weighted),
+            "on old pages": both / right,
             **{name: _cosine(old.vectors[f][i], new.vectors[f][j]) for name, f in zip(
                 ("same titles", "same added", "same deleted", "same comments"), FIELDS, strict=True)},
             "same vocabulary": _jaccard(old.vectors["added"][i].sign(), new.vectors["added"][j].sign()),

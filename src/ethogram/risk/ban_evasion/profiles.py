@@ -29,7 +29,8 @@ from ethogram.text.usernames import TRAITS, grams, tokens, traits
 WIDTH = 2**16
 """Places for words; two words that share one are taken for the same."""
 
-TEMPORAL = ("age", "delay", "edits per day", "gap", "gap spread", "weekend", *(f"hours {4 * h}-{4 * h + 4}" for h in range(HOURS)))  # fmt: skip
+CLOCK = tuple(f"hours {4 * h}-{4 * h + 4}" for h in range(HOURS))
+TEMPORAL = ("age", "delay", "edits per day", "gap", "gap spread", "weekend", *CLOCK)
 EDIT = (
     *("edits", "active days", "pages", "revisions per page", "talk", "own pages", "project pages", "size", "change"),
     *("deletions", "minor", "reverts", "commented", "comment length"),
@@ -51,7 +52,7 @@ AXES = {
 
 @dataclass(frozen=True, eq=False)
 class Idf:
-    """Inverse document frequencies ``ln((1 + N) / (1 + n_w)) + 1``, an account being a document; float32[WIDTH] each."""
+    """Inverse document frequencies ``ln((1 + N) / (1 + n_w)) + 1``, an account being a document; float32[WIDTH]."""
 
     weights: Mapping[str, np.ndarray]
 
@@ -70,7 +71,7 @@ class Profiles:
     Attributes
     ----------
     rows : of the accounts. count : edits that were read. numbers : float64[n, len(ATTRIBUTES)], NaN where an account
-        says nothing. vectors : field -> sparse[n, WIDTH], unit rows. pages, grams, tokens : sparse[n, WIDTH] of 0 and 1.
+        says nothing. vectors : field -> sparse[n, WIDTH], unit rows. pages, grams, tokens : sparse[n, WIDTH], 0 and 1.
     """
 
     rows: np.ndarray
@@ -110,9 +111,9 @@ class Reader:
             return _sets(grams([self.accounts.names[i] for i in rows.tolist()]))
         starts = self.accounts.offsets[rows]
         if field == "pages":
-            codes = np.where(self.accounts.page >= 0, self._hashed("pages", self.accounts.titles)[self.accounts.page], -1) \
-                if self.accounts.titles else np.full(len(self.accounts.page), -1)  # fmt: skip
-            held, offsets = codes[codes >= 0], np.concatenate([[0], np.cumsum(codes >= 0)])
+            page = self.accounts.page
+            held = self._hashed("pages", self.accounts.titles)[page[page >= 0]]
+            offsets = np.concatenate([[0], np.cumsum(page >= 0)])
             low, high = offsets[starts], offsets[stops]
         else:
             words = self.edits.words[field]
@@ -146,7 +147,7 @@ class Reader:
                 "age": np.log1p(np.maximum(end - a.created[rows], 0) / 3600),
                 "delay": np.log1p(np.maximum(first - a.created[rows], 0)),
                 "edits per day": np.log(n / sums["days"]), "gap": gap,
-                "gap spread": np.where(sums["gaps"] > 1, (sums["gap2"] - gap * sums["gap"]) / (sums["gaps"] - 1), np.nan),
+                "gap spread": (sums["gap2"] - gap * sums["gap"]) / np.maximum(sums["gaps"] - 1, 0),
                 "weekend": sums["weekend"] / n,
                 **{f"hours {4 * h}-{4 * h + 4}": sums[f"hour{h}"] / n for h in range(HOURS)},
                 "edits": np.log1p(n), "active days": np.log1p(sums["days"]), "pages": np.log1p(sums["pages"]),

@@ -2,7 +2,7 @@
 
     T1   at the ban         who will come back?       parents; other banned accounts, banned at the same time
     T2   3 edits later      is it a returning one?    (parent, child); (parent, benign account made at the same time)
-    T3a  when reported      is it the same person?    (parent, child); (parent, other banned account made at the same time)
+    T3a  when reported      is it the same person?    (parent, child); (parent, other banned account made then)
     T3b  when reported      whose account is it?      the parent among accounts banned closest before the child was made
 
 A control is made within `CALIPER` of its case, and nearer than half of the time that has passed since the parent's ban:
@@ -115,8 +115,8 @@ class Tasks:
         label = np.arange(len(child)) < len(made.cases)
         times = np.column_stack([a.created[child], a.created[child] - a.blocked[parent]])
         return Task(
-            key, parent, child, label, a.master[parent], self.columns(key, parent, child), COLUMNS, COLUMN_FAMILY, times,
-            len(made.alone),
+            key, parent, child, label, a.master[parent], self.columns(key, parent, child), COLUMNS, COLUMN_FAMILY,
+            times, len(made.alone),
         )  # fmt: skip
 
     def columns(self, key: str, parent: np.ndarray, child: np.ndarray) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""Why two accounts may belong to one person: what a moderator reads before deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ethogram.numeric.scorer import Scorer
+from ethogram.risk.ban_evasion.accounts import Accounts
+from ethogram.risk.ban_evasion.pairs import SIMILARITIES
+
+SAID = {
+    "same name": "how alike the names are (Levenshtein)", "same keys": "how alike the names are on a keyboard",
+    "same grams": "letter groups that the names share", "same name words": "words that the names share",
+    "same pages": "pages that both edited", "shared pages": "weight of the pages that both edited",
+    "on old pages": "share of its pages that the banned account had edited", "same titles": "how alike the titles are",
+    "same added": "how alike the words added are", "same deleted": "how alike the words deleted are",
+    "same comments": "how alike the comments are", "same vocabulary": "words added by both",
+    "same hours": "hours of the day at which both edit",
+}  # fmt: skip
+REMINDER = "This is evidence, not a finding: the decision remains with a human."
+
+
+@dataclass(frozen=True)
+class Card:
+    """The evidence for one pair.
+
+    Attributes
+    ----------
+    score : how well the pair fits, in [0, 1]. reasons : what, value, share; shares are of the sum of all sizes,
+        negative where it speaks against. pages : titles that both edited, the rarest first. gap_days : from the ban of
+        the one to the making of the other; it is not part of the score.
+    """
+
+    user: str
+    parent: str
+    score: float
+    reasons: tuple[dict[str, Any], ...]
+    pages: tuple[str, ...]
+    gap_days: float
+
+    def __str__(self) -> str:
+        lines = [f"{self.user} after {self.parent}: {self.score:.2f}, made {self.gap_days:.1f} days after the ban"]
+        lines += [f"  {r['share']:+.0%}  {r['what']}: {r['value']}" for r in self.reasons]
+        lines += [f"  both edited: {', '.join(self.pages)}"] if self.pages else []
+        return "\n".join([*lines, REMINDER])
+
+
+def reasons(model: Scorer, columns: np.ndarray, k: int = 3) -> list[list[dict[str, Any]]]:
+    """For each row the k columns with the largest parts in its score: what, value, share."""
+    parts = model.parts(columns)
+    size = np.maximum(np.abs(parts).sum(1), 1e-12)
+    best = np.argsort(-np.abs(parts), 1, kind="stable")[:, :k]
+    return [
+        [
+            {"what": said(model.names[c]), "value": number(columns[r, c]), "share": float(parts[r, c] / size[r])}
+            for c in row if parts[r, c] != 0
+        ]
+        for r, row in enumerate(best.tolist())
+    ]  # fmt: skip
+
+
+def said(column: str) -> str:
+    """A column in words."""
+    if column in SIMILARITIES:
+        return SAID[column]
+    kind, _, name = column.partition(": ")
+    return {"difference": f"difference in {name}", "new": f"{name} of the new account"}.get(kind, column)
+
+
+def number(value: float) -> str:
+    return "unknown" if np.isnan(value) else f"{value:.2f}"
+
+
+def common_pages(accounts: Accounts, one: int, other: int, most: int = 5) -> tuple[str, ...]:
+    """Titles that both accounts edited, those that fewest accounts edited first."""
+    both = np.intersect1d(*(_pages(accounts, row) for row in (one, other)))
+    both = both[both >= 0]
+    rarity = [int((accounts.page == p).sum()) for p in both.tolist()]
+    return tuple(accounts.titles[int(both[i])] for i in np.argsort(rarity, kind="stable")[:most])
+
+
+def _pages(accounts: Accounts, row: int) -> np.ndarray:
+    return np.unique(accounts.page[accounts.offsets[row] : accounts.offsets[row + 1]])
+
+
+def sentence(score: float, parent: str | None, why: Sequence[dict[str, Any]]) -> str:
+    """One sentence for a queue; it says how alike, never who is guilty."""
+    if parent is None:
+        return "No account banned before it was made has anything in common with it."
+    best = [w for w in why if w["share"] > 0]
+    told = f", mostly by {best[0]['what']} ({best[0]['value']})" if best else ""
+    return (
+        f"Fits the banned account {parent} with {score:.2f}{told}; worth a look by a human in the order of the queue."
+    )
