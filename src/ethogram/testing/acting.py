@@ -50,7 +50,7 @@ def options_stay_put(case: Case) -> None:
 
 def saved_whole(case: Case) -> None:
     """Saved and loaded, it has the same options."""
-    built = case.make()
+    built = _taught(case)[0]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         built.save(path)
@@ -59,6 +59,15 @@ def saved_whole(case: Case) -> None:
 
 
 ALWAYS = (options_stay_put, saved_whole)
+
+
+def _taught(case: Case) -> tuple[Any, Log]:
+    """The system and a log for it: its own example, learned from, where it brings one; else the log of all checks."""
+    built = case.make()
+    if "assess" in case.info.verbs and hasattr(built, "fit") and hasattr(built, "example") and not case.has("simulate"):
+        log = built.example(seed=1)
+        return built.fit(log, seed=1), log
+    return built, case.log
 
 
 def is_a_log(case: Case) -> None:
@@ -86,9 +95,9 @@ ACTS = (is_a_log, repeatable)
 
 def a_row_for_each(case: Case) -> None:
     """Every user of the log is judged, and asking twice gives the same."""
-    built = case.fitted if any(case.has(verb) for verb in LEARNED) else case.make()
+    built, log = (case.fitted, case.log) if any(case.has(verb) for verb in LEARNED) else _taught(case)
     # who simulates judges what was simulated: the log may need more than the usual roles
-    log = built.run(built.example(seed=1), 20, seed=1) if case.has("simulate") else case.log
+    log = built.run(built.example(seed=1), 20, seed=1) if case.has("simulate") else log
     built = built.fit(log, seed=1) if case.has("assign") else built
     table = built.assess(log)
     assert table.column_names[0] == "user", f"the first column is {table.column_names[0]}"

@@ -33,8 +33,8 @@ class Task:
 
     Attributes
     ----------
-    parent, child : rows of the accounts (child -1 in T1). label : bool[n]. groups : the person behind each row, so that
-        no person stands on both sides of a fold. columns : float64[n, d], named by `names`, each of a family.
+    parent, child : rows of the accounts (child -1 in T1). label : bool[n]. groups : the person behind each case, and
+        behind the case of each control: nobody, and no matched pair, stands on both sides of a fold. columns : float64[n, d], named by `names`, each of a family.
     matched : float64[n, m], what cases and controls were matched on; it must not tell them apart. alone : cases that
         found no control.
     """
@@ -99,7 +99,7 @@ class Tasks:
         label = np.arange(len(rows)) < len(made.cases)
         seen = self.old(rows)
         return Task(
-            T1, rows, np.full(len(rows), -1), label, a.master[rows], seen.numbers, ATTRIBUTES,
+            T1, rows, np.full(len(rows), -1), label, np.tile(a.master[rows[label]], 2), seen.numbers, ATTRIBUTES,
             tuple(FAMILY[n] for n in ATTRIBUTES), a.blocked[rows][:, None], len(made.alone),
         )  # fmt: skip
 
