@@ -3,8 +3,8 @@
 The published accounts (33 GiB) are not on this machine: the generator `returning_accounts` stands for them. Its rates
 were calibrated, on seeds 900 to 906, so that the families of features order as published (edit, language, temporal)
 and the figures come near the published ones. So the figures of the tasks say nothing about Wikipedia: what is checked
-is the mechanism (matched controls that do not leak, folds by person, three edits and no more, features that find what was
-planted and nothing where nothing was). The claims use seeds from 1 on; people are the units of the intervals.
+is the mechanism (matched controls that do not leak, folds by person, three edits and no more, features that find what
+was planted and nothing where nothing was). The claims use seeds from 1 on; people are the units of the intervals.
 
 T3a came out at .96 in the calibration, above the published .90: with it below .95, the true parent was not ranked first
 as often as published. Both bounds of the specification stand below.

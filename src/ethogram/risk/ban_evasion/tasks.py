@@ -34,7 +34,8 @@ class Task:
     Attributes
     ----------
     parent, child : rows of the accounts (child -1 in T1). label : bool[n]. groups : the person behind each case, and
-        behind the case of each control: nobody, and no matched pair, stands on both sides of a fold. columns : float64[n, d], named by `names`, each of a family.
+        behind the case of each control: nobody, and no matched pair, stands on both sides of a fold. columns :
+        float64[n, d], named by `names`, each of a family.
     matched : float64[n, m], what cases and controls were matched on; it must not tell them apart. alone : cases that
         found no control.
     """
