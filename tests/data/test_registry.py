@@ -14,6 +14,7 @@ NAMES = [
     "adverts",
     "amazon_beauty",
     "amazon_games",
+    "ban_evasion",
     "cdnow",
     "college_messages",
     "companions",
@@ -36,6 +37,7 @@ NAMES = [
     "payments",
     "posts",
     "regime_hawkes",
+    "returning_accounts",
     "shoppers",
     "tpp_synthetic",
     "travellers",
@@ -71,7 +73,8 @@ def test_real_data_has_no_truth():
     with pytest.raises(
         OptionError,
         match="generators have: adverts, companions, conflict, drift, drifting_clicks, feeds, fraud_rings, intents, "
-        "interests, listeners, payments, posts, regime_hawkes, shoppers, travellers, videos",
+        "interests, listeners, payments, posts, regime_hawkes, returning_accounts, "
+        "shoppers, travellers, videos",
     ):
         data.truth("ml_100k")
 

@@ -130,7 +130,7 @@ class _Loaded:
         reason = ""
         if not name or not row[f"{side}-id"].isdigit():
             reason = f"{side} without name or number"
-        elif created is None or blocked is False:
+        elif not created or blocked is False:
             reason = f"{side} '{name}' without a time that can be read"
         elif blocked and blocked < created:
             reason = f"{side} '{name}' was banned before it was made"

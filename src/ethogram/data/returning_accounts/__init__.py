@@ -57,8 +57,10 @@ class ReturningAccounts:
     "What differs between kinds (`rates.RATES`), and what people bring along (`rates.SHARED`)."
     effect: float = 1.0
     "Size of all that is planted; 0 plants nothing."
+    world: int = 0
+    "Which encyclopaedia: its pages and words are the same for every seed."
     seed: int = 0
-    "Of everything that is drawn."
+    "Of everything else that is drawn."
 
     def __post_init__(self) -> None:
         if min(self.pairs, self.malicious, self.benign, self.days) < 1 or not 0 <= self.again < 0.95:
@@ -75,7 +77,7 @@ class ReturningAccounts:
     @cached_property
     def _made(self) -> tuple[People, Book, dict[str, np.ndarray | pa.Array]]:
         how = (self.pairs, self.malicious, self.benign, self.days, self.again, self.rates, self.seed)
-        people, book = People.draw(*how), Book(self.seed)
+        people, book = People.draw(*how), Book(self.world)
         return people, book, edits(people, book, self.seed)
 
     def read(self) -> Reading:

@@ -11,10 +11,12 @@ learned from matched controls (`tasks`): banned at the same time, made at the sa
 differences, similarities of names, pages and words, and the new account's own attributes (`pairs`). For a new account
 the 50 most similar accounts that were banned before it was made (`shortlist`, weighted MinHash) are scored:
 
-    parent = argmax_p P(p, account)        risk = sigmoid(a logit P(parent, account) + c)
+    parent = argmax_p P(p, account)        risk = sigmoid(b + w . e(account))
 
-with a and c (Platt) learned out of fold by person, on accounts of the training log that return and that do not. So
-`risk` is calibrated to the mix of the log it was learned from: take it to order a queue, and look at `precision`.
+with e the evidence of all its candidates (`learning.EVIDENCE`): how well the best one fits, how far it lies before the
+second, how similar they are. The weights are learned out of fold by person, on accounts of the training log that return
+and that do not. So `risk` fits the mix of the log it was learned from: take it to order a queue, and look at
+`precision`.
 
 Deviations: sentence vectors are left out (words hashed into 65,536 places stand for them); word categories are our own
 short lists, not LIWC; gaps are counted within six hours, as the number of active days says the rest.
@@ -31,11 +33,10 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.errors import NotFitted, OptionError, UnknownName, unknown
-from ethogram.numeric.calibrate import Calibration
 from ethogram.numeric.scorer import Scorer
 from ethogram.risk.ban_evasion.accounts import Accounts
 from ethogram.risk.ban_evasion.card import Card, common_pages, reasons, sentence
-from ethogram.risk.ban_evasion.learning import account_calibration, best_parents
+from ethogram.risk.ban_evasion.learning import account_scorer, best_parents
 from ethogram.risk.ban_evasion.profiles import Idf
 from ethogram.risk.ban_evasion.report import characterise
 from ethogram.risk.ban_evasion.tasks import T1, T2, T3A, Task, Tasks
@@ -49,11 +50,11 @@ REASON = pa.list_(pa.struct([("what", pa.string()), ("value", pa.string()), ("sh
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What was learned: document frequencies, a scorer for each task, and the maps to an account's risk."""
+    """What was learned: document frequencies, a scorer for each task, and for what candidates say of an account."""
 
     idf: Idf
     scorers: dict[str, Scorer]
-    risks: dict[str, Calibration]
+    risks: dict[str, Scorer]
 
 
 @system(
@@ -99,7 +100,7 @@ class BanEvasion:
             task = tasks.make(key)
             scorers[key] = Scorer.learn(task.columns, task.label, task.names, self.l2)
             if key != T1:
-                risks[key] = account_calibration(tasks, task, self.l2, self.candidates, seed + self.seed)
+                risks[key] = account_scorer(tasks, task, self.l2, self.candidates, seed + self.seed)
             if watch is not None:
                 watch({"epoch": 0, "step": None, "steps": None, "loss": float("nan"), "valid": None, "task": key})
         self.fitted = Fitted(tasks.idf, scorers, risks)
@@ -114,7 +115,7 @@ class BanEvasion:
         a, key = tasks.accounts, self._key
         found = best_parents(tasks, learned.scorers[key], key, tasks.n, self.candidates, self.reasons, self.seed)
         known = found.parent >= 0
-        risk = np.where(known, learned.risks[key](np.where(known, found.logit, 0.0)), 0.0)
+        risk = np.where(known, learned.risks[key].probability(found.evidence), 0.0)
         names = [a.names[p] if p >= 0 else None for p in found.parent.tolist()]
         score = np.where(known, found.score, 0.0)
         why = found.reasons
@@ -198,16 +199,18 @@ class BanEvasion:
     def state(self) -> State:
         learned = self._learned()
         return State(
-            arrays={f"idf.{name}": w for name, w in learned.idf.weights.items()},
-            tables={key: scorer.table() for key, scorer in learned.scorers.items()},
-            json={"risks": {key: made.json() for key, made in learned.risks.items()}},
+            arrays={f"idf.{name}": c for name, c in learned.idf.counts.items()},
+            tables={key: scorer.table() for key, scorer in learned.scorers.items()}
+            | {f"risk_{key}": scorer.table() for key, scorer in learned.risks.items()},
+            json={"accounts": learned.idf.accounts},
         )
 
     def restore(self, state: State) -> Self:
-        weights = {name.removeprefix("idf."): np.asarray(w) for name, w in state.arrays.items()}
-        scorers = {key: Scorer.restored(table) for key, table in state.tables.items()}
-        risks = {key: Calibration.from_json(made) for key, made in state.json["risks"].items()}
-        self.fitted = Fitted(Idf(weights), scorers, risks)
+        counts = {name.removeprefix("idf."): np.asarray(c) for name, c in state.arrays.items()}
+        held = {key: Scorer.restored(table) for key, table in state.tables.items()}
+        risks = {key.removeprefix("risk_"): s for key, s in held.items() if key.startswith("risk_")}
+        scorers = {key: s for key, s in held.items() if not key.startswith("risk_")}
+        self.fitted = Fitted(Idf(counts, int(state.json["accounts"])), scorers, risks)
         return self
 
     @property

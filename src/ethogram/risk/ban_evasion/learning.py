@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
+from ethogram.errors import StepError
 from ethogram.evaluate.grouped import grouped_folds
-from ethogram.numeric.calibrate import Calibration
 from ethogram.numeric.scorer import Scorer
 from ethogram.risk.ban_evasion.card import reasons
 from ethogram.risk.ban_evasion.shortlist import Banned
@@ -16,9 +17,15 @@ from ethogram.risk.ban_evasion.tasks import T2, Task, Tasks
 
 BLOCK = 1_000
 """Accounts whose candidates are scored at once."""
-CALIBRATED = 1_500
-"""Most accounts of each kind from which risks are learned."""
+LEARNED = 4_000
+"""Most accounts from which risks are learned, drawn from all alike: the share that returns stays as it is."""
 FOLDS = 5
+LEAST = 10
+"""Accounts of each kind that it takes."""
+LOWEST, WIDEST = -20.0, 10.0
+EVIDENCE = ("best", "lead", "similarity of the best", "similarity of the nearest", "lead of the nearest")
+"""What is known of an account once its candidates are scored: the best one's logit, how far it lies before the second,
+its similarity, that of the nearest candidate, and how far this lies before the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +34,15 @@ class Best:
 
     Attributes
     ----------
-    parent : int64[n], row of the best, -1 for none. logit, score : of it. reasons : of it, [] for none.
+    parent : int64[n], row of the best, -1 for none. score : of it. reasons : of it, [] for none.
+    evidence : float64[n, len(EVIDENCE)].
     account, ranked, ranked_score, rank, ranked_reasons : the `k` best of each, accounts in the order they were asked.
     """
 
     parent: np.ndarray
-    logit: np.ndarray
     score: np.ndarray
     reasons: list[list[dict[str, Any]]]
+    evidence: np.ndarray
     account: np.ndarray
     ranked: np.ndarray
     ranked_score: np.ndarray
@@ -42,31 +50,48 @@ class Best:
     ranked_reasons: list[list[dict[str, Any]]]
 
 
-def shortlisted(tasks: Tasks, key: str, asked: np.ndarray, candidates: int, seed: int) -> np.ndarray:
-    """Rows of the banned accounts that are most similar to each account asked about, int64[n, candidates], -1."""
+def shortlisted(tasks: Tasks, key: str, asked: np.ndarray, candidates: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The banned accounts that are most similar to each account asked about.
+
+    Returns
+    -------
+    rows : int64[n, candidates], -1 where there are no more. similarity : float64[n, candidates], 0 there.
+    """
     a = tasks.accounts
     banned = tasks.n[np.isfinite(a.blocked)]
     index = Banned(tasks.idf, seed=seed)
     if not len(banned):
-        return np.full((len(asked), candidates), -1, np.int64)
+        return np.full((len(asked), candidates), -1, np.int64), np.zeros((len(asked), candidates))
     index.add(tasks.old(banned), a.blocked[banned])
-    found = np.full((len(asked), candidates), -1, np.int64)
+    found, alike = np.full((len(asked), candidates), -1, np.int64), np.zeros((len(asked), candidates))
     for at in range(0, len(asked), BLOCK):
         rows = asked[at : at + BLOCK]
         # without a time of creation nothing can be said to have been banned before
         created = np.where(np.isnan(a.created[rows]), -1e9, a.created[rows])
-        places, _ = index.search(tasks.early(rows) if key == T2 else tasks.reported(rows), created, candidates)
-        found[at : at + BLOCK] = np.where(places >= 0, banned[places], -1)
-    return found
+        places, close = index.search(tasks.early(rows) if key == T2 else tasks.reported(rows), created, candidates)
+        found[at : at + BLOCK], alike[at : at + BLOCK] = np.where(places >= 0, banned[places], -1), close
+    return found, alike
+
+
+def evidence(logits: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """`EVIDENCE` of accounts from the logits (-inf for none) and similarities of their candidates, float64[n, 5]."""
+    n = len(logits)
+    padded = np.column_stack([logits, np.full(n, -np.inf)])
+    best = np.maximum(padded.max(1), LOWEST)
+    second = np.maximum(np.partition(padded, -2, 1)[:, -2], LOWEST)
+    nearest = np.column_stack([alike, np.zeros(n)])
+    own = nearest[np.arange(n), padded.argmax(1)]
+    lead = np.minimum(best - second, WIDEST)
+    return np.column_stack([best, lead, own, nearest[:, 0], nearest[:, 0] - nearest[:, 1]])
 
 
 def best_parents(
     tasks: Tasks, model: Scorer, key: str, asked: np.ndarray, candidates: int, told: int, seed: int, k: int = 1
 ) -> Best:
     """Score every shortlisted pair and keep the k best of each account."""
-    held = shortlisted(tasks, key, asked, candidates, seed)
+    held, alike = shortlisted(tasks, key, asked, candidates, seed)
     n = len(asked)
-    parent, logit = np.full(n, -1, np.int64), np.full(n, -np.inf)
+    parent, logits = np.full(n, -1, np.int64), np.full(held.shape, -np.inf)
     best: list[list[dict[str, Any]]] = [[] for _ in range(n)]
     rows: list[tuple[np.ndarray, ...]] = []
     why: list[list[dict[str, Any]]] = []
@@ -77,6 +102,7 @@ def best_parents(
         old = held[at : at + BLOCK][row, column]
         columns = tasks.columns(key, old, asked[at + row])
         z = model.logit(columns)
+        logits[at + row, column] = z
         order = np.lexsort([old, -z, row])
         rank = np.arange(len(order)) - np.searchsorted(row[order], row[order])
         kept = order[rank < k]
@@ -85,49 +111,45 @@ def best_parents(
         why += own
         for place in np.flatnonzero(rank[rank < k] == 0).tolist():
             i = at + row[kept[place]]
-            parent[i], logit[i], best[i] = old[kept[place]], z[kept[place]], own[place]
+            parent[i], best[i] = old[kept[place]], own[place]
     empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
     account, ranked, score, rank = (np.concatenate(c) for c in zip(empty, *rows, strict=True))
     return Best(
-        parent, logit, _sigmoid(logit), best, asked[account], ranked, _sigmoid(score), rank, why,
+        parent, expit(logits.max(1)), best, evidence(logits, alike), asked[account], ranked, expit(score), rank, why,
     )  # fmt: skip
 
 
-def account_calibration(tasks: Tasks, task: Task, l2: float, candidates: int, seed: int) -> Calibration:
-    """How likely an account returns, given the logit of its best pair; learned out of fold, by person.
+def account_scorer(tasks: Tasks, task: Task, l2: float, candidates: int, seed: int) -> Scorer:
+    """How likely an account returns, given the `EVIDENCE` of its candidates; learned out of fold, by person.
 
-    Of the accounts that return, and of those that do not, at most `CALIBRATED` each are taken; weights bring back the
-    mix of the log. Accounts without a candidate take no part.
+    Accounts without a candidate take no part.
+
+    Raises
+    ------
+    StepError
+        Hardly any account that returns (or that does not) has a candidate.
     """
     a = tasks.accounts
     rng = np.random.default_rng(seed)
     possible = np.isfinite(a.created) if task.key == T2 else np.isfinite(a.created) & np.isfinite(a.blocked)
-    asked, weight = [], []
-    for returning in (True, False):
-        rows = tasks.n[possible & ((a.parent >= 0) == returning)]
-        taken = np.sort(rng.permutation(rows)[:CALIBRATED])
-        asked.append(taken)
-        weight.append(np.full(len(taken), len(rows) / max(len(taken), 1)))
-    rows, weights = np.concatenate(asked), np.concatenate(weight)
+    rows = np.sort(rng.permutation(tasks.n[possible])[:LEARNED])
     known = dict(zip(task.groups.tolist(), grouped_folds(task.groups, FOLDS, seed).tolist(), strict=True))
     fold = np.array([known.get(g, int(rng.integers(FOLDS))) for g in a.master[rows].tolist()], np.int64)
-    held = shortlisted(tasks, task.key, rows, candidates, seed)
+    held, alike = shortlisted(tasks, task.key, rows, candidates, seed)
     own = np.array([known[g] for g in task.groups.tolist()])
-    logit = np.full(len(rows), np.nan)
+    logits = np.full(held.shape, -np.inf)
     for f in range(FOLDS):
         model = Scorer.learn(task.columns[own != f], task.label[own != f], task.names, l2)
-        mine = np.flatnonzero(fold == f)
-        row, column = np.nonzero(held[mine] >= 0)
-        if len(row):
-            z = model.logit(tasks.columns(task.key, held[mine][row, column], rows[mine][row]))
-            top = np.full(len(mine), -np.inf)
-            np.maximum.at(top, row, z)
-            logit[mine] = np.where(np.isfinite(top), top, np.nan)
-    there = np.isfinite(logit)
-    return Calibration.learn("sigmoid", logit[there], (a.parent[rows] >= 0)[there].astype(float), weights[there])
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    from scipy.special import expit
-
-    return expit(z)
+        for mine in np.array_split(np.flatnonzero(fold == f), max(1, int((fold == f).sum()) // BLOCK)):
+            row, column = np.nonzero(held[mine] >= 0)
+            if len(row):
+                seen = tasks.columns(task.key, held[mine][row, column], rows[mine][row])
+                logits[mine[row], column] = model.logit(seen)
+    there = (held >= 0).any(1)
+    label = (a.parent[rows] >= 0)[there]
+    if min(label.sum(), (~label).sum()) < LEAST:
+        raise StepError(
+            f"ban_evasion {task.key}: of the accounts with a banned account like them {int(label.sum())} return and "
+            f"{int((~label).sum())} do not; it takes {LEAST} of each. Give more accounts."
+        )
+    return Scorer.learn(evidence(logits, alike)[there], label, EVIDENCE, l2=1.0)

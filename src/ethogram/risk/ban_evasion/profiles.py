@@ -8,13 +8,15 @@ Four families of attributes, each with the axis under which it is reported:
     language   of what was added: category shares, subjectivity, sentiment, readability, length
 
 and TF-IDF vectors of page titles, words added, words deleted and comments, rows of unit length, with document
-frequencies by account learned in `fit`. Words are hashed into `WIDTH` places. Nothing after the moment is read.
+frequencies over the accounts of the log and of the one that was learned from. Words are hashed into `WIDTH` places.
+Nothing after the moment is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,16 +54,31 @@ AXES = {
 
 @dataclass(frozen=True, eq=False)
 class Idf:
-    """Inverse document frequencies ``ln((1 + N) / (1 + n_w)) + 1``, an account being a document; float32[WIDTH]."""
+    """Inverse document frequencies ``ln((1 + N) / (1 + n_w)) + 1``, an account being a document.
 
-    weights: Mapping[str, np.ndarray]
+    Attributes
+    ----------
+    counts : field -> n_w, float64[WIDTH]. accounts : N.
+    """
+
+    counts: Mapping[str, np.ndarray]
+    accounts: int
 
     @classmethod
     def learn(cls, read: Reader) -> Idf:
-        accounts = read.accounts
-        rows = np.arange(len(accounts))
-        counted = {f: (read.counted(f, rows, accounts.offsets[1:]) > 0).sum(0) for f in (*FIELDS, "pages", "names")}
-        return cls({f: _idf(np.asarray(c).ravel(), len(accounts)) for f, c in counted.items()})
+        rows, stops = np.arange(len(read.accounts)), read.accounts.offsets[1:]
+        fields = (*FIELDS, "pages", "names")
+        counted = {f: np.asarray((read.counted(f, rows, stops) > 0).sum(0)).ravel() for f in fields}
+        return cls({f: c.astype(np.float64) for f, c in counted.items()}, len(rows))
+
+    def joined(self, other: Idf) -> Idf:
+        """Of the accounts of both: what is common now need not have been common before."""
+        return Idf({f: c + other.counts[f] for f, c in self.counts.items()}, self.accounts + other.accounts)
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Field -> float32[WIDTH]."""
+        return {f: (np.log((1 + self.accounts) / (1 + c)) + 1).astype(np.float32) for f, c in self.counts.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +193,6 @@ def _sets(names: Any) -> Any:
     made = sparse.csr_matrix((np.ones(int(ends[-1])), _places([p for h in held for p in h]), ends), (len(held), WIDTH))
     made.sum_duplicates()
     return made.sign()
-
-
-def _idf(count: np.ndarray, accounts: int) -> np.ndarray:
-    return (np.log((1 + accounts) / (1 + count)) + 1).astype(np.float32)
 
 
 def _tfidf(counted: Any, weights: np.ndarray) -> Any:

@@ -60,12 +60,13 @@ class Task:
 
 
 class Tasks:
-    """Makes the tasks of the accounts of a log."""
+    """Makes the tasks of the accounts of a log; `idf` is what was learned of others before."""
 
     def __init__(self, accounts: Accounts, idf: Idf | None = None):
         self.accounts = accounts
         self.reader = Reader(accounts)
-        self.idf = Idf.learn(self.reader) if idf is None else idf
+        own = Idf.learn(self.reader)
+        self.idf = own if idf is None else own.joined(idf)
         self.n = np.arange(len(accounts))
 
     def old(self, rows: np.ndarray) -> Profiles:
