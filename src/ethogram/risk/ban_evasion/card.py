@@ -11,6 +11,7 @@ import numpy as np
 from ethogram.numeric.scorer import Scorer
 from ethogram.risk.ban_evasion.accounts import Accounts
 from ethogram.risk.ban_evasion.pairs import SIMILARITIES
+from ethogram.text.tone_words import CATEGORIES
 
 SAID = {
     "same name": "how alike the names are (Levenshtein)", "same keys": "how alike the names are on a keyboard",
@@ -68,6 +69,7 @@ def said(column: str) -> str:
     if column in SIMILARITIES:
         return SAID[column]
     kind, _, name = column.partition(": ")
+    name = f"share of {name} words" if name in CATEGORIES else name
     return {"difference": f"difference in {name}", "new": f"{name} of the new account"}.get(kind, column)
 
 
