@@ -16,40 +16,11 @@ import pyarrow as pa
 from ethogram.log import Candidates, Histories, Log, Questions, Sequences, Vocabulary
 
 __all__ = [
-    "VERBS",
-    "Acts",
-    "Anticipates",
-    "Assesses",
-    "Assigns",
-    "Audits",
-    "Candidates",
-    "Enough",
-    "Environment",
-    "Explains",
-    "Fits",
-    "Forecasts",
-    "Histories",
-    "Item",
-    "Log",
-    "Planted",
-    "Questions",
-    "Recommends",
-    "Report",
-    "Routes",
-    "Scores",
-    "ScoresGoals",
-    "Seen",
-    "Sequences",
-    "SimilarItems",
-    "Simulates",
-    "State",
-    "System",
-    "Table",
-    "Transcript",
-    "Updates",
-    "Vocabulary",
-    "Watch",
-]
+    "VERBS", "Acts", "Anticipates", "Assesses", "Assigns", "Audits", "Candidates", "Enough", "Environment",
+    "Explains", "Fits", "Forecasts", "Histories", "Item", "Log", "Planted", "Questions", "Recommends", "Report",
+    "Routes", "Scores", "ScoresGoals", "Seen", "Sequences", "SimilarItems", "Simulates", "State", "System",
+    "Table", "Transcript", "Updates", "Vocabulary", "Watch",
+]  # fmt: skip
 
 Table: TypeAlias = pa.Table
 """Answers come back as Arrow tables in the caller's own ids (`.to_pandas()`, `polars.from_arrow`)."""
@@ -301,23 +272,18 @@ class Audits(Protocol):
 
     def items(self, seed: int = 0) -> Sequence[Item]:
         """The cases; ids are unique, equal seeds give equal cases."""
-        ...
 
     async def episode(self, item: Item, lm: Any) -> Transcript:
         """Put one case to the subject."""
-        ...
 
     def grade(self, item: Item, transcript: Transcript) -> Mapping[str, float | None]:
         """Numbers of one transcript; None where it cannot be read, never silently 0."""
-        ...
 
     def summarise(self, rows: Table) -> Report:
         """The report of graded rows (columns `item`, `group`, `pair` and the grades)."""
-        ...
 
     def planted(self) -> Sequence[Planted]:
         """Subjects with known behaviour."""
-        ...
 
 
 @runtime_checkable
@@ -426,19 +392,8 @@ class Forecasts(Protocol):
 
 
 VERBS: dict[str, type] = {
-    "anticipate": Anticipates,
-    "score": Scores,
-    "score_goals": ScoresGoals,
-    "recommend": Recommends,
-    "update": Updates,
-    "explain": Explains,
-    "forecast": Forecasts,
-    "similar_items": SimilarItems,
-    "act": Acts,
-    "assess": Assesses,
-    "assign": Assigns,
-    "audit": Audits,
-    "route": Routes,
-    "simulate": Simulates,
-}
+    "anticipate": Anticipates, "score": Scores, "score_goals": ScoresGoals, "recommend": Recommends, "update": Updates,
+    "explain": Explains, "forecast": Forecasts, "similar_items": SimilarItems, "act": Acts, "assess": Assesses,
+    "assign": Assigns, "audit": Audits, "route": Routes, "simulate": Simulates,
+}  # fmt: skip
 """Verb name as declared in `@system(verbs=...)` -> the protocol that it promises."""
