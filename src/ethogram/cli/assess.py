@@ -49,6 +49,10 @@ def assess(
     if saved and (sets or flags):
         raise OptionError(f"{key} is a saved {known} and keeps the options it was fitted with; fit it anew for others.")
     built = load(key) if saved else make(key, sets, flags)
+    if not saved and hasattr(built, "fit"):
+        raise OptionError(
+            f"{key} learns before it judges: ethogram fit {key} LOG --out MODEL, then ethogram assess MODEL {log}"
+        )
     events = open_log(log, reading, say)
     say.line(f"{key}: judging {describes(events)}")
     found = built.assess(events)
