@@ -87,8 +87,17 @@ class Kitchen:
 
     fitted = True
 
+    def world(self, *, seed=0, minds=None, lm=None):
+        made = kitchen(seed, lm=lm)
+        for uid in range(minds or 0):
+            made.promote(uid, "player")
+        return made
+
+    def plan(self, world):
+        return None
+
     def example(self, *, seed=0):
-        return kitchen(seed)
+        return self.world(seed=seed)
 
     def run(self, world, until, *, seed=0):
         return world.fork().run(until).log()
@@ -125,6 +134,13 @@ class Silent(Kitchen):
         return Log.open(super().run(world, until).table().drop_columns(["source"]))
 
 
+class Mindless(Kitchen):
+    """Plays nobody, however many minds are asked for."""
+
+    def world(self, *, seed=0, minds=None, lm=None):
+        return kitchen(seed, lm=lm)
+
+
 SAID = {"paper": "none", "year": 2024, "area": "simulate", "verbs": ("simulate",)}
 kitchen_system = system("kitchen", **SAID)(Kitchen)
 
@@ -135,7 +151,12 @@ def test_a_system_that_keeps_the_promises_of_simulate():
 
 @pytest.mark.parametrize(
     ("kind", "broken"),
-    [(Forgetful, "simulate untouched"), (Impatient, "simulate continued"), (Silent, "simulate is_a_log")],
+    [
+        (Forgetful, "simulate untouched"),
+        (Impatient, "simulate continued"),
+        (Silent, "simulate is_a_log"),
+        (Mindless, "simulate worlds"),
+    ],
 )
 def test_a_broken_promise_is_noticed(kind, broken):
     made = system(f"wrong_{kind.__name__.lower()}", **SAID)(dataclass(kw_only=True)(kind))
