@@ -197,6 +197,16 @@ def test_who_never_left_town():
     assert np.isfinite(built.score(mixed.histories()[-1:], Candidates.every(mixed.vocabulary("item")))).all()
 
 
+def test_trips_that_teach_nothing_are_told(caplog):
+    table = trip_log().table().select(["user", "item", "time", "kind"])
+    first = table.slice(0, 1).set_column(0, "user", pa.array([99], table["user"].type))
+    first = first.set_column(3, "kind", pa.array(["trip"], table["kind"].type))
+    log = Log.open(pa.concat_tables([table, first]))
+    with caplog.at_level("WARNING", "ethogram"):
+        system("trainor", **SMALL).fit(log, seed=1)
+    assert "1 of 13 trips teach nothing" in caplog.text
+
+
 def test_odd_histories_and_destinations():
     log = trip_log(items=pa.table({"item": [*(f"h{i}" for i in range(5)), *(f"x{i}" for i in range(4)), "new"],
                                    "category": [*["bar"] * 5, *["park"] * 4, "bar"]}))  # fmt: skip

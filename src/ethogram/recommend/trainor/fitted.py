@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -88,6 +89,11 @@ class Fitted(ByVectors):
                 f"'{options.trip}', else of items in another town (column '{options.town}' of the items) than the "
                 "person's own, else a person's last group of equal times behind an earlier one."
             )
+        if trips.without:
+            logging.getLogger(__name__).warning(
+                "trainor: %d of %d trips teach nothing, as nothing at home is known before them",
+                trips.without, trips.without + len(trips),
+            )  # fmt: skip
         counts = np.bincount(trips.items[trips.items >= 0], minlength=len(all_known.items))
         known = Known(all_known.items, all_known.users, counts, all_known.repeats)
         there = np.flatnonzero(counts)
