@@ -100,8 +100,8 @@ class Server:
 
     def look(self) -> Look:
         """What it used until now."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        cpu = (int(fields[11]) + int(fields[12])) / TICKS
+        # the clock of its process: /proc counts in ticks of 10 ms, and short scenarios take less than one
+        cpu = time.clock_gettime((~self.process.pid << 3) | 2)
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         memory = next(int(x.split()[1]) * 1024 for x in status.splitlines() if x.startswith("RssAnon"))
         return Look(cpu, memory, _busy(), time.perf_counter())
