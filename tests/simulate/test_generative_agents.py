@@ -19,8 +19,9 @@ from ethogram.errors import EndpointDown, OptionError, WorldError
 from ethogram.lm import Broker, Budget, Retries, ScriptedLM
 from ethogram.lm.memory import HOUR, Memory
 from ethogram.simulate.generative_agents import GenerativeAgents, planning, prompts
+from ethogram.simulate.generative_agents.life import STEP, STROKE
 from ethogram.simulate.generative_agents.measures import density, knows, spent, stays, talks
-from ethogram.simulate.generative_agents.scripted import _keep, _rule, news, townsfolk
+from ethogram.simulate.generative_agents.scripted import Person, _keep, _rule, expanded, folded, news, townsfolk
 from ethogram.simulate.generative_agents.talking import _lines
 from ethogram.text.table import TextTable
 from ethogram.world import Question
@@ -103,7 +104,8 @@ def test_days_are_planned_anew_split_just_in_time_and_slept_without_a_call():
 
     world = GenerativeAgents(lm=ScriptedLM(rule, name="watched")).world(people=2, seed=1)
     world.run(5 * HOURS)
-    assert sum("Task: hours" in a for a in asked) == 2  # the plan, and then nobody asks anything
+    assert sum("Task: day" in a for a in asked) == 2  # the plan, and then nobody asks anything
+    assert not any("Task: hours" in a for a in asked)
     before = len(asked)
     world.run(6 * HOURS - 1)
     assert len(asked) == before
@@ -112,32 +114,61 @@ def test_days_are_planned_anew_split_just_in_time_and_slept_without_a_call():
         for held in world.live.overlay.held.values():
             life = held.mind.life
             assert sum(e[1] for e in life.schedule) == 1440
-            assert all(5 <= e[1] <= 60 for e in life.schedule if e[4])
+            assert all(5 <= e[1] <= 60 for e in life.schedule if e[4] == STEP)
+            minute = 60 * until  # what lies ahead is not worked out before its time
+            assert {e[4] for e in life.schedule if e[0] > minute + 3 * 60 and not planning.rests(e[2])} <= {STROKE}
     assert len({text for text in asked if "Task: split" in text}) > 20
+    assert len([text for text in asked if "Task: hours" in text]) > 8
     first = [list(h.mind.life.schedule) for h in world.live.overlay.held.values()]
     night = len(asked)
     world.run(29 * HOURS)
     assert len(asked) == night
     world.run(31 * HOURS)
-    assert sum("Task: hours" in a for a in asked) == 4
+    assert sum("Task: day" in a for a in asked) == 4
     assert sum("Task: mind" in a for a in asked) == 2  # what is on their minds is asked again on the second day
     assert [h.mind.life.schedule for h in world.live.overlay.held.values()] != first
     assert {h.mind.life.day for h in world.live.overlay.held.values()} == {20498}
+    assert set(world.shares()) == {"model"}  # every answer of the townsfolk is one
 
 
-def test_too_few_activities_are_asked_for_again_three_times():
+def test_a_day_that_is_too_dull_is_asked_for_once_more():
     asked = []
 
     def rule(messages, rng):
         text = messages[-1].text
-        if "Task: hours" in text:
+        if "Task: day" in text:
             asked.append(text)
-            return {"hours": ["sleeping"] * 7 + ["working at Library"] * 17}
+            return dict.fromkeys((f"at {h}:00" for h in range(Person(messages[0].text).up, 24, 3)), "working at Library")
         return _rule(messages, rng)
 
     GenerativeAgents(lm=ScriptedLM(rule, name="dull")).world(people=1, seed=1).run(1)
-    assert len(asked) == 3
-    assert "only 2" in asked[1]
+    assert len(asked) == 2
+    assert "only 1 different" in asked[1]
+
+
+def test_the_rest_of_a_day_is_planned_again_where_it_changes_and_kept_where_not():
+    """What was heard changes one stroke; the hours that were worked out already stay as they are."""
+    world = GenerativeAgents(lm=townsfolk(1)).world(people=3, seed=1).run(10 * HOURS)
+    held = world.live.overlay.held[2].mind
+    before = planning.remaining(held.life.schedule, 11, held.life.rises)
+    GenerativeAgents().whisper(world, held.person.name, "There is a concert at the Library on 13 February at 19:00.")
+    world.run(10 * HOURS + 30)
+    after = planning.remaining(held.life.schedule, 11, held.life.rises)
+    assert list(before) == list(after)
+    changed = [h for h in before if before[h] != after[h]]
+    assert changed
+    assert all("19:00 attending the party at Library" in after[h] or h >= 19 for h in changed)
+    assert len(changed) < len(before)
+
+
+def test_the_strokes_of_everybodys_day_are_whole():
+    """No resident's habits are too long to be said: each hour of a stroke is what the habit of that hour is."""
+    for resident in residents():
+        person = Person(resident.text())
+        day = [person.habit(h) for h in range(24)]
+        for first in range(person.up, 24, planning.LONG):
+            hours = day[first : first + planning.LONG]
+            assert expanded(folded(hours, first), first, first + len(hours)) == hours
 
 
 # talk and news
