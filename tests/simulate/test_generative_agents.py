@@ -138,7 +138,8 @@ def test_a_day_that_is_too_dull_is_asked_for_once_more():
         text = messages[-1].text
         if "Task: day" in text:
             asked.append(text)
-            return dict.fromkeys((f"at {h}:00" for h in range(Person(messages[0].text).up, 24, 3)), "working at Library")
+            rises = Person(messages[0].text).up
+            return dict.fromkeys((f"at {h}:00" for h in range(rises, 24, 3)), "working at Library")
         return _rule(messages, rng)
 
     GenerativeAgents(lm=ScriptedLM(rule, name="dull")).world(people=1, seed=1).run(1)
@@ -161,14 +162,13 @@ def test_the_rest_of_a_day_is_planned_again_where_it_changes_and_kept_where_not(
     assert len(changed) < len(before)
 
 
-def test_the_strokes_of_everybodys_day_are_whole():
-    """No resident's habits are too long to be said: each hour of a stroke is what the habit of that hour is."""
-    for resident in residents():
-        person = Person(resident.text())
-        day = [person.habit(h) for h in range(24)]
-        for first in range(person.up, 24, planning.LONG):
-            hours = day[first : first + planning.LONG]
-            assert expanded(folded(hours, first), first, first + len(hours)) == hours
+def test_a_stroke_says_its_hours_and_appointments_before_all():
+    for first, hours in ((9, ["a", "a", "b"]), (16, ["a", "b", "c"]), (21, ["a", "sleeping", "sleeping"])):
+        assert expanded(folded(hours, first), first, first + 3) == hours
+    long = ["walking in the wide park", "reading the whole paper in the Library", "attending the party at the Café"]
+    told = folded(long, 16)
+    assert len(told) <= prompts.STROKE
+    assert expanded(told, 16, 19) == [long[0], long[0], long[2]]
 
 
 # talk and news

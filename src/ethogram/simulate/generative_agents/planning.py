@@ -19,7 +19,7 @@ LONG = 3
 """Hours of a stroke: a day has 5 to 7 of them."""
 WORTH = 5
 """Importance of a plan in memory."""
-DIFFERENT, TRIES = 3, 2
+DIFFERENT, TRIES = 2, 2
 """A day has so many different strokes, or it is asked for again, so often in all."""
 TOKENS = 40
 """Of one short answer, with its key."""

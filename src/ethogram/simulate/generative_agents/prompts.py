@@ -10,7 +10,7 @@ LEAST, MOST = 5, 15
 """Minutes of a part of an hour."""
 STEPS = 6
 """Parts of an hour at most, none of which is needed; the last one goes on."""
-STROKE, BRIEF = 100, 60
+STROKE, BRIEF = 72, 60
 """Letters of a stroke, and of what is done in an hour or less."""
 
 
@@ -64,8 +64,8 @@ def by_hour(told: Mapping[str, Any], hours: Iterable[int]) -> list[str]:
 def day(name: str, date: str, hours: Sequence[int], lines: Sequence[str]) -> Asked:
     """Fields named by hours: a small model fills them with what is done, where a list gets it to count."""
     asked = (
-        f"Task: day. {name} gets up at {hours[0]}:00. Plan {date} in broad strokes. What does {name} do from each hour "
-        "on, and where? In a few words."
+        f"Task: day. {name} gets up at {hours[0]}:00. What does {name} do on {date} from each hour on? In a few words, "
+        "such as: working, having lunch with a friend, reading at home."
     )
     return f"{remembered(lines)}\n{asked}", _object(**{_at(h): _text(STROKE) for h in hours})
 
@@ -73,7 +73,7 @@ def day(name: str, date: str, hours: Sequence[int], lines: Sequence[str]) -> Ask
 def hours(name: str, hours: Sequence[int], stroke: str) -> Asked:
     asked = (
         f"Task: hours. From {hours[0]}:00 to {hours[-1] + 1}:00 the plan of {name} is: {stroke}\n"
-        f"What does {name} do in each hour? In a few words."
+        f"What does {name} do at each hour? In a few words, such as: talking with a guest."
     )
     return asked, _object(**{_at(h): _text(BRIEF) for h in hours})
 

@@ -166,16 +166,18 @@ def expanded(stroke: str, first: int, until: int) -> list[str]:
 
 
 def folded(hours: Sequence[str], first: int) -> str:
-    """Hours as a stroke, without what is too long to be said.
+    """Hours as a stroke; what is too long to be said is left out, the last first, appointments last of all.
 
     >>> folded(["reading", "reading", "eating"], 9)
     'reading; 11:00 eating'
     """
-    told = hours[0]
-    for hour, (before, what) in enumerate(pairwise(hours), first + 1):
-        if what != before and len(told) + len(what) + 8 <= STROKE:
-            told += f"; {hour}:00 {what}"
-    return told
+    parts = [(first, hours[0])]
+    parts += [(h, what) for h, (before, what) in enumerate(pairwise(hours), first + 1) if what != before]
+    while True:
+        told = "; ".join([parts[0][1], *(f"{h}:00 {what}" for h, what in parts[1:])])
+        if len(told) <= STROKE or len(parts) == 1:
+            return told[:STROKE]
+        parts.remove(max(parts[1:], key=lambda part: ("attending" not in part[1], part[0])))
 
 
 def _by_stroke(hours: Sequence[str], starts: Sequence[int]) -> dict[str, str]:
@@ -184,13 +186,17 @@ def _by_stroke(hours: Sequence[str], starts: Sequence[int]) -> dict[str, str]:
 
 
 def _hours(person: Person, text: str, rng: random.Random) -> Any:
-    first, until, stroke = re.search(r"From (\d+):00 to (\d+):00 the plan of \S+ is: (.*)", text).groups()  # type: ignore[union-attr]
-    return {f"at {h}:00": what for h, what in enumerate(expanded(stroke, int(first), int(until)), int(first))}
+    found = re.search(r"From (\d+):00 to (\d+):00 the plan of \S+ is: (.*)", text)
+    first, until, stroke = int(found[1]), int(found[2]), found[3]  # type: ignore[index]
+    made = {}
+    for hour, what in enumerate(expanded(stroke, first, until), first):
+        made[f"at {hour}:00"] = what if "attending" in what else person.habit(hour)
+    return made
 
 
 def _day(person: Person, text: str, rng: random.Random) -> Any:
     rises = int(re.search(r"gets up at (\d+):00", text)[1])  # type: ignore[index]
-    date = re.search(r"Plan (\w+ \d+ \w+) in", text)[1]  # type: ignore[index]
+    date = re.search(r"do on (\w+ \d+ \w+) from", text)[1]  # type: ignore[index]
     made = [person.habit(h, rises) for h in range(24)]
     told = text + person.currently
     if (dates := appointments(told, date)) and _goes(person, told):
