@@ -82,8 +82,6 @@ def test_a_spent_budget_ends_the_tick_before_anybody_has_acted():
     assert world.tick == 1
     assert len(world.live.policies["p"].known) == 8  # what is in no note is not known
     assert {r["event"] >> 40 for r in world.log().table().to_pylist()} == {0}
-        r["actor"].partition(":")[0] for r in world.log().table().to_pylist() if r["event"] >> 40
-    }
 
 
 def ages(rows, seen):
