@@ -238,6 +238,13 @@ def test_minds_read_words_where_light_people_have_said_something():
     assert not any(r["text"] for r in light)
 
 
+def test_the_embedded_model_plays_a_person_of_the_crowd(local):
+    world = FriendshipParadox(people=20, rest=1).world(seed=3, minds=1, lm=local).run(2)
+    mine = [r for r in world.log(own=True).table().to_pylist() if r["actor"].endswith(":member")]
+    assert len(mine) == 2
+    assert {r["actor"] for r in mine} == {"model:member"}, [r["payload"] for r in mine]
+
+
 def test_interests_lie_on_half_axes_and_posts_there_speak_of_them():
     words = Wording(["a1", "b2", "c3", "d4", "e5"], 2)  # four half axes: a1 and e5 share the first
     assert words.taste({"a1": 1.0}).tolist() == words.taste({"e5": 1.0}).tolist() == [1.0, 0.0]

@@ -372,6 +372,14 @@ def test_the_embedded_model_lives_a_moment_under_the_schemas(local):
     assert {r["user"] for r in rows} == {"Ann Bell", "Bo Carr"}
 
 
+def test_the_embedded_model_fills_what_is_named_by_the_hour(local):
+    asked, schema = prompts.hours("Ann", range(9, 11), "working at the mill")
+    found = local.sync.answer(asked, schema, max_tokens=2 * planning.TOKENS)
+    told = prompts.by_hour(found.value, range(9, 11))
+    assert found.attempts == 1
+    assert all(0 < len(t) <= prompts.BRIEF for t in told)
+
+
 # promises
 
 
