@@ -109,8 +109,8 @@ class LMWriter:
     """A language model, told goal, rules and author in tagged blocks, the thread so far, and what the text does.
 
     Before it is asked it is shown two texts that do the same about another topic, in the grammar's words: a small model
-    that is only told what to write writes about that. The price, measured (see the claims): what it writes has something
-    of the grammar's manner, and is told from real posts more easily than without.
+    that is only told what to write writes about that. The price, measured (see the claims): what it writes has some of
+    the grammar's manner, and is told from real posts more easily than without.
 
     persona, rules : whether these blocks are there (False: an ablation). words : tokens of a text.
     """
