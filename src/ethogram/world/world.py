@@ -135,6 +135,7 @@ class World:
             if not resume:
                 raise WorldError(f"{root} holds a run already; give resume=True to continue it, or another folder.")
             self.live = checkpoint.resume(self.live, self.declared, root)
+            checkpoint.lean(self.kept[0], self.live)
             self._kept_at = self.tick
             return
         self.live.tape = Tape(root / EVENTS)
@@ -302,7 +303,6 @@ class World:
         made = self._branch(self.tick if at is None else at, commands)
         if seed is not None:
             forking.another_luck(made.live, seed)
-        made.kept[made.tick] = made.live.copy()
         forking.renamed(made, run or f"{self.declared.run}, fork {made.tick}")
         if folder is not None:
             root = Path(folder)
@@ -312,6 +312,8 @@ class World:
             made.live.tape = Tape(root / EVENTS, made.live.tape.entries)
             made.live.agenda.path = root / COMMANDS
             made.checkpoint()
+            checkpoint.remap(made.live)
+        made.kept[made.tick] = made.live.copy()
         for command in [do] if isinstance(do, Command) else do:
             made.intervene(command)
         return made
