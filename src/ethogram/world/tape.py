@@ -54,7 +54,7 @@ class Tape:
             self._file = _opened(path)
             if self._file.tell() == 0:
                 self._file.write(_MAGIC)
-                self.entries = self._taken(self.entries)
+                self.entries = self._taken(path, self.entries)
                 self._file.flush()
             self._size = self._file.tell()
 
@@ -67,7 +67,7 @@ class Tape:
     def events(self) -> int:
         return sum(e.events for e in self.entries)
 
-    def _taken(self, entries: list[Entry]) -> list[Entry]:
+    def _taken(self, path: Path, entries: list[Entry]) -> list[Entry]:
         """Write the records of the run that this one branched off, as they lie there; the entries of the copies."""
         made, files = [], dict[Path, Any]()
         with ExitStack() as opened:
@@ -76,11 +76,11 @@ class Tape:
                 if isinstance(entry.where, bytes):
                     self._put([entry.where], entry.chain)
                 else:
-                    path, at, size = entry.where
-                    if path not in files:
-                        files[path] = opened.enter_context(path.open("rb"))
-                    _copied(files[path], at, size, self._file)
-                made.append(replace(entry, where=(self.path, start, self._file.tell() - start)))
+                    source, at, size = entry.where
+                    if source not in files:
+                        files[source] = opened.enter_context(source.open("rb"))
+                    _copied(files[source], at, size, self._file)
+                made.append(replace(entry, where=(path, start, self._file.tell() - start)))
         return made
 
     def _put(self, pieces: list[Any], chain: bytes) -> int:
