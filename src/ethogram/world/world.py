@@ -42,7 +42,8 @@ class World:
     names : kind of things -> names. observe : (frozen state, row) -> what a mind observes, in words.
     lm : language model of minds, archetypes and the game master. master : judges acts in free words.
     fallback : policy that decides where a mind could not. deadline : seconds of wall time that a mind has for a
-        decision; a strict replay is late where the recorded run was, and nowhere else. spent : "degrade" (to the fallback) or "stop" (BudgetSpent) when the budget of the model is spent.
+        decision; a strict replay is late where the recorded run was, and nowhere else.
+    spent : "degrade" (to the fallback) or "stop" (BudgetSpent) when the budget of the model is spent.
     seed : of all random numbers. wake : tick at which people are first awake: one, one each, or a function of luck.
     start : time of tick 0. length : of a tick, for example "10m".
     batch : people that a vector policy is asked at once; workers : threads. Neither changes a result.
