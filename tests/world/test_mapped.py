@@ -108,6 +108,15 @@ def test_a_branch_shares_the_files_of_the_run_and_outlives_it(plain, kept, tmp_p
     assert found.state["money"].tobytes() == expected.state["money"].tobytes()
 
 
+def test_a_file_is_mapped_and_checked_once_for_all_who_look_at_it(kept, monkeypatch):
+    world = again(kept)
+    hashed = []
+    monkeypatch.setattr(mapped, "_digest", lambda pieces: hashed.append(1))
+    branches = [world.at(18), world.at(19), world.fork(20)]
+    assert len({id(b.live.arrays["taste"]) for b in (*branches, world)}) == 1
+    assert not hashed
+
+
 def test_branches_in_memory_stay_whole_while_the_run_drops_what_they_map(plain, kept):
     world = again(kept)
     branch, other = world.fork(18), world.fork(18)

@@ -97,7 +97,8 @@ def remap(live: Live) -> None:
     for name, lies in live.stored.items():
         if name in live.shared and lies.array is None:
             live.stored[name] = made = stored(lies.path, lies.digest, check=False)
-            live.arrays[name] = made.whole
+            assert made.array is not None
+            live.arrays[name] = made.array
     live.calendar.wake = live.arrays[WAKE]
 
 
@@ -188,7 +189,7 @@ def _continued(begun: Live, world: Declared, root: Path, tape: Tape) -> Live:
 
 def opened(root: Path, tick: int, begun: Live, world: Declared, tape: Tape) -> Live:
     head, arrays, files = read(root, tick, world)
-    arrays |= {n: s.whole for n, s in files.items()}
+    arrays |= {n: s.array for n, s in files.items()}
     for name, array in begun.arrays.items():
         # things may have become more since the beginning
         fixed = int("." in name)

@@ -12,19 +12,42 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.lib import format as npy
 
 from ethogram.errors import StateError
 
+Mark = tuple[int, int, int, int]
 LARGE = 2**20
 """Bytes from which on a column has a file of its own; a snapshot of many small files would be slow."""
+
+
+class _Mapped:
+    """A file that is open; `array` is the column, read-only."""
+
+    def __init__(self, number: int):
+        self.number = number
+        self.array = self.mapping(mmap.ACCESS_READ)
+
+    def mapping(self, access: int) -> np.ndarray:
+        whole = mmap.mmap(self.number, 0, access=access)
+        npy.read_magic(whole)
+        shape, _, kind = npy.read_array_header_1_0(whole)
+        return np.frombuffer(whole, kind, int(np.prod(shape)), whole.tell()).reshape(shape)
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+_mapped: WeakValueDictionary[tuple[str, Mark], _Mapped] = WeakValueDictionary()
+"""What is mapped now: checkpoints and branches that share a file share its mapping, and it is checked once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,25 +57,22 @@ class Stored:
     Attributes
     ----------
     digest : of the whole file. mark : what tells the file from another one that came to lie at `path`.
-    array : the mapped column, read-only; None where it was written from memory and never mapped.
     """
 
     path: Path
     digest: str
-    mark: tuple[int, int, int]
-    array: np.ndarray | None = None
-    _file: IO[bytes] | None = field(default=None, repr=False)
+    mark: Mark
+    _file: _Mapped | None = None
 
     @property
-    def whole(self) -> np.ndarray:
-        """The mapped column, read-only."""
-        assert self.array is not None
-        return self.array
+    def array(self) -> np.ndarray | None:
+        """The mapped column, read-only; None where it was written from memory and is not mapped."""
+        return None if self._file is None else self._file.array
 
     def own(self) -> np.ndarray:
-        """The column to be written: no page is copied before it is."""
+        """The mapped column to be written: no page is copied before it is."""
         assert self._file is not None
-        return _array(self._file, mmap.ACCESS_COPY)
+        return self._file.mapping(mmap.ACCESS_COPY)
 
 
 def stored(path: Path, digest: str, *, check: bool = True) -> Stored:
@@ -67,20 +87,19 @@ def stored(path: Path, digest: str, *, check: bool = True) -> Stored:
     ValueError
         It is not what was written. OSError: it cannot be read.
     """
-    file = path.open("rb")
-    if check:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if blake2b(data, digest_size=16).hexdigest() != digest:
-                raise ValueError(f"the content of {path.name} is not what was written")
-    return Stored(path, digest, _mark(file.fileno()), _array(file, mmap.ACCESS_READ), file)
-
-
-def _array(file: IO[bytes], access: int) -> np.ndarray:
-    file.seek(0)
-    npy.read_magic(file)
-    shape, _, kind = npy.read_array_header_1_0(file)
-    whole = mmap.mmap(file.fileno(), 0, access=access)
-    return np.frombuffer(whole, kind, int(np.prod(shape)), file.tell()).reshape(shape)
+    number = os.open(path, os.O_RDONLY)
+    try:
+        mark = _mark(number)
+        found = _mapped.get((digest, mark))
+        if found is None:
+            if check:
+                with mmap.mmap(number, 0, access=mmap.ACCESS_READ) as data:
+                    if _digest([data]) != digest:
+                        raise ValueError(f"the content of {path.name} is not what was written")
+            found = _mapped[digest, mark] = _Mapped(os.dup(number))
+        return Stored(path, digest, mark, found)
+    finally:
+        os.close(number)
 
 
 def put(array: np.ndarray, place: Path, last: Stored | None) -> Stored:
@@ -128,12 +147,12 @@ def _linked(last: Stored, place: Path) -> bool:
     return False
 
 
-def _mark(file: int | Path) -> tuple[int, int, int]:
+def _mark(file: int | Path) -> Mark:
     told = os.stat(file)
-    return told.st_ino, told.st_size, told.st_mtime_ns
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
 
 
-def _digest(pieces: Any) -> str:
+def _digest(pieces: Iterable[Any]) -> str:
     made = blake2b(digest_size=16)
     for piece in pieces:
         made.update(piece)
