@@ -21,9 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.simulated import EVERY, ITEMS, TASTES, clock, items
+from benchmarks.simulated import EVERY, clock, crowd
 
 BEGUN = 10
 """Ticks before the run is left."""
@@ -44,27 +42,7 @@ def written(folder: Path) -> int:
 
 
 def build(people: int, folder: Path | None, **options: Any) -> Any:
-    from ethogram.world import Action, Acts, Column, World, everyone
-    from ethogram.world.choosing import tasted
-
-    def choose(rows: np.ndarray, seen: Any, luck: Any) -> Acts:
-        return Acts("take", rows, object=tasted(seen["taste"], rows, seen["item.vector"], luck, "take"))
-
-    choose.every = EVERY  # type: ignore[attr-defined]
-
-    def take(state: Any, done: Any) -> None:
-        state["item.taken"] += np.bincount(done.object, minlength=ITEMS)
-        state["last"][done.rows] = done.object
-
-    def taste(luck: Any) -> np.ndarray:
-        return np.asarray(luck.normal("taste", TASTES))
-
-    return World(
-        people, columns={"taste": Column(width=TASTES, initial=taste), "last": -1},
-        things={"item": {"vector": items(), "taken": np.zeros(ITEMS, np.int64)}},
-        actions=[Action("take", on="item", rule=everyone(), apply=take)], policies={"choose": choose}, seed=1,
-        wake=lambda luck: luck.integers("first", EVERY)[:, 0], folder=folder, every=10**6, **options,
-    )  # fmt: skip
+    return crowd(people, folder, EVERY, **options)
 
 
 def prepared(people: int, folder: Path) -> None:

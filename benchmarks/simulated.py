@@ -46,8 +46,8 @@ def told(began: tuple[float, float], before: float, decisions: int, ticks: int, 
     return {"decisions": decisions, "ticks": ticks, "wall": wall, "cpu": cpu, "peak": most, "own": own, **more}
 
 
-def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
-    """Ours: columns, a log on the disk with its chain of hashes, two threads where there are two cores."""
+def crowd(people: int, folder: Path | None, every: int = 1, **options: Any) -> Any:
+    """People who take an item by taste every so many ticks; `options` of the world."""
     from ethogram.world import Action, Acts, Column, World, everyone
     from ethogram.world.choosing import tasted
 
@@ -63,19 +63,22 @@ def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
     def taste(luck: Any) -> np.ndarray:
         return np.asarray(luck.normal("taste", TASTES))
 
-    def build(people: int, folder: Path) -> World:
-        return World(
-            people, columns={"taste": Column(width=TASTES, initial=taste), "last": -1},
-            things={"item": {"vector": items(), "taken": np.zeros(ITEMS, np.int64)}},
-            actions=[Action("take", on="item", rule=everyone(), apply=take)], policies={"choose": choose}, seed=1,
-            wake=(lambda luck: luck.integers("first", every)[:, 0]) if every > 1 else 0, workers=os.cpu_count() or 1,
-            folder=folder, every=10**6,
-        )  # fmt: skip
+    return World(
+        people, columns={"taste": Column(width=TASTES, initial=taste), "last": -1},
+        things={"item": {"vector": items(), "taken": np.zeros(ITEMS, np.int64)}},
+        actions=[Action("take", on="item", rule=everyone(), apply=take)], policies={"choose": choose}, seed=1,
+        wake=(lambda luck: luck.integers("first", every)[:, 0]) if every > 1 else 0, folder=folder, every=10**6,
+        **options,
+    )  # fmt: skip
 
+
+def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
+    """Ours: columns, a log on the disk with its chain of hashes, two threads where there are two cores."""
+    workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="ethogram-simulated-") as folder:
-        build(100, Path(folder) / "warm").run(every)
+        crowd(100, Path(folder) / "warm", every, workers=workers).run(every)
         before = peak()
-        made = build(people, Path(folder) / "run").run(every)
+        made = crowd(people, Path(folder) / "run", every, workers=workers).run(every)
         acted, began = made.events, clock()
         made.run(every + ticks)
         return told(began, before, made.events - acted, ticks, taken=made.state["item.taken"].tolist())
