@@ -68,6 +68,7 @@ def unlinked() -> Iterator[None]:
 
 
 def steps(people: int, folder: Path) -> dict[str, Any]:
+    """What each step took; the run that is resumed lies in ``folder/run``."""
     found: dict[str, Any] = {}
 
     def step(name: str, do: Callable[[], Any], place: Path | None = None) -> Any:

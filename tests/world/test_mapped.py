@@ -297,8 +297,21 @@ def test_twenty_processes_that_are_killed_while_they_save_leave_the_run(plain, t
         assert os.WTERMSIG(status) == signal.SIGKILL
         killed += 1
     world = market(minds=2, folder=tmp_path / "a", every=3, resume=True).run(30)
+    world.checkpoint()
+    assert sorted(p.name for p in (tmp_path / "a" / "checkpoints").iterdir()) == ["000000027", "000000030"]
     assert world.fingerprint == plain.fingerprint
     assert world.state["money"].tobytes() == plain.state["money"].tobytes()
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_next_checkpoint(kept):
+    left = kept / "checkpoints" / ".000000019.writing"
+    left.mkdir()
+    os.link(file(kept, 18, "taste"), left / "taste.npy")
+    world = again(kept)
+    world.checkpoint()
+    assert not left.exists()
+    assert file(kept, 20, "taste").stat().st_nlink == 2  # of 18 and 20
+    world.close()
 
 
 def test_a_run_whose_folder_is_open_is_not_resumed_twice(kept):

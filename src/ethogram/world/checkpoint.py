@@ -55,7 +55,8 @@ def save(live: Live, world: Declared, root: Path) -> Path:
     live.tape.sync()
     place = folder(root) / f"{live.tick:09d}"
     fresh = place.with_name(f".{place.name}.writing")
-    shutil.rmtree(fresh, ignore_errors=True)
+    for begun in folder(root).glob(".*.writing"):  # by processes that were killed
+        shutil.rmtree(begun)
     fresh.mkdir(parents=True)
     columns = fresh / "columns.safetensors"
     files = {

@@ -339,7 +339,7 @@ class World:
         Raises
         ------
         WorldError
-            The run has no folder, or broke off.
+            The run has no folder, or broke off. StateError: a file that it maps was changed by somebody else.
         """
         if self.folder is None:
             raise WorldError("this run has no folder; give World(folder=...).")
