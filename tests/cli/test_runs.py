@@ -93,3 +93,48 @@ def test_wrong_input_is_told_and_changes_nothing(run, refused, tokens, said):
 def test_help_has_examples(call):
     assert "ethogram fork run --at 12h" in " ".join(call("fork", "--help").out.split())
     assert "ethogram simulate town --until 3d" in call("simulate", "--help").out
+
+
+MINDS = ("--until", 12, "--minds", 2, "--lm", "scripted", "--json", "-")
+
+
+def test_a_budget_stops_a_run_that_goes_on_with_a_larger_one_to_the_same_end(call, folder):
+    whole = call(*SMALL, *MINDS).json
+    asked = whole["calls"]["sent"]
+    little = ("--budget", f"calls={asked - 3}", "--spent", "stop")
+    said = call(*SMALL, *MINDS, "--out", "run", *little)
+    assert said.code == 0
+    assert "the budget of" in said.json["stopped"]
+    assert 0 < said.json["ticks"] < 12
+    assert "--until 12 --budget ... goes on" in said.err
+    again = call("simulate", "run", "--until", 12, *little, "--json", "-").json
+    assert again["ticks"] == said.json["ticks"]  # what was spent is spent
+    on = call("simulate", "run", "--until", 12, "--budget", f"calls={asked}", "--spent", "stop", "--json", "-").json
+    assert on["stopped"] == ""
+    assert on["ticks"] == 12
+    assert on["fingerprint"] == whole["fingerprint"]
+    assert on["calls"]["sent"] == asked
+    assert "the same, to the last bit" in call("replay", "run", "--verify").out
+
+
+def test_a_spent_budget_leaves_decisions_to_the_rules_and_the_replay_does_too(call):
+    said = call(*SMALL, *MINDS, "--out", "run", "--budget", "calls=25,tokens=1e9", "--prices", "0.5,1.5")
+    assert said.code == 0
+    assert said.json["ticks"] == 12
+    assert said.json["asked"]["sources"].keys() == {"model", "fallback"}
+    assert "fallback" in said.err
+    assert said.json["calls"]["sent"] == 25
+    assert said.json["calls"]["money"] > 0
+    assert "the same, to the last bit" in call("replay", "run", "--verify").out
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (("--budget", "dollars=3"), "unknown bound 'dollars'"), (("--budget", "calls=many"), "'many' is no number"),
+        (("--budget", "money=3"), "needs --prices"), (("--prices", "1,2,3"), "one number, or two"),
+        (("--spent", "pause"), "degrade"),
+    ],
+)  # fmt: skip
+def test_a_budget_that_cannot_be_read(refused, tokens, said):
+    assert said in refused(*SMALL, "--minds", 1, *tokens)

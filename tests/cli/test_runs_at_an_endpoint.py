@@ -57,7 +57,7 @@ def test_an_answer_outside_the_schema_in_the_middle_is_counted_and_the_run_goes_
     async def nonsense(request, body):
         return web.json_response(said("I would rather not say."))
 
-    server.handler = Talker(150, nonsense)
+    server.handler = Talker(170, nonsense)
     run = call(*RUN, "--until", 60, "--lm", server.url, "--out", "run", "--json", "-")
     assert run.code == 0
     assert run.json["ticks"] == 60

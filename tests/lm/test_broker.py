@@ -158,6 +158,64 @@ def test_a_budget_of_seconds():
         lm.sync.chat("2")
 
 
+def test_a_spent_budget_is_no_bound_for_a_free_model_in_the_chain():
+    """Remote, then local without bound; where that is not free, all of the chain is spent."""
+    broker = Broker.bare(budget=Budget(calls=2))
+    remote, local = (ScriptedLM(n, name=n, broker=broker) for n in ("remote", "local"))
+    chain = remote.otherwise(local)
+    broker.purse.free.add(local.identity)
+    assert [chain.sync.chat(str(i)).identity for i in range(5)] == [remote.identity] * 2 + [local.identity] * 3
+    assert broker.purse.calls == 2
+    assert broker.ledger.accounts["chat", remote.identity].errors == {"BudgetSpent": 3}
+    broker.purse.free.clear()
+    with pytest.raises(BudgetSpent, match="none of 2 models answered"):
+        chain.sync.chat("more")
+    broker.purse.free.add(local.identity)
+    lost = ScriptedLM(lambda messages, luck: LMError("no"), name="lost", broker=broker)
+    broker.purse.free.add(lost.identity)
+    with pytest.raises(LMError) as told:  # the last one was not spent: the run need not stop
+        remote.otherwise(lost).sync.chat("more")
+    assert not isinstance(told.value, BudgetSpent)
+
+
+def test_a_model_without_a_price_is_not_refused_for_want_of_money(faulty: Faulty):
+    free = ScriptedLM("a", name="free")
+    prices = {f"{faulty.url}#m": Prices(1e6, 1e6)}
+    broker = Broker.bare(budget=Budget(money=40.0), prices=prices)
+    remote = LM.connect(faulty.url, model="m", broker=broker)
+    free.broker = broker
+
+    def ask():
+        for i in range(20):
+            remote.sync.chat(str(i), max_tokens=5)
+
+    with pytest.raises(BudgetSpent, match="money"):
+        ask()
+    assert free.sync.chat("b").text == "a"
+
+
+def test_a_run_that_goes_on_has_spent_what_it_spent():
+    def session(calls, mode):
+        lm, asked = counting(run="night", mode=mode, cache=False, budget=Budget(calls=calls))
+        said = []
+        try:
+            for i in range(9):
+                said.append(lm.sync.chat(str(i)).source)
+        except BudgetSpent:
+            pass
+        lm.sync.close()
+        return said, len(asked)
+
+    assert session(3, "record") == (["live"] * 3, 3)
+    assert session(3, "replay-lenient") == (["recording"] * 3, 0)
+    assert session(5, "replay-lenient") == (["recording"] * 3 + ["live"] * 2, 2)
+    kept = Recording(place("night"), must=True)
+    assert kept.totals()["sent"] == 5  # what was refused was not sent
+    assert kept.totals()["failed"] == 3
+    assert [m[1] for m in kept.models()] == [5]
+    kept.close()
+
+
 def test_a_stream_is_entered_however_it_ends(faulty: Faulty):
     faulty.handler = events(delta("one "), delta("two "), delta("three"))
     lm = LM.connect(faulty.url, model="m", broker=Broker(run="night", cache=False, budget=Budget(calls=2)))

@@ -1,6 +1,7 @@
 """Networks of logs by hand, reports beside nulls that are known, populations, profiles, bad input."""
 
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -16,7 +17,12 @@ from ethogram.numeric.graphs import Graph
 from ethogram.simulate.friendship_paradox import FriendshipParadox, network, report
 from ethogram.simulate.friendship_paradox.profiles import plain, profiles, tone
 from ethogram.simulate.friendship_paradox.report import compared
+from ethogram.simulate.friendship_paradox.wording import Wording
 from ethogram.testing import example
+from ethogram.world import Acts
+from ethogram.world.minds import context
+from ethogram.world.people.prefab import PEOPLE
+from ethogram.world.social import Platform
 
 
 def table(*rows, **more):
@@ -210,6 +216,44 @@ def people_of(n=8):
         ]
     rows.append({"user": "quiet", "text": "hello", "order": 0})
     return Log.open(pa.Table.from_pylist(rows))
+
+
+def test_minds_read_words_where_light_people_have_said_something():
+    """By topic and kind, the same for every reader; the log of the light people holds none."""
+    world = FriendshipParadox(people=60).world(seed=3, minds=3).run(24)
+    said, topics = {}, set()
+    for row in range(3):
+        held = world.live.overlay.of(row)
+        feed = held.mind.feed(context(row, held, world.state, world.declared))
+        assert len(feed) > 3
+        for post, _, text in feed:
+            assert text
+            assert "no words" not in text
+            assert said.setdefault(post, text) == text
+            topics |= {t for p in PEOPLE for t in p.interests if t in text.lower()}
+    assert len(topics) > 3
+    table = world.log(kinds=["post", "reply", "quote"]).table()
+    light = [r for r in table.to_pylist() if r["actor"].startswith("rule")]
+    assert light
+    assert not any(r["text"] for r in light)
+
+
+def test_the_embedded_model_plays_a_person_of_the_crowd(local):
+    world = FriendshipParadox(people=20, rest=1).world(seed=3, minds=1, lm=local).run(2)
+    mine = [r for r in world.log(own=True).table().to_pylist() if r["actor"].endswith(":member")]
+    assert len(mine) == 2
+    assert {r["actor"] for r in mine} == {"model:member"}, [r["payload"] for r in mine]
+
+
+def test_interests_lie_on_half_axes_and_posts_there_speak_of_them():
+    words = Wording(["a1", "b2", "c3", "d4", "e5"], 2)  # four half axes: a1 and e5 share the first
+    assert words.taste({"a1": 1.0}).tolist() == words.taste({"e5": 1.0}).tolist() == [1.0, 0.0]
+    assert words.taste({"d4": 2.0}).tolist() == [0.0, -1.0]
+    np.testing.assert_allclose(words.taste({"b2": 3.0, "c3": 4.0}), [-0.6, 0.8], rtol=1e-6)
+    platform = Platform(np.array([[0.0, -1.0], [1.0, 0.0]]), drift=0.0)
+    world = platform.world(policies={"talk": lambda rows, seen, luck: Acts("post", rows)}).run(3)
+    assert all("d4" in words(world.state, p).lower() for p in (0, 2, 4))
+    assert all({"a1", "e5"} & set(re.findall("[a-z][0-9]", words(world.state, p).lower())) for p in (1, 3, 5))
 
 
 def test_profiles_say_what_people_wrote():

@@ -19,8 +19,9 @@ from ethogram.errors import EndpointDown, OptionError, WorldError
 from ethogram.lm import Broker, Budget, Retries, ScriptedLM
 from ethogram.lm.memory import HOUR, Memory
 from ethogram.simulate.generative_agents import GenerativeAgents, planning, prompts
+from ethogram.simulate.generative_agents.life import STEP, STROKE
 from ethogram.simulate.generative_agents.measures import density, knows, spent, stays, talks
-from ethogram.simulate.generative_agents.scripted import _keep, _rule, news, townsfolk
+from ethogram.simulate.generative_agents.scripted import Person, _keep, _rule, expanded, folded, news, townsfolk
 from ethogram.simulate.generative_agents.talking import _lines
 from ethogram.text.table import TextTable
 from ethogram.world import Question
@@ -103,7 +104,8 @@ def test_days_are_planned_anew_split_just_in_time_and_slept_without_a_call():
 
     world = GenerativeAgents(lm=ScriptedLM(rule, name="watched")).world(people=2, seed=1)
     world.run(5 * HOURS)
-    assert sum("Task: hours" in a for a in asked) == 2  # the plan, and then nobody asks anything
+    assert sum("Task: day" in a for a in asked) == 2  # the plan, and then nobody asks anything
+    assert not any("Task: hours" in a for a in asked)
     before = len(asked)
     world.run(6 * HOURS - 1)
     assert len(asked) == before
@@ -112,32 +114,61 @@ def test_days_are_planned_anew_split_just_in_time_and_slept_without_a_call():
         for held in world.live.overlay.held.values():
             life = held.mind.life
             assert sum(e[1] for e in life.schedule) == 1440
-            assert all(5 <= e[1] <= 60 for e in life.schedule if e[4])
+            assert all(5 <= e[1] <= 60 for e in life.schedule if e[4] == STEP)
+            minute = 60 * until  # what lies ahead is not worked out before its time
+            assert {e[4] for e in life.schedule if e[0] > minute + 3 * 60 and not planning.rests(e[2])} <= {STROKE}
     assert len({text for text in asked if "Task: split" in text}) > 20
+    assert len([text for text in asked if "Task: hours" in text]) > 8
     first = [list(h.mind.life.schedule) for h in world.live.overlay.held.values()]
     night = len(asked)
     world.run(29 * HOURS)
     assert len(asked) == night
     world.run(31 * HOURS)
-    assert sum("Task: hours" in a for a in asked) == 4
+    assert sum("Task: day" in a for a in asked) == 4
     assert sum("Task: mind" in a for a in asked) == 2  # what is on their minds is asked again on the second day
     assert [h.mind.life.schedule for h in world.live.overlay.held.values()] != first
     assert {h.mind.life.day for h in world.live.overlay.held.values()} == {20498}
+    assert set(world.shares()) == {"model"}  # every answer of the townsfolk is one
 
 
-def test_too_few_activities_are_asked_for_again_three_times():
+def test_a_day_that_is_too_dull_is_asked_for_once_more():
     asked = []
 
     def rule(messages, rng):
         text = messages[-1].text
-        if "Task: hours" in text:
+        if "Task: day" in text:
             asked.append(text)
-            return {"hours": ["sleeping"] * 7 + ["working at Library"] * 17}
+            rises = Person(messages[0].text).up
+            return dict.fromkeys((f"at {h}:00" for h in range(rises, 24, 3)), "working at Library")
         return _rule(messages, rng)
 
     GenerativeAgents(lm=ScriptedLM(rule, name="dull")).world(people=1, seed=1).run(1)
-    assert len(asked) == 3
-    assert "only 2" in asked[1]
+    assert len(asked) == 2
+    assert "only 1 different" in asked[1]
+
+
+def test_the_rest_of_a_day_is_planned_again_where_it_changes_and_kept_where_not():
+    """What was heard changes one stroke; the hours that were worked out already stay as they are."""
+    world = GenerativeAgents(lm=townsfolk(1)).world(people=3, seed=1).run(10 * HOURS)
+    held = world.live.overlay.held[2].mind
+    before = planning.remaining(held.life.schedule, 11, held.life.rises)
+    GenerativeAgents().whisper(world, held.person.name, "There is a concert at the Library on 13 February at 19:00.")
+    world.run(10 * HOURS + 30)
+    after = planning.remaining(held.life.schedule, 11, held.life.rises)
+    assert list(before) == list(after)
+    changed = [h for h in before if before[h] != after[h]]
+    assert changed
+    assert all("19:00 attending the party at Library" in after[h] or h >= 19 for h in changed)
+    assert len(changed) < len(before)
+
+
+def test_a_stroke_says_its_hours_and_appointments_before_all():
+    for first, hours in ((9, ["a", "a", "b"]), (16, ["a", "b", "c"]), (21, ["a", "sleeping", "sleeping"])):
+        assert expanded(folded(hours, first), first, first + 3) == hours
+    long = ["walking in the wide park", "reading the whole paper in the Library", "attending the party at the Café"]
+    told = folded(long, 16)
+    assert len(told) <= prompts.STROKE
+    assert expanded(told, 16, 19) == [long[0], long[0], long[2]]
 
 
 # talk and news
@@ -339,6 +370,14 @@ def test_the_embedded_model_lives_a_moment_under_the_schemas(local):
     rows = world.log().table().to_pylist()
     assert {r["actor"] for r in rows} == {"model:resident"}, [r["payload"] for r in rows]
     assert {r["user"] for r in rows} == {"Ann Bell", "Bo Carr"}
+
+
+def test_the_embedded_model_fills_what_is_named_by_the_hour(local):
+    asked, schema = prompts.hours("Ann", range(9, 11), "working at the mill")
+    found = local.sync.answer(asked, schema, max_tokens=2 * planning.TOKENS)
+    told = prompts.by_hour(found.value, range(9, 11))
+    assert found.attempts == 1
+    assert all(0 < len(t) <= prompts.BRIEF for t in told)
 
 
 # promises

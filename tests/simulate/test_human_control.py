@@ -256,3 +256,10 @@ def test_the_system_runs_its_description():
     assert len(built.run(built.world(seed=1, minds=2), 4).table())
     with pytest.raises(OptionError, match="people missing"):
         HumanControl(description="They adopt cycling over 9 days.").world()
+
+
+def test_the_embedded_model_plays_a_resident(local):
+    world = HumanControl().world(seed=1, minds=1, lm=local).run(1)
+    mine = [r for r in world.log(own=True).table().to_pylist() if r["actor"].split(":")[0] in ("model", "fallback")]
+    assert mine
+    assert {r["actor"].split(":")[0] for r in mine} == {"model"}, [r["payload"] for r in mine]

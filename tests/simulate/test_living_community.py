@@ -122,3 +122,12 @@ def test_bad_input(tmp_path, call, error, said):
     (tmp_path / "d.json").write_text('{"name": "x", "gaol": "y"}')
     with pytest.raises((error, PersonaError), match=said):
         call(tmp_path)
+
+
+def test_the_embedded_model_writes_for_a_member(local):
+    """What it writes ends with a whole sentence, or says that it was cut off; its act was drawn."""
+    world = SocialSimulacra().world(seed=3, minds=8, lm=local).run(2)
+    rows = world.log().table().to_pylist()
+    assert [r["actor"] for r in rows] == ["model:writer"], [r["payload"] for r in rows]
+    assert rows[0]["text"][-1] in ".!?…" or len(rows[0]["text"].split()) < 40
+    assert rows[0]["payload"]

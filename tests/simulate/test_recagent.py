@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 import ethogram
-from ethogram.errors import OptionError, RolesError, UnknownName, WorldError
+from ethogram.errors import EndpointRefused, OptionError, RolesError, UnknownName, WorldError
 from ethogram.lm import LM, ScriptedLM
 from ethogram.log import Log
 from ethogram.simulate.recagent import RecAgent, Sandbox, Scene, cocoon, conformity, fidelity, impressions
@@ -339,6 +339,28 @@ def test_viewers_by_rule_where_no_model_is_given():
     assert actors["model:viewer"] > 3
     assert "fallback:viewer" not in actors
     assert sum(world.live.decisions[s] for s in ("model", "cache")) <= 3 * 4 < actors["model:viewer"]
+
+
+def test_a_viewer_without_an_answer_has_its_next_turn_all_the_same(scene):
+    """Two turns in a row: where the model failed in the first, the second is asked for as well."""
+
+    def silent(messages, rng):
+        return EndpointRefused("no such model")
+
+    lm = ScriptedLM(silent, name="silent")
+    world = RecAgent().members(box(scene, active=1.0, recommender="random", watching=1.0), [0], lm=lm)
+    in_a_row = before = 0
+    for tick in range(1, 12):
+        world.run(tick)
+        due = bool(world.state["turn"][0] == tick) and bool(world.state["busy"][0] <= tick)
+        asked = len(lm.asked)
+        world.run(tick + 1)
+        assert (len(lm.asked) > asked) == due, tick
+        in_a_row += due and before
+        before = due
+    assert in_a_row > 2
+    assert world.shares()["fallback"] > 0
+    assert world.fork(4).run(12).fingerprint == world.fingerprint
 
 
 def test_a_search_finds_titles_and_prefers_what_was_heard(scene):

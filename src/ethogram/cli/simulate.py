@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ethogram.cli.options import Set, chosen
 from ethogram.cli.output import Json, Output
-from ethogram.errors import OptionError
+from ethogram.errors import BudgetSpent, OptionError
 
 if TYPE_CHECKING:
     from ethogram.replay import Run
@@ -26,6 +26,9 @@ def simulate(
     log: Path | None = None,
     every: int = 500,
     timeout: float = 300.0,
+    budget: str | None = None,
+    prices: str | None = None,
+    spent: str = "degrade",
     sets: Set = (),
     json: Json = None,
     **flags: str,
@@ -45,7 +48,7 @@ def simulate(
         People that a language model plays, where the system has such.
     lm
         The model of the minds: local, the URL of an endpoint (URL#MODEL where it has several), scripted (the system's
-        own rules), or scripted:TEXT.
+        own rules), or scripted:TEXT. URL,local asks the second where the first fails or may spend no more.
     seed
         Seed of everything that is drawn.
     out
@@ -56,7 +59,15 @@ def simulate(
         Ticks between checkpoints.
     timeout
         Seconds that a model at a URL has for one try of a call; whose calls all fail is led by the fallback.
+    budget
+        What the run may spend of its model, over all sessions: calls=500, tokens=2e6, money=5, seconds=600 (of this
+        session), several with commas. Of URL,local it binds the first alone.
+    prices
+        Money for a million tokens, of those read and those written: 0.5,1.5
+    spent
+        What follows when the budget is spent: degrade (the next model, then the rules) or stop, at a whole tick.
     """
+    from ethogram.cli.spending import spending
     from ethogram.replay import begin, opened
     from ethogram.replay.manifest import is_run
     from ethogram.replay.running import ticks
@@ -66,26 +77,32 @@ def simulate(
         raise OptionError(f"--minds {minds}: give 1 or more.")
     if every < 1:
         raise OptionError(f"--every {every}: give 1 or more.")
-    if not timeout > 0:
-        raise OptionError(f"--timeout {timeout:g}: give seconds above 0.")
+    means = spending(budget, prices, spent, timeout)
     if log is not None and log.exists():
         raise OptionError(f"--log {log}: that is there already; give a new folder.")
     if is_run(key):
         if out is not None or minds is not None or lm is not None or sets or flags or seed:
-            raise OptionError(f"{key} is a run; it goes on as it began: give only --until, --log, --every, --timeout.")
-        run = opened(key, every=every, timeout=timeout)
+            raise OptionError(
+                f"{key} is a run; it goes on as it began: give only --until, --log, --every, --timeout, --budget, "
+                "--prices, --spent."
+            )
+        run = opened(key, every=every, spending=means)
     else:
         given = {n: v for n, v in chosen(key, sets, flags).items() if n not in ("lm", "minds")}
-        run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every, timeout=timeout)
+        run = begin(out, key, given, seed=seed, minds=minds, lm=lm, every=every, spending=means)
     with run:
         if ticks(until, run.world) < 1:
             raise OptionError(f"--until {until}: give 1 tick or more.")
         if began := run.world.tick:
             say.line(f"{run.folder} is at tick {began:,}; it goes on from there.")
-        before = Counter(run.world.live.decisions)
+        before, stopped = Counter(run.world.live.decisions), ""
         try:
             with say.progress(run.told.key) as watch:
                 run.until(until, watch)
+        except BudgetSpent as error:
+            stopped = str(error)
+            more = f"; ethogram simulate {run.folder} --until {until} --budget ... goes on" if run.folder else ""
+            say.line(f"stopped at tick {run.world.tick:,}: {stopped}{more}")
         except KeyboardInterrupt:
             if run.folder is not None:
                 say.line(f"stopped at tick {run.world.tick:,}; ethogram simulate {run.folder} --until {until} goes on")
@@ -96,7 +113,7 @@ def simulate(
             say.line(f"log: {log}")
         if run.folder is not None:
             say.line(f"run: {run.folder}   look at it: ethogram replay {run.folder}")
-    say.result(told)
+    say.result({**told, "stopped": stopped})
 
 
 ASKED = ("model", "cache", "archetype", "surrogate", "fallback")
@@ -130,6 +147,8 @@ def tell(run: Run, say: Output, before: Counter[str] | None = None) -> dict[str,
             f"model: {calls['calls']:,} calls ({calls['calls'] / hours:,.4g} per simulated hour), {calls['sent']:,} of "
             f"them sent, {calls['failed']:,} failed, {calls['tokens']:,} tokens, money {calls['money']:.4g}{where}"
         )
+        if len(calls["models"]) > 1:
+            say.table(("model", "calls sent"), list(calls["models"].items()))
     costs = [r for r in world.costs().to_pylist() if r["seconds"]]
     say.table(("cost of", "seconds"), [(r["component"], r["seconds"]) for r in costs])
     say.line(f"fingerprint {world.fingerprint}")

@@ -12,7 +12,7 @@ import contextlib
 import time
 import weakref
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -86,7 +86,8 @@ class Broker:
         answers, the missing ones are asked for and added to it (this is also how a broken run is continued).
     cache : True (the shared one), False, or an AnswerCache.
     keep : whether the run's transcript is written.
-    budget : what the run may spend. prices : by identity, or one for all.
+    budget : what the run may spend. free : identities whose calls are not counted and never refused.
+    prices : by identity, or one for all.
     limits : by identity, or one for all. retries : when and how often is tried again.
     timeout : seconds for one try; for streams, of silence.
     """
@@ -99,6 +100,7 @@ class Broker:
         cache: bool | AnswerCache = True,
         keep: bool = True,
         budget: Budget | None = None,
+        free: Collection[str] = (),
         prices: Prices | Mapping[str, Prices] | None = None,
         limits: Limits | Mapping[str, Limits] | None = None,
         retries: Retries | None = None,
@@ -110,7 +112,7 @@ class Broker:
             raise OptionError(f"mode '{mode}' needs run=, the name of the run or a path ending in .lmrun.")
         self.mode, self.timeout, self.retries = mode, timeout, retries or Retries()
         self.run = str(run) if run is not None else transcript.new_name()
-        self.purse, self.ledger = Purse(budget), Ledger()
+        self.purse, self.ledger = Purse(budget, free), Ledger()
         self._prices, self._limits = prices, limits
         self._cache = cache if isinstance(cache, AnswerCache) else None
         self._caching = bool(cache) and mode in ("live", "replay-lenient")
@@ -123,6 +125,8 @@ class Broker:
             raise OptionError(f"run '{self.run}' is there already; continue it with mode 'replay-lenient'.")
         if mode.startswith("replay"):
             self._recording = Recording(transcript.place(self.run), must=True)
+        if self._recording is not None and mode == "replay-lenient":
+            self.purse.spent(*self._recording.spent(self.purse.free))
 
     @classmethod
     def bare(cls, **options: Any) -> Broker:
@@ -199,7 +203,7 @@ class Broker:
         held = (asked.tokens, prices.of(Usage(asked.tokens)))
         usage, money, sent, got = Usage(), 0.0, False, None
         try:
-            self.purse.take(*held)
+            self.purse.take(wire.identity, *held)
             sent = True
             got = await self._sent(wire, asked)
             usage = used(got.reply)
@@ -209,7 +213,7 @@ class Broker:
             raise
         finally:
             if sent:
-                self.purse.settle(held, usage, money)
+                self.purse.settle(wire.identity, held, usage, money)
         await self._done(wire, asked, key, draw, got, usage, money)
         return got
 
@@ -266,7 +270,7 @@ class Broker:
         usage, money, sent, seen = Usage(), 0.0, False, []
         lane = self._lane(wire)
         try:
-            self.purse.take(*held)
+            self.purse.take(wire.identity, *held)
             sent = True
             await lane.enter(asked.tokens)
             began = time.perf_counter()
@@ -290,7 +294,7 @@ class Broker:
             raise
         finally:
             if sent:
-                self.purse.settle(held, usage, money)
+                self.purse.settle(wire.identity, held, usage, money)
         await self._done(wire, asked, key, draw, got, usage, money)
 
     async def fact(self, name: str, find: Callable[[], Awaitable[Any]]) -> Any:

@@ -20,16 +20,19 @@ from ethogram.lm.capabilities import Capabilities
 from ethogram.lm.model import LM
 from ethogram.lm.replies import Answer, Choice, Reply, Scores
 
-_FINAL = (BudgetSpent, NotRecorded, SchemaError)
+_FINAL = (NotRecorded, SchemaError)
 """Errors that are about the run or the question, which no other model would answer better."""
+_KINDS = (AnswerError, BudgetSpent, CapabilityError, ContextExceeded)
+"""What the last model's error stays in the error of all."""
 
 
 class Fallback(LM):
     """Models in the order in which they are asked; made by `LM.connect([...])` or `lm.otherwise(other)`.
 
-    A call goes to the first model; where that is down, busy to the end of its tries, refuses, lacks the capability or
-    gives no valid answer, the next one gets the whole call, with its own ladder of methods. `identity` names all of
-    them, because any may answer; each reply names the one that did, and the transcript holds the failed call before.
+    A call goes to the first model; where that is down, busy to the end of its tries, refuses, lacks the capability,
+    gives no valid answer or may spend no more, the next one gets the whole call, with its own ladder of methods. A
+    budget binds all of them but those that `Broker(free=...)` names. `identity` names all, because any may answer; each
+    reply names the one that did, and the transcript holds the failed call before.
     """
 
     def __init__(self, models: list[LM]):
@@ -52,7 +55,7 @@ class Fallback(LM):
             except LMError as error:
                 failed.append(f"{lm.identity}: {error}")
                 last: EthogramError = error
-        kind = type(last) if isinstance(last, AnswerError | CapabilityError | ContextExceeded) else LMError
+        kind = type(last) if isinstance(last, _KINDS) else LMError
         raise kind(f"none of {len(self.models)} models answered. " + " | ".join(failed)) from None
 
     async def chat(self, *args: Any, **options: Any) -> Reply:

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ class Recording:
         """When it began, how many calls, how many of them were sent and how many failed, tokens, money."""
         with self._lock:
             row = self._db.execute(
-                "SELECT MIN(at), COUNT(*), TOTAL(source='live'), TOTAL(error<>''), TOTAL(prompt + completion), "
+                f"SELECT MIN(at), COUNT(*), TOTAL({_SENT}), TOTAL(error<>''), TOTAL(prompt + completion), "
                 "TOTAL(money) FROM calls"
             ).fetchone()
         return {
@@ -200,9 +200,27 @@ class Recording:
             "sent": int(row[2]), "failed": int(row[3]), "tokens": int(row[4]), "money": row[5],
         }  # fmt: skip
 
+    def spent(self, free: Collection[str] = ()) -> tuple[int, int, float]:
+        """Calls that were sent, tokens and money, of all models but those."""
+        found = [told for told in self.models() if told[0] not in free]
+        return sum(t[1] for t in found), sum(t[2] for t in found), sum(t[3] for t in found)
+
+    def models(self) -> list[tuple[str, int, int, float]]:
+        """(identity, calls that were sent to it, tokens, money), the most called first."""
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT identity, TOTAL({_SENT}), TOTAL(prompt + completion), TOTAL(money) FROM calls "
+                "GROUP BY identity ORDER BY 2 DESC, 1"
+            ).fetchall()
+        return [(i, int(calls), int(tokens), money) for i, calls, tokens, money in rows]
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+_SENT = "source='live' AND error NOT LIKE 'BudgetSpent:%'"
+"""What was refused for its price was not sent."""
 
 
 _COLUMNS = (

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ethogram import options as declared
 from ethogram.errors import OptionError, UnknownName
-from ethogram.lm import LM, Broker
+from ethogram.lm import LM, Broker, Budget, Prices
 from ethogram.lm.blocking import run as wait_for
 from ethogram.lm.endpoint import Endpoint
+from ethogram.lm.fallback import Fallback
 from ethogram.replay.manifest import Manifest
 from ethogram.system import find, info, system
 from ethogram.world import World
@@ -23,6 +25,25 @@ TIMEOUT = 300.0
 
 
 VERB = "simulate"
+_NEXT = re.compile(r",(?=local\b|torch\b|https?://)")
+"""Between the models of a chain."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a session of a run may spend of its models, and what follows when that is gone.
+
+    Attributes
+    ----------
+    budget, prices : of the models at URLs, where there are some; what is in this process then goes on without bound.
+    spent : "degrade": the next model of a chain, else the system's rules decide; "stop": the run ends before the tick.
+    timeout : seconds that a model at a URL has for one try of a call.
+    """
+
+    budget: Budget | None = None
+    prices: Prices | None = None
+    spent: str = "degrade"
+    timeout: float = TIMEOUT
 
 
 def made(told: Manifest) -> Any:
@@ -48,14 +69,13 @@ def made(told: Manifest) -> Any:
 
 
 def built(
-    told: Manifest, folder: Path | None = None, *, mode: str | None = None, timeout: float = TIMEOUT
+    told: Manifest, folder: Path | None = None, *, mode: str | None = None, spending: Spending = Spending()
 ) -> tuple[Any, Any]:
     """(system, world at its beginning).
 
     Parameters
     ----------
     folder : where the calls to its model are recorded. mode : of the broker; None records, or goes on recording.
-    timeout : seconds that a model at a URL has for one try of a call.
 
     Raises
     ------
@@ -64,16 +84,15 @@ def built(
     """
     one, lm = made(told), None
     if told.lm is not None and told.lm != SCRIPTED:
-        # people take turns, each with a beginning of their own
-        kept = {"kept": KEPT} if told.lm.partition(":")[0] == "local" else {}
-        where, _, model = told.lm.partition("#") if told.lm.startswith("http") else (told.lm, "", "")
-        lm = LM.connect(where, model=model or None, broker=_broker(told, folder, mode, timeout), **kept)
+        lm = _connected(told.lm, _broker(told, folder, mode, spending))
     world = one.world(seed=told.seed, minds=told.minds, lm=lm)
     if lm is not None and world.declared.lm is not lm:
         raise OptionError(f"--lm {told.lm}: nobody of {told.key} is played by a model yet; give --minds.")
     own = world.declared.lm
-    if lm is None and isinstance(own, LM) and folder is not None:
-        own.broker = _broker(told, folder, mode, timeout)  # the system's own rules are recorded like any model
+    if lm is None and isinstance(own, LM):
+        own.broker = _broker(told, folder, mode, spending)  # the system's own rules are recorded like any model
+    if world.declared.spent != spending.spent:
+        world.declared = replace(world.declared, spent=spending.spent)
     if told.branches:
         world.declared = replace(world.declared, run=f"{world.declared.run}, fork {told.branches[-1].at}")
     return one, world
@@ -92,10 +111,24 @@ def reachable(world: World) -> None:
         wait_for(lm.wire.model())
 
 
-def _broker(told: Manifest, folder: Path | None, mode: str | None, timeout: float) -> Broker:
+def _connected(told: str, broker: Broker) -> LM:
+    """The model, or several as a chain."""
+    models = []
+    for one in _NEXT.split(told):
+        # people take turns, each with a beginning of their own
+        kept = {"kept": KEPT} if one.partition(":")[0] == "local" else {}
+        where, _, model = one.partition("#") if one.startswith("http") else (one, "", "")
+        models.append(LM.connect(where, model=model or None, broker=broker, **kept))
+    if any(isinstance(m.wire, Endpoint) for m in models):
+        broker.purse.free |= {m.identity for m in models if not isinstance(m.wire, Endpoint)}
+    return Fallback(models) if len(models) > 1 else models[0]
+
+
+def _broker(told: Manifest, folder: Path | None, mode: str | None, spending: Spending) -> Broker:
+    how: dict[str, Any] = {"budget": spending.budget, "prices": spending.prices, "timeout": spending.timeout}
     if folder is None:
-        return Broker.bare(timeout=timeout)
+        return Broker.bare(**how)
     place = folder / told.recording
     chosen: Any = mode or ("replay-lenient" if place.exists() else "record")
     place.parent.mkdir(parents=True, exist_ok=True)
-    return Broker(run=place, mode=chosen, cache=False, timeout=timeout)
+    return Broker(run=place, mode=chosen, cache=False, **how)

@@ -6,17 +6,18 @@ import json
 import math
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ethogram.errors import OptionError, StateError, WorldError
+from ethogram.errors import BudgetSpent, OptionError, StateError, WorldError
 from ethogram.lm import LM
 from ethogram.lm.transcript import Recording
 from ethogram.log import Log
 from ethogram.log.condition import duration
-from ethogram.replay.building import TIMEOUT, built, reachable
+from ethogram.replay.building import Spending, built, reachable
 from ethogram.replay.manifest import Branch, Manifest, is_run
 from ethogram.world import Command, World
 from ethogram.world.events import Record
@@ -55,15 +56,22 @@ class Run:
         ------
         LMError
             The model at a URL does not answer at all. Later, a call that fails leaves its decision to the fallback.
+        BudgetSpent
+            With ``Spending(spent="stop")``: all ticks before are done and kept; the run goes on with a larger budget.
         """
         end = ticks(until, self.world)
         world = self.world
         if world.tick < end:
             reachable(world)
-        while world.tick < end:
-            world.run(world.tick + 1)
-            if watch is not None:
-                watch({"step": world.tick, "steps": end, "events": world.events})
+        try:
+            while world.tick < end:
+                world.run(world.tick + 1)
+                if watch is not None:
+                    watch({"step": world.tick, "steps": end, "events": world.events})
+        except BudgetSpent:
+            if self.folder is not None and not world.live.broken:
+                world.checkpoint()
+            raise
         if self.folder is not None:
             world.checkpoint()
         return self
@@ -109,7 +117,8 @@ class Run:
         yield from ((live, record) for record in retold(live, world.declared, world.live.tape.entries, world.tick))
 
     def calls(self) -> dict[str, Any] | None:
-        """What the language model was asked over all sessions: calls, sent, failed, tokens, money; None for none.
+        """What the language model was asked over all sessions: calls, sent, failed, tokens, money, and `models`:
+        identity -> calls that were sent to it; None for none.
 
         Where nothing is recorded, since the run began in this process.
         """
@@ -119,19 +128,22 @@ class Run:
                 return None
             told = {n: sum(r[c] for r in rows) for n, c in (("calls", "calls"), ("sent", "live"), ("failed", "failed"))}
             tokens = sum(r["prompt"] + r["completion"] for r in rows)
-            return {"began": None, **told, "tokens": tokens, "money": sum(r["money"] for r in rows)}
+            models = Counter[str]()
+            for row in rows:
+                models[row["model"]] += row["live"]
+            return {"began": None, **told, "tokens": tokens, "money": sum(r["money"] for r in rows), "models": models}
         if not (self.folder / self.told.recording).is_file():
             return None
         recording = Recording(self.folder / self.told.recording, must=True)
         try:
-            return recording.totals()
+            return {**recording.totals(), "models": {m[0]: m[1] for m in recording.models()}}
         finally:
             recording.close()
 
 
 def begin(
     folder: str | Path | None, key: str, options: Mapping[str, Any] | None = None, *, seed: int = 0,
-    minds: int | None = None, lm: str | None = None, every: int = EVERY, timeout: float = TIMEOUT,
+    minds: int | None = None, lm: str | None = None, every: int = EVERY, spending: Spending = Spending(),
 ) -> Run:  # fmt: skip
     """A run in a folder; one that is there already and is the same is continued.
 
@@ -142,18 +154,18 @@ def begin(
     """
     told = Manifest(key, dict(options or {}), seed, minds, lm)
     if folder is None:
-        return Run(None, told, *built(told, timeout=timeout))
+        return Run(None, told, *built(told, spending=spending))
     place = Path(folder)
     if is_run(place):
         there = Manifest.read(place)
         if what := there.differs(told):
             raise OptionError(f"{place} holds another run: {what}. Give another folder, or continue it as it was.")
-        return opened(place, every=every, timeout=timeout)
+        return opened(place, every=every, spending=spending)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise OptionError(f"{place} is there already and holds no run; give a new folder.")
     fresh = not place.exists()
     try:
-        one, world = built(told, place, timeout=timeout)
+        one, world = built(told, place, spending=spending)
         reachable(world)
         told.write(place)
         return Run(place, told, one, world.keep_in(place, every=every))
@@ -163,7 +175,7 @@ def begin(
         raise
 
 
-def opened(folder: str | Path, *, every: int = EVERY, timeout: float = TIMEOUT) -> Run:
+def opened(folder: str | Path, *, every: int = EVERY, spending: Spending = Spending()) -> Run:
     """The run of a folder as far as it went, ready to go on.
 
     Raises
@@ -174,7 +186,7 @@ def opened(folder: str | Path, *, every: int = EVERY, timeout: float = TIMEOUT) 
     """
     place = Path(folder)
     told = Manifest.read(place)
-    one, world = built(told, place, timeout=timeout)
+    one, world = built(told, place, spending=spending)
     return Run(place, told, one, world.keep_in(place, every=every, resume=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Acts:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def instead(self) -> Acts:
+        """The same, of a policy that stands in for another: what a rule decided is a fallback."""
+        rule, fallback = SOURCES.index("rule"), SOURCES.index("fallback")
+        code = np.asarray(SOURCES.index(self.via) if isinstance(self.via, str) else self.via)
+        return replace(self, via=np.broadcast_to(np.where(code == rule, fallback, code), len(self)).astype(np.uint8))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ class VectorPolicy(Protocol):
 
 
 class Prepares(Protocol):
-    """A vector policy that asks a language model before it acts."""
+    """A vector policy that asks a language model before it acts.
+
+    It acts without an answer, too. Where that was for want of budget it says so in ``refused: BudgetSpent | None``, of
+    the last `prepare`: a world with ``spent="stop"`` then ends before the tick.
+    """
 
     async def prepare(self, rows: np.ndarray, seen: Frozen, lm: Any) -> list[str]:
         """Ask what is not known yet for all who are awake; notes of what was learned, which are logged."""

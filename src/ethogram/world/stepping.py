@@ -108,6 +108,8 @@ async def asked(
             told = noted(recorded, world, name)
         else:
             told = await policy.prepare(rows, seen, world.lm)
+            if world.spent == "stop" and (refused := getattr(policy, "refused", None)) is not None:
+                raise refused
         notes += [json.dumps([name, t]) for t in told]
     if not len(minds):
         return joined([]), np.zeros(0, np.int64), [], notes

@@ -12,6 +12,7 @@ from ethogram.lm import LM, ScriptedLM
 from ethogram.lm.messages import Message
 from ethogram.lm.scripted import options_of
 from ethogram.simulate.friendship_paradox.population import HOUR, Shown, populated
+from ethogram.simulate.friendship_paradox.wording import Wording
 from ethogram.world import World
 from ethogram.world.people.expand import expand
 from ethogram.world.people.prefab import PEOPLE
@@ -25,15 +26,19 @@ def played(
 ) -> World:
     """A world of light agents; the first `minds` of them are played by `lm` (by rule, if None).
 
-    minutes : of a tick. rest : ticks between two decisions of theirs.
+    minutes : of a tick. rest : ticks between two decisions of theirs. Their taste is that of their interests; what
+    the others have said they read in words of its topic (`wording`), which nobody else sees.
     """
     if not 0 < minds <= people:
         raise OptionError(f"friendship_paradox: {minds} minds among {people} people; give 1 to {people}.")
     own = expand(PEOPLE, minds, seed=seed).people if minds > len(PEOPLE) else list(PEOPLE[:minds])
     platform, how = populated(people, seed, shown, None, minutes)
+    wording = Wording((i for p in PEOPLE for i in p.interests), platform.taste.shape[1])
+    for row, person in enumerate(own):  # what they are shown is to be what they are interested in
+        platform.taste[row] = wording.taste(person.interests)
     world = platform.world(
         **how, lm=lm or ScriptedLM(chatter, name="chatter", seed=seed), fallback="crowd",
-        minds={"member": lambda persona: Member(persona, platform, every=rest, brief=True)},
+        minds={"member": lambda persona: Member(persona, platform, every=rest, brief=True, wording=wording)},
     )  # fmt: skip
     for uid, person in enumerate(own):
         world.promote(uid, "member", {"name": person.name, "about": person.text()})

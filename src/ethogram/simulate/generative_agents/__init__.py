@@ -6,8 +6,8 @@ whisper a thought, change the state of an object, fork the course of things, and
                rec = 0.995^(hours since last access), all a = 1; `scoring="released"`: rec = 0.99^rank, a = .5, 2, 3
     reflect    when the importance taken in reaches 150: 3 questions about the 100 latest records, insights that cite
                their evidence (`lm.reflecting`)
-    plan       what is on the mind, hour of rising, 4 to 8 items, 24 hours, the coming hour in steps of 5 to 15
-               minutes; 1,440 minutes a day, anew each day (`planning`)
+    plan       what is on the mind, hour of rising, 5 to 7 broad strokes; a stroke by the hour when it begins, its
+               coming hour in steps of 5 to 15 minutes; 1,440 minutes a day, anew each day (`planning`)
     act        sector, arena and object among what the person knows and may enter; a shortest path there (`acting`)
     react      talk, wait or go on; conversations line by line, each from its speaker's own memory (`talking`)
 
@@ -17,10 +17,12 @@ from: what anybody knows can be traced through the log.
 
 Deviations: a step of the world is 10 game seconds, but people decide only where something is to be decided (an act
 ends, a tile is reached, somebody comes into sight, a line was said). Objects at rest are no events. An arena is chosen
-for a whole activity and an object for each part of it, and the object's state comes with that choice. Only the coming
-hour of a long block is split. A relationship is summarised once in a conversation, by each side. Interviews answer
-from 50 records without a summary before. Recency in the released code gives the highest weight to what was accessed
-longest ago; here rank 0 is the latest.
+for a whole activity and an object for each part of it, and the object's state comes with that choice. Strokes are of
+three hours each, so that a small model has few short fields to fill; as in the paper only what comes next is worked out
+(the released code plans all hours at dawn), only the coming hour of a long block is split, and it is the strokes of
+which a few must differ (or they are asked for once more). A relationship is summarised once in a conversation, by each
+side. Interviews answer from 50 records without a summary before. Recency in the released code gives the highest weight
+to what was accessed longest ago; here rank 0 is the latest.
 
 Park, O'Brien, Cai, Morris, Liang, Bernstein: Generative Agents: Interactive Simulacra of Human Behavior (UIST 2023).
 """

@@ -96,9 +96,12 @@ def _talked(person: Any, notes: Sequence[Note], text: str, other: str) -> Answer
 
 def _will_be(person: Any, notes: Sequence[Note], text: str, hour: str) -> Answer:
     """From the plan; without one, at work in working hours and else at home."""
+    from ethogram.simulate.generative_agents.scripted import expanded
+
     minute = 60 * int(hour) + 30
-    for a, b, c, d, what in re.findall(r"^(\d+):(\d+) to (\d+):(\d+) (.*)$", text, re.MULTILINE):
+    for a, b, c, d, told in re.findall(r"^(\d+):(\d+) to (\d+):(\d+) (.*)$", text, re.MULTILINE):
         if 60 * int(a) + int(b) <= minute < 60 * int(c) + int(d):
+            what = expanded(told, int(a), int(hour) + 1)[-1]
             place = re.search(r" (?:at|in) (?:the )?([A-Z].*)$", what)
             return (place[1] if place else person.home), ()
     return (person.work if person.hours[0] <= int(hour) < person.hours[1] else person.home), ()

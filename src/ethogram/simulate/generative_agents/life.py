@@ -11,7 +11,9 @@ import numpy as np
 from ethogram.lm.memory import NEVER, Memory
 
 Entry = list[Any]
-"""[first minute of the day, minutes, activity, what it is a part of, whether it was split]"""
+"""[first minute of the day, minutes, activity, what it is a part of, how far it is worked out: one of the next]"""
+STROKE, HOURS, STEP = 0, 1, 2
+"""A stroke of some hours; hours; a step of 5 to 15 minutes."""
 
 
 @dataclass

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Asked = tuple[str, dict[str, Any]]
 LEAST, MOST = 5, 15
 """Minutes of a part of an hour."""
+STEPS = 6
+"""Parts of an hour at most, none of which is needed; the last one goes on."""
+STROKE, BRIEF = 72, 60
+"""Letters of a stroke, and of what is done in an hour or less."""
 
 
 def _object(**fields: Any) -> dict[str, Any]:
@@ -48,34 +52,45 @@ def mind(name: str, date: str, lines: Sequence[str]) -> Asked:
     return f"{remembered(lines)}\n{asked}", _object(currently=_text(300))
 
 
-def day(name: str, date: str, rises: int, lines: Sequence[str]) -> Asked:
-    asked = f"Task: day. {name} gets up at {rises}:00. Plan {date} in 4 to 8 items, each with its hour."
-    return f"{remembered(lines)}\n{asked}", _object(items=_list(_text(), 4, 8))
+def _at(hour: int) -> str:
+    return f"at {hour}:00"
 
 
-def hours(name: str, date: str, rises: int, items: Sequence[str]) -> Asked:
-    told = "\n".join(f"- {i}" for i in items)
+def by_hour(told: Mapping[str, Any], hours: Iterable[int]) -> list[str]:
+    """Answers that are named by hours, in their order."""
+    return [str(told[_at(h)]) for h in hours]
+
+
+def day(name: str, date: str, hours: Sequence[int], lines: Sequence[str]) -> Asked:
+    """Fields named by hours: a small model fills them with what is done, where a list gets it to count."""
     asked = (
-        f"Task: hours. The plan of {name} for {date}, getting up at {rises}:00:\n{told}\n"
-        "What does the person do in each of the 24 hours from 0:00 on? Before getting up it is sleeping. "
-        "At least five different activities."
+        f"Task: day. {name} gets up at {hours[0]}:00. What does {name} do on {date} from each hour on? In a few words, "
+        "such as: working, having lunch with a friend, reading at home."
     )
-    return asked, _object(hours=_list(_text(80), 24, 24))
+    return f"{remembered(lines)}\n{asked}", _object(**{_at(h): _text(STROKE) for h in hours})
 
 
-def rest(name: str, date: str, now: int, left: Sequence[str], lines: Sequence[str]) -> Asked:
-    told = "\n".join(f"{now + i}:00 {what}" for i, what in enumerate(left))
+def hours(name: str, hours: Sequence[int], stroke: str) -> Asked:
     asked = (
-        f"Task: rest. It is {date}, {now}:00. The rest of the day of {name} was planned as:\n{told}\n"
-        f"Does what was just heard change it? Give the {len(left)} hours again, changed or not."
+        f"Task: hours. From {hours[0]}:00 to {hours[-1] + 1}:00 the plan of {name} is: {stroke}\n"
+        f"What does {name} do at each hour? In a few words, such as: talking with a guest."
     )
-    return f"{remembered(lines)}\n{asked}", _object(hours=_list(_text(80), len(left), len(left)))
+    return asked, _object(**{_at(h): _text(BRIEF) for h in hours})
+
+
+def rest(name: str, date: str, left: Mapping[int, str], lines: Sequence[str]) -> Asked:
+    told = "\n".join(f"{hour}:00 {what}" for hour, what in left.items())
+    asked = (
+        f"Task: rest. It is {date}, {next(iter(left))}:00. The rest of the day of {name} was planned as:\n{told}\n"
+        "Does what was just heard change it? Give it again, changed or not."
+    )
+    return f"{remembered(lines)}\n{asked}", _object(**{_at(h): _text(STROKE) for h in left})
 
 
 def split(activity: str, clock: str, minutes: int) -> Asked:
-    part = _object(activity=_text(80), minutes={"type": "integer", "minimum": LEAST, "maximum": MOST})
+    part = _object(activity=_text(BRIEF), minutes={"type": "integer", "minimum": LEAST, "maximum": MOST})
     asked = f"Task: split. From {clock} on, for {minutes} minutes: {activity}. In which steps of 5 to 15 minutes?"
-    return asked, _object(parts=_list(part, 1, 12))
+    return asked, _object(parts=_list(part, 1, STEPS))
 
 
 def now(name: str, clock: str, place: str, lines: Sequence[str]) -> Asked:

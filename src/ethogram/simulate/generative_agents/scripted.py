@@ -13,11 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 from ethogram.errors import LMError
 from ethogram.lm import ScriptedLM
 from ethogram.lm.messages import Message
+from ethogram.simulate.generative_agents.planning import LONG
+from ethogram.simulate.generative_agents.prompts import STROKE
 
 NEWS = re.compile(r"[A-Z][^\"\n.]*\b(?:is a party|is running for|is a concert|are closing)\b[^\"\n.]*\.")
 """A sentence that is passed on."""
@@ -144,35 +147,78 @@ def _goes(person: Person, text: str) -> bool:
     return "is the host" in person.currently or person.taste("parties", 10) < 8
 
 
+_LATER = re.compile(r"; (\d+):\d\d ")
+"""Within a stroke: from then on something else."""
+
+
+def expanded(stroke: str, first: int, until: int) -> list[str]:
+    """What a stroke says for each of its hours.
+
+    >>> expanded("reading; 11:00 eating", 9, 12)
+    ['reading', 'reading', 'eating']
+    """
+    begin, *rest = _LATER.split(stroke)
+    made = [begin] * (until - first)
+    for hour, what in zip(rest[::2], rest[1::2], strict=True):
+        at = max(int(hour) - first, 0)
+        made[at:] = [what] * (until - first - at)
+    return made
+
+
+def folded(hours: Sequence[str], first: int) -> str:
+    """Hours as a stroke; what is too long to be said is left out, the last first, appointments last of all.
+
+    >>> folded(["reading", "reading", "eating"], 9)
+    'reading; 11:00 eating'
+    """
+    parts = [(first, hours[0])]
+    parts += [(h, what) for h, (before, what) in enumerate(pairwise(hours), first + 1) if what != before]
+    while True:
+        told = "; ".join([parts[0][1], *(f"{h}:00 {what}" for h, what in parts[1:])])
+        if len(told) <= STROKE or len(parts) == 1:
+            return told[:STROKE]
+        parts.remove(max(parts[1:], key=lambda part: ("attending" not in part[1], part[0])))
+
+
+def _by_stroke(hours: Sequence[str], starts: Sequence[int]) -> dict[str, str]:
+    ends = [*starts[1:], 24]
+    return {f"at {a}:00": folded(hours[a:b], a) for a, b in zip(starts, ends, strict=True)}
+
+
 def _hours(person: Person, text: str, rng: random.Random) -> Any:
-    rises = int(re.search(r"getting up at (\d+):00", text)[1])  # type: ignore[index]
-    made = [person.habit(h, rises) for h in range(24)]
-    for hour, what in re.findall(r"^- at (\d+):00 (attending .*)$", text, re.MULTILINE):
-        for h in range(int(hour), min(int(hour) + 2, person.bed)):
-            made[h] = what
-    return {"hours": made}
+    found = re.search(r"From (\d+):00 to (\d+):00 the plan of \S+ is: (.*)", text)
+    first, until, stroke = int(found[1]), int(found[2]), found[3]  # type: ignore[index]
+    made = {}
+    for hour, what in enumerate(expanded(stroke, first, until), first):
+        made[f"at {hour}:00"] = what if "attending" in what else person.habit(hour)
+    return made
 
 
 def _day(person: Person, text: str, rng: random.Random) -> Any:
     rises = int(re.search(r"gets up at (\d+):00", text)[1])  # type: ignore[index]
-    date = re.search(r"Plan (\w+ \d+ \w+) in", text)[1]  # type: ignore[index]
-    items = [f"at {rises}:00 getting ready"]
-    items += [f"at {h}:00 {person.habit(h, rises)}" for h in (10, 13, 18)]
+    date = re.search(r"do on (\w+ \d+ \w+) from", text)[1]  # type: ignore[index]
+    made = [person.habit(h, rises) for h in range(24)]
     told = text + person.currently
     if (dates := appointments(told, date)) and _goes(person, told):
-        items += [f"at {h}:00 {what}" for h, what in dates.items()]
-    return {"items": [*items[:7], f"at {person.bed}:00 sleeping"]}
+        for hour, what in dates.items():
+            for h in range(hour, min(hour + 2, person.bed)):
+                made[h] = what
+    return _by_stroke(made, list(range(rises, 24, LONG)))
 
 
 def _rest(person: Person, text: str, rng: random.Random) -> Any:
-    planned = re.findall(r"^(\d+):00 (.*)$", text, re.MULTILINE)
+    planned = [(int(h), what) for h, what in re.findall(r"^(\d+):00 (.*)$", text, re.MULTILINE)]
     dates = appointments(text.partition("Task: rest")[0], re.search(r"It is (\w+ \d+ \w+),", text)[1])  # type: ignore[index]
-    goes = _goes(person, text)
-    made = []
-    for hour, what in planned:
-        new = next((w for h, w in dates.items() if h <= int(hour) < h + 2), None)
-        made.append(new if new and goes and "sleep" not in what else what)
-    return {"hours": made}
+    if not dates or not _goes(person, text):
+        return {f"at {h}:00": what for h, what in planned}
+    starts = [h for h, _ in planned]
+    made = [""] * 24
+    for (a, what), b in zip(planned, [*starts[1:], 24], strict=True):
+        made[a:b] = expanded(what, a, b)
+    for hour in range(starts[0], 24):
+        new = next((w for h, w in dates.items() if h <= hour < h + 2), None)
+        made[hour] = new if new and "sleep" not in made[hour] else made[hour]
+    return _by_stroke(made, starts)
 
 
 def _now(person: Person, text: str, rng: random.Random) -> Any:
@@ -209,7 +255,7 @@ def _use(person: Person, text: str, rng: random.Random) -> Any:
 def _split(person: Person, text: str, rng: random.Random) -> Any:
     minutes, activity = re.search(r"for (\d+) minutes: (.*?)\. In which", text).groups()  # type: ignore[union-attr]
     steps = ("beginning with", "busy with", "going on with", "finishing")
-    short = activity[:60]
+    short = activity[:44]
     return {"parts": [{"activity": f"{s} {short}", "minutes": 15} for s in steps[: max(1, int(minutes) // 15)]]}
 
 

@@ -27,7 +27,6 @@ from ethogram.simulate.recagent.sandbox import rest
 from ethogram.world.acts import NOTHING, Decision
 from ethogram.world.minds import Context
 from ethogram.world.social import relations
-from ethogram.world.state import NEVER
 
 if TYPE_CHECKING:
     from ethogram.simulate.recagent.sandbox import Sandbox
@@ -45,8 +44,6 @@ class Viewer:
     persona : `row` in the scene is taken from the context; `about` replaces the scene's profile.
     words : tokens of what is said. recall : memories in a prompt. remembers : whether a round is sensed and remembered.
     """
-
-    every = NEVER
 
     def __init__(
         self, persona: Mapping[str, Any], sandbox: Sandbox, *, words: int = 32, recall: int = 3,
@@ -73,9 +70,11 @@ class Viewer:
 
     async def act(self, seen: Context) -> Sequence[Decision]:
         """What the person does in this round."""
-        made = await self._round(seen)
-        wait = int(rest(seen.state, np.array([seen.row]))[0])
-        return (replace(made[0], wait=None if wait == NEVER else wait), *made[1:])
+        return await self._round(seen)
+
+    def rests(self, seen: Context) -> int:
+        """Ticks until its next turn, also where it could not decide in this one."""
+        return int(rest(seen.state, np.array([seen.row]))[0])
 
     async def _round(self, seen: Context) -> Sequence[Decision]:
         if seen.state["busy"][seen.row] > seen.tick:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ethogram.lm.messages import Message
 from ethogram.simulate.social_simulacra.design import Design
 from ethogram.world.people.persona import Persona
 
@@ -107,6 +108,9 @@ DOES = {
 class LMWriter:
     """A language model, told goal, rules and author in tagged blocks, the thread so far, and what the text does.
 
+    Before it is asked it is shown two texts that do the same about another topic, in the grammar's words: a small model
+    that is only told what to write writes about that.
+
     persona, rules : whether these blocks are there (False: an ablation). words : tokens of a text.
     """
 
@@ -115,26 +119,56 @@ class LMWriter:
     rules: bool = True
     words: int = 48
     temperature: float = 0.9
+    top_p: float = 0.9
 
     def prompt(self, ask: Ask) -> str:
         return _told(ask, self.persona, self.rules)
 
     async def write(self, ask: Ask) -> str:
         reply = await self.lm.chat(
-            self.prompt(ask), system="You write what members of an online community post. Write only the text itself.",
-            max_tokens=self.words, temperature=self.temperature, seed=ask.seed, purpose="social simulacra: write",
+            messages(ask, self.persona, self.rules), max_tokens=self.words, temperature=self.temperature,
+            top_p=self.top_p, seed=ask.seed, purpose="social simulacra: write",
         )  # fmt: skip
-        said = " ".join(reply.text.split()).strip("\"'")
-        return said or "..."
+        return whole(reply.text, reply.finish == "length")
+
+
+def whole(text: str, cut: bool = False) -> str:
+    """The first paragraph of what a model wrote, without quotes around it; where it was cut off, its whole sentences.
+
+    >>> whole('"Soil first. Then see', cut=True), whole("So it goes\\n\\nNote: done"), whole(" ")
+    ('Soil first.', 'So it goes', '...')
+    """
+    first = next((p for p in text.strip().split("\n\n") if p.strip()), "")
+    said = " ".join(first.split()).strip("\"'")
+    if cut and first.strip() == text.strip():
+        at = max(said.rfind(mark) for mark in ".!?")
+        said = said[: at + 1] if at > 0 else said.rpartition(" ")[0] + "…"
+    return said if any(c.isalnum() for c in said) else "..."
+
+
+def messages(ask: Ask, persona: bool = True, rules: bool = True) -> list[Message]:
+    """The conversation that ends with what is to be written."""
+    who = f"<author>{ask.author.text()}</author>" if persona else "<author>a member</author>"
+    system = f"{ask.design.told(rules=rules)}\n{who}\nYou write what this author posts here, in one or two sentences."
+    topics = [t for t in ask.design.topics if t != ask.topic]
+    other = topics[0] if topics else "something else"
+    forms = WORDS["break" if ask.rule and ask.act == "share" else ask.act]
+    made = [Message("system", system)]
+    for k, form in enumerate(forms[:2]):
+        before = (f"I begin with {other} now.",) if ask.path else ()
+        made.append(Message("user", _does(ask, other, before)))
+        made.append(Message("assistant", form.format(topic=other, good=GOOD[k], rule=ask.rule)))
+    return [*made, Message("user", _does(ask, ask.topic, ask.path[-4:]))]
+
+
+def _does(ask: Ask, topic: str, said: Sequence[str]) -> str:
+    does = DOES[ask.act] + (f", and breaks the rule: {ask.rule}" if ask.rule else "")
+    kind = "reply" if ask.path else "first post of a thread"
+    return "\n".join([f"<topic>{topic}</topic>", *(f"<said>{t}</said>" for t in said), f"A {kind}. The author {does}:"])
 
 
 def _told(ask: Ask, persona: bool, rules: bool) -> str:
-    who = f"<author>{ask.author.text()}</author>" if persona else "<author>a member</author>"
-    lines = [ask.design.told(rules=rules), who, f"<topic>{ask.topic}</topic>"]
-    lines += [f"<said>{t}</said>" for t in ask.path[-4:]]
-    does = DOES[ask.act] + (f", and breaks the rule: {ask.rule}" if ask.rule else "")
-    kind = "reply" if ask.path else "first post of a thread"
-    return "\n".join([*lines, f"Write the {kind}, in one or two sentences. The author {does}."])
+    return "\n\n".join(f"{m.role}: {m.text}" for m in messages(ask, persona, rules))
 
 
 def digest(text: str) -> str:

@@ -17,7 +17,7 @@ that fit the feed come back in the prompt. They are notes of the decision, so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from ethogram.world.minds import Context
 from ethogram.world.social import posts
 from ethogram.world.social.feeds import attention
 from ethogram.world.social.platform import Platform
+from ethogram.world.state import Frozen
 
 WORDS = {
     "like": "like it", "reply": "answer it", "repost": "pass it on", "quote": "pass it on with a comment",
@@ -65,6 +66,7 @@ class Member:
     shown : examples of own posts in the prompt. recall : conclusions that come back. reflect : decisions between two
         conclusions, 0 for none. beta, delta, capacity : of the short-term memory. words : tokens of what is written.
     every : ticks between decisions. verbs : what can be done with a post, of `WORDS`.
+    wording : (frozen state, post) -> what a post says that has no words of its own; without it, that it has none.
     brief : whether posts are listed once, as the options themselves, and what is asked next in a decision begins as
         what was asked first: half the tokens, or fewer where the model keeps beginnings (`Embedded`). Only where the
         model tells the probabilities of its first token; elsewhere, and where False, each question stands for itself.
@@ -74,12 +76,14 @@ class Member:
         self, persona: Mapping[str, Any], platform: Platform, *, shown: int = 3, recall: int = 2, reflect: int = 6,
         beta: float = 1.5, delta: float = 0.2, capacity: int = 30, words: int = 40, every: int = 1,
         temperature: float = 0.8, verbs: Sequence[str] = REACTIONS, brief: bool = False,
+        wording: Callable[[Frozen, int], str] | None = None,
     ):  # fmt: skip
         if wrong := [v for v in verbs if v not in WORDS]:
             raise WorldError("member: " + unknown("reaction", wrong[0], WORDS))
         if len(verbs) < 2:
             raise WorldError(f"member: {len(verbs)} reactions; 2 or more are needed, to choose among.")
         self.verbs, self.brief = tuple(verbs), brief
+        self.wording = wording or (lambda seen, post: "(no words)")
         self.persona, self.platform, self.every = persona, platform, every
         self.shown, self.recall, self.reflect, self.words = shown, recall, reflect, words
         self.beta, self.delta, self.capacity, self.temperature = beta, delta, capacity, temperature
@@ -100,7 +104,8 @@ class Member:
         names = seen.world.ids or seen.named("people")
         author = seen.state["post.author"][found]
         said = posts.texts(seen.state, found)
-        return [(int(p), names[a], t or "(no words)") for p, a, t in zip(found, author, said, strict=True)]
+        told = [t or self.wording(seen.state, p) for p, t in zip(found.tolist(), said, strict=True)]
+        return [(p, names[a], t) for p, a, t in zip(found.tolist(), author, told, strict=True)]
 
     def prompt(self, seen: Context) -> str:
         """What the model is told first, system and question; `brief` as a model reads it that has first tokens."""
