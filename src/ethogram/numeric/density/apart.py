@@ -8,7 +8,8 @@ slabs part what balls cannot. One matrix product of all points with all centres 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,13 +18,12 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.metric import ROUNDING, answering, asking, share, squares
 from ethogram.numeric.density.sweep import Shells
 
-POINTS, MOST = 96, 2048
-"""Points of a cell, about, and cells at most."""
+CELLS = 1.6
+"""Cells per square root of the number of points: more part better, and cost more to tell apart."""
 BLOCK = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(NamedTuple):
     """Points in groups, each group's in a row.
 
     Attributes
@@ -31,7 +31,7 @@ class Groups:
     order : int32[n], rows of x. offsets : int64[G + 1]. query, item : float32[n, d + 1], see `metric`, in that order.
     norm : float64[n], squared. centre : float32[G, d + 1], the last column 0. reach : float64[n], to its own centre.
     apart : float32[G, G], no two points of two groups are nearer than that; negative where nothing is known.
-    slip : what rounding may move a distance by.
+    share, slip : what rounding may move a score by (see `metric.share`), and a distance.
     """
 
     order: np.ndarray
@@ -42,12 +42,13 @@ class Groups:
     centre: np.ndarray
     reach: np.ndarray
     apart: np.ndarray
+    share: float
     slip: float
 
     @classmethod
     def of(cls, x: np.ndarray, seed: int) -> Groups:
         near = (x - x.mean(0, dtype=np.float64)).astype(np.float32)
-        shells = Shells.of(Cells.of(near, POINTS, seed, MOST))
+        shells = Shells.of(Cells.of(near, min(len(x), math.ceil(CELLS * math.sqrt(len(x)))), seed))
         near = near[shells.order]
         item, query = answering(near), asking(near)
         size = np.diff(shells.offsets)
@@ -61,9 +62,9 @@ class Groups:
             _highest(near[a : a + BLOCK] @ across, own[a : a + BLOCK], high)
         far = np.sqrt(np.maximum.reduceat(norm, shells.offsets[:-1]))
         radius = np.maximum.reduceat(reach, shells.offsets[:-1])
-        slip = 4 * ROUNDING * float(far.max())
-        _parted(high, centre.astype(np.float64) @ centre.T, far, radius, share(near.shape[1]), slip)
-        return cls(shells.order, shells.offsets, query, item, norm, centre, reach, high, slip)
+        part, slip = share(near.shape[1]), 4 * ROUNDING * float(far.max())
+        _parted(high, centre.astype(np.float64) @ centre.T, far, radius, part, slip)
+        return cls(shells.order, shells.offsets, query, item, norm, centre, reach, high, part, slip)
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,7 @@ from numba import njit
 
 from ethogram.numeric.density.apart import Groups
 from ethogram.numeric.density.order import find, lighter
-from ethogram.numeric.density.outside import complete
+from ethogram.numeric.density.outside import Known, complete
 
 SETTLED = 0.1
 """Share of the components that a round must settle from lists alone; below it the others are completed."""
@@ -66,7 +66,7 @@ def spanning(x: np.ndarray, core: np.ndarray, distance: np.ndarray, code: np.nda
             known[roots[_reached(least, best, roots)]] = True
             asked = roots[settled & ~known[roots]]
             _backwards(core, component, place, distance, code, best, ends)
-            complete(x, core, bound, component, groups, asked, known, best, ends, extra)
+            complete(x, Known(core, best, ends, extra, known), bound, component, groups, asked)
         _raised(component, roots[settled], best, bound)
         before = edges
         edges, repaired = _joined(above, roots[settled], best, ends, extra, tree.ends, tree.weight, edges, repaired)

@@ -27,9 +27,8 @@ class Cells:
     reach: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, points: int, seed: int, most: int = 4096) -> Cells:
-        """About `points` points in each, `most` cells; the centres are drawn among the points."""
-        count = int(np.clip(len(x) // points, 1, most))
+    def of(cls, x: np.ndarray, count: int, seed: int) -> Cells:
+        """`count` cells, n at most; the centres are drawn among the points."""
         centres = x[np.sort(np.random.default_rng(seed).choice(len(x), count, replace=False))].astype(np.float64)
         middle = centres.mean(0)
         search, cell = TopK(answering(centres - middle)), np.empty(len(x), np.int32)

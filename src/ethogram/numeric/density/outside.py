@@ -9,12 +9,13 @@ precision only where single precision cannot exclude that it is smaller.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from ethogram.numeric.density.apart import Groups
-from ethogram.numeric.density.metric import SLACK, share, squared
+from ethogram.numeric.density.metric import squared
 from ethogram.numeric.density.order import lighter
 
 LARGE = 64
@@ -24,166 +25,164 @@ ASKING, ANSWERING = 256, 1024
 RUN = 32
 
 
+class Known(NamedTuple):
+    """Of points (rows of x): core float64[n]. Of components, named by one of their points, what is known and changes in
+    place: best float64[n, 2], ends int32[n, 2], extra bool[n] (an edge of no list), settled bool[n].
+    """
+
+    core: np.ndarray
+    best: np.ndarray
+    ends: np.ndarray
+    extra: np.ndarray
+    settled: np.ndarray
+
+
+class Runs(NamedTuple):
+    """Places ``line[first[r]:first[r + 1]]`` of the order of groups are of component whose[r] and of group group[r],
+    whose runs are ``of[g]`` to ``of[g + 1]``. component int64[n] and bound float64[n, 2] are in that order, too; least
+    float64[G] is the least bound of a group.
+    """
+
+    line: np.ndarray
+    first: np.ndarray
+    whose: np.ndarray
+    group: np.ndarray
+    of: np.ndarray
+    component: np.ndarray
+    bound: np.ndarray
+    least: np.ndarray
+
+
 def complete(
-    x: np.ndarray, core: np.ndarray, bound: np.ndarray, component: np.ndarray, groups: Groups, asked: np.ndarray,
-    settled: np.ndarray, best: np.ndarray, ends: np.ndarray, extra: np.ndarray,
-) -> None:  # fmt: skip
-    """Settle the components `asked`: `best`, `ends` and `extra` (an edge of no list) are changed in place.
+    x: np.ndarray, known: Known, bound: np.ndarray, component: np.ndarray, groups: Groups, asked: np.ndarray
+) -> None:
+    """Settle the components `asked`.
 
     Parameters
     ----------
-    bound, best : float64[n, 2], of each point and of each component. component : int64[n], named by one of its points.
-    settled : bool[n], components whose `best` is known to be that; becomes true of `asked`.
+    x : float[n, d]. bound : float64[n, 2], of each point. component : int64[n], named by one of its points.
     """
     # the heaviest first: what they found rules them out for those that follow
-    asked = asked[np.lexsort((best[asked, 1], best[asked, 0]))[::-1]]
+    asked = asked[np.lexsort((known.best[asked, 1], known.best[asked, 0]))[::-1]]
     size = np.bincount(component, minlength=len(x))[asked]
     large, small = asked[size >= LARGE], np.zeros(len(x), np.bool_)
     small[asked[size < LARGE]] = True
-    own = np.repeat(np.arange(len(groups.offsets) - 1), np.diff(groups.offsets))
-    whose = component[groups.order]
-    line = np.argsort(own * len(x) + whose, kind="stable").astype(np.int32)
-    whose = whose[line]
-    starts = np.flatnonzero(np.append(True, (own[1:] != own[:-1]) | (whose[1:] != whose[:-1])))
-    runs, group, whose = np.append(starts, len(x)), own[starts], whose[starts]
-    first = np.searchsorted(group, np.arange(len(groups.offsets)))
-    by_component = np.argsort(whose, kind="stable")
-    mine = np.searchsorted(whose[by_component], np.stack([large, large + 1]))
-    _complete(
-        x, core, bound, component, groups.order, line, runs, first, whose, group, groups.query, groups.item,
-        groups.norm, groups.centre, groups.reach, groups.apart, groups.slip, share(x.shape[1]), large, small,
-        by_component, mine, settled, best, ends, extra,
-    )  # fmt: skip
-    settled[asked] = True
+    runs = _runs(bound[groups.order], component[groups.order], groups.offsets)
+    by_component = np.argsort(runs.whose, kind="stable")
+    mine = np.searchsorted(runs.whose[by_component], np.stack([large, large + 1]))
+    _complete(x, known, groups, runs, large, small, by_component, mine)
+    known.settled[asked] = True
+
+
+def _runs(bound: np.ndarray, component: np.ndarray, offsets: np.ndarray) -> Runs:
+    group = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    line = np.argsort(group * len(group) + component, kind="stable").astype(np.int32)
+    whose = component[line]
+    starts = np.flatnonzero(np.append(True, (group[1:] != group[:-1]) | (whose[1:] != whose[:-1])))
+    first, least = np.append(starts, len(group)), np.minimum.reduceat(bound[:, 0], offsets[:-1])
+    of = np.searchsorted(group[starts], np.arange(len(offsets)))
+    return Runs(line, first, whose[starts], group[starts], of, component, bound, least)
 
 
 @njit(cache=True, nogil=True)
-def _complete(
-    x, core, bound, component, order, line, runs, first, whose, group, query, item, norm, centre, reach, apart, slip,
-    share, large, small, by_component, mine, settled, best, ends, extra,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    count = len(apart)
-    least = np.full(count, np.inf)
-    for r in range(len(whose)):
-        for i in range(runs[r], runs[r + 1]):
-            least[group[r]] = min(least[group[r]], bound[order[line[i]], 0])
-    asking, answering = np.empty(ASKING, np.int32), np.empty(ANSWERING, np.int32)
+def _complete(x, known, groups, runs, large, small, by_component, mine):  # type: ignore[no-untyped-def]
+    asking = np.empty(ASKING, np.int32)
     for a in range(len(large)):
         own = large[a]
         for m in range(mine[0, a], mine[1, a]):
             r = by_component[m]
-            i = runs[r]
-            while i < runs[r + 1]:
+            i, end = runs.first[r], runs.first[r + 1]
+            while i < end:
                 length = 0
-                while i < runs[r + 1] and length < ASKING:
-                    p = order[line[i]]
-                    if lighter(bound[p, 0], bound[p, 1], best[own]):
-                        asking[length] = line[i]
+                while i < end and length < ASKING:
+                    p = runs.line[i]
+                    if lighter(runs.bound[p, 0], runs.bound[p, 1], known.best[own]):
+                        asking[length] = p
                         length += 1
                     i += 1
-                _asked(
-                    x, core, bound, component, order, line, runs, first, whose, query, item, norm, centre, reach,
-                    apart, least, slip, share, asking[:length], answering, group[r], own, settled, best, ends, extra,
-                )  # fmt: skip
-        settled[own] = True
-    for s in range(count):
-        i, end = runs[first[s]], runs[first[s + 1]]
+                _ask(x, known, groups, runs, asking[:length], runs.group[r], own)
+        known.settled[own] = True
+    for g in range(len(groups.apart)):
+        i, end = runs.first[runs.of[g]], runs.first[runs.of[g + 1]]
         while i < end:
             length = 0
             while i < end and length < ASKING:
-                p = order[line[i]]
-                own = component[p]
-                if small[own] and lighter(bound[p, 0], bound[p, 1], best[own]):
-                    asking[length] = line[i]
+                p = runs.line[i]
+                own = runs.component[p]
+                if small[own] and lighter(runs.bound[p, 0], runs.bound[p, 1], known.best[own]):
+                    asking[length] = p
                     length += 1
                 i += 1
-            _asked(
-                x, core, bound, component, order, line, runs, first, whose, query, item, norm, centre, reach, apart,
-                least, slip, share, asking[:length], answering, s, -1, settled, best, ends, extra,
-            )  # fmt: skip
+            _ask(x, known, groups, runs, asking[:length], g, -1)
 
 
 @njit(cache=True, nogil=True)
-def _asked(
-    x, core, bound, component, order, line, runs, first, whose, query, item, norm, centre, reach, apart, least, slip,
-    share, asking, answering, s, own, settled, best, ends, extra,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Points of group s, of component `own` or of several (-1), ask whoever may be near enough."""
+def _ask(x, known, groups, runs, asking, g, own):  # type: ignore[no-untyped-def]
+    """Points of group g, of component `own` or of several (-1), ask whoever may be near enough."""
     if not len(asking):
         return
     light, wide = np.zeros(2), 0.0
     for p in asking:
-        wide = max(wide, reach[p])
-        c = component[order[p]]
-        if lighter(light[0], light[1], best[c]):
-            light[:] = best[c]
-    rows = query[asking]
-    length = 0
-    for t in range(len(apart)):
-        if apart[s, t] > light[0] or least[t] > light[0]:
+        wide = max(wide, groups.reach[p])
+        c = runs.component[p]
+        if lighter(light[0], light[1], known.best[c]):
+            light[:] = known.best[c]
+    rows, answering, length = groups.query[asking], np.empty(ANSWERING, np.int32), 0
+    for t in range(len(groups.apart)):
+        if groups.apart[g, t] > light[0] or runs.least[t] > light[0]:
             continue
-        for r in range(first[t], first[t + 1]):
-            other = whose[r]
+        limit = (wide + light[0] + groups.slip) * (1 + 1e-6)
+        limit *= limit
+        for r in range(runs.of[t], runs.of[t + 1]):
+            other = runs.whose[r]
             # nothing that leaves a settled component is lighter than its best edge
-            if other == own or (settled[other] and not lighter(best[other, 0], best[other, 1], light)):
+            if other == own or (
+                known.settled[other] and not lighter(known.best[other, 0], known.best[other, 1], light)
+            ):
                 continue
-            limit = wide + light[0] + slip
-            limit *= limit * (1 + 1e-6)
-            for i in range(runs[r], runs[r + 1]):
-                q = line[i]
-                if lighter(bound[order[q], 0], bound[order[q], 1], light) and _within(query, q, centre, s, limit):
-                    answering[length] = q
-                    length += 1
-                    if length == len(answering):
-                        _multiplied(
-                            x, core, bound, component, order, rows, item, norm, share, asking, answering, settled,
-                            best, ends, extra,
-                        )  # fmt: skip
-                        length = 0
-                        if own >= 0:
-                            light[:] = best[own]
+            for i in range(runs.first[r], runs.first[r + 1]):
+                q = runs.line[i]
+                if not lighter(runs.bound[q, 0], runs.bound[q, 1], light):
+                    continue
+                if not _within(groups.query, q, groups.centre, g, limit):
+                    continue
+                answering[length] = q
+                length += 1
+                if length == ANSWERING:
+                    _multiply(x, known, groups, runs, asking, rows, answering)
+                    length = 0
+                    if own >= 0:
+                        light[:] = known.best[own]
     if length:
-        _multiplied(
-            x, core, bound, component, order, rows, item, norm, share, asking, answering[:length], settled, best,
-            ends, extra,
-        )  # fmt: skip
+        _multiply(x, known, groups, runs, asking, rows, answering[:length])
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _within(x, i, y, j, limit):  # type: ignore[no-untyped-def]
-    """The last column is 1 of one and 0 of the other."""
+def _within(query, i, centre, j, limit):  # type: ignore[no-untyped-def]
+    """The last columns are 1 and 0."""
     total = np.float32(0.0)
-    for c in range(x.shape[1]):
-        gap = x[i, c] - y[j, c]
+    for c in range(query.shape[1]):
+        gap = query[i, c] - centre[j, c]
         total += gap * gap
     return total - np.float32(1.0) <= limit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _multiplied(
-    x, core, bound, component, order, rows, item, norm, share, asking, answering, settled, best, ends, extra,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    score = np.dot(rows, item[answering].T)
+def _multiply(x, known, groups, runs, asking, rows, answering):  # type: ignore[no-untyped-def]
+    score = np.dot(rows, groups.item[answering].T)
     m, width = score.shape
     whole = width // RUN * RUN
     for i in range(m):
-        row, p = score[i], order[asking[i]]
-        own, square = component[p], norm[asking[i]]
-        least = _needed(square, best[own, 0], share)
+        row, p = score[i], asking[i]
+        least = _needed(groups.norm[p], known.best[runs.component[p], 0], groups.share)
         for a in range(0, whole, RUN):
             # an OR over a run of constant length, without a branch, is what the compiler turns into vectors
             run, found = row[a : a + RUN], np.int32(0)
             for j in range(RUN):
                 found |= np.int32(run[j] >= least)
             if found != 0:
-                least = _compared(
-                    x, core, bound, component, order, row, least, a, a + RUN, answering, p, own, square, share,
-                    settled, best, ends, extra,
-                )  # fmt: skip
-        _compared(
-            x, core, bound, component, order, row, least, whole, width, answering, p, own, square, share, settled,
-            best, ends, extra,
-        )  # fmt: skip
+                least = _compare(x, known, groups, runs, p, run, least, answering[a : a + RUN])
+        _compare(x, known, groups, runs, p, row[whole:], least, answering[whole:])
 
 
 @njit(cache=True, nogil=True)
@@ -192,29 +191,27 @@ def _needed(square, light, share):  # type: ignore[no-untyped-def]
     size = math.sqrt(square)
     longest = size + light
     doubt = share * (size * longest + longest * longest)
-    return np.float32(0.5 * (square - light * light * SLACK - doubt) - 1e-6 * square - 1e-6 * light * light)
+    return np.float32(0.5 * (square - light * light - doubt) - 1e-6 * longest * longest)
 
 
 @njit(cache=True, nogil=True)
-def _compared(
-    x, core, bound, component, order, row, least, first, last, answering, p, own, square, share, settled, best, ends,
-    extra,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    light = best[own]  # changes in place
-    for j in range(first, last):
-        if row[j] < least:
+def _compare(x, known, groups, runs, p, score, least, answering):  # type: ignore[no-untyped-def]
+    """Pairs of point p that may be lighter than the best edge of its component; the least score from then on."""
+    own, i = runs.component[p], groups.order[p]
+    light = known.best[own]  # changes in place
+    for s in range(len(score)):
+        if score[s] < least:
             continue
-        q = order[answering[j]]
-        other = component[q]
+        q = answering[s]
+        other, j = runs.component[q], groups.order[q]
         if other == own:
             continue
-        d = math.sqrt(squared(x, p, x, q))
-        w = max(core[p], core[q], d)
-        if lighter(w, d, light) and lighter(bound[q, 0], bound[q, 1], light):
+        d = math.sqrt(squared(x, i, x, j))
+        w = max(known.core[i], known.core[j], d)
+        if lighter(w, d, light) and lighter(runs.bound[q, 0], runs.bound[q, 1], light):
             light[0], light[1] = w, d
-            least = _needed(square, w, share)
-            ends[own, 0], ends[own, 1] = p, q
-            extra[own] = True
-            if not settled[other] and lighter(w, d, best[other]):
-                best[other], ends[other], extra[other] = light, ends[own], True
+            least = _needed(groups.norm[p], w, groups.share)
+            known.ends[own, 0], known.ends[own, 1], known.extra[own] = i, j, True
+            if not known.settled[other] and lighter(w, d, known.best[other]):
+                known.best[other], known.ends[other], known.extra[other] = light, known.ends[own], True
     return least

@@ -16,8 +16,8 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.metric import answering, asking, share, squares
 from ethogram.numeric.topk import replace_worst
 
-POINTS, LARGEST = 768, 1024
-"""Points of a cell, about, and of a shell at most: its scores for some hundred points stay in cache."""
+POINTS, LARGEST, MOST = 768, 1024, 4096
+"""Points of a cell, about, and of a shell at most: its scores for some hundred points stay in cache; most cells."""
 TOGETHER = 8192
 """Points that ask together."""
 AT_ONCE = 512
@@ -52,7 +52,7 @@ def candidates(near: np.ndarray, kept: int, seed: int) -> tuple[np.ndarray, np.n
     near : float32[n, d], centred. kept : at most n.
     """
     n = len(near)
-    cells = Cells.of(near, POINTS, seed)
+    cells = Cells.of(near, int(np.clip(n // POINTS, 1, MOST)), seed)
     shells = Shells.of(cells)
     order = shells.order
     items, query = answering(near)[order], asking(near)[order]
