@@ -14,6 +14,7 @@ measures. WWW 2011 (NN-descent). S. Dasgupta, Y. Freund: Random projection trees
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -46,7 +47,7 @@ def neighbours(x: np.ndarray, k: int, seed: int, enough: Callable[[np.ndarray, n
     for tree in range(TREES):
         if tree:
             line, starts = _tree(near, rng)
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in itertools.pairwise(starts):
             some = line[a:b]
             _leaf(query[some] @ item[some].T, some, norm, far, code)
     for _ in range(ROUNDS):
