@@ -2,8 +2,8 @@
 
 A tree halves the points by the median along the difference of two of them, until few are left in a leaf; all pairs of a
 leaf are multiplied (`metric`). Several random trees give every point a first list. Then neighbours introduce their
-neighbours to each other: in a round every point meets those who stand in the lists of those in its own list, or who
-list it, as far as one of the two entries is new.
+neighbours: in a round every point meets the first of the lists of those in its own list, as far as one of the two
+entries is new.
 
 Where a region has few dimensions, as a cluster has, nearly all neighbours are found; of evenly strewn noise in many
 dimensions some are missed, and more with more points.
@@ -23,7 +23,9 @@ from numba import njit
 from ethogram.numeric.density.metric import answering, asking, squares
 
 LEAF, TREES, ROUNDS = 1024, 16, 8
-"""Points of a leaf at most; a tree costs a tenth of a round, and the rounds find what no leaf held."""
+"""Points of a leaf at most, trees, and rounds at most: the first costs as much as five trees."""
+MET = 12
+"""Of the list of a neighbour so many are met, the nearest; the others are rarely near."""
 RUN = 32
 
 
@@ -51,7 +53,7 @@ def neighbours(x: np.ndarray, k: int, seed: int, enough: Callable[[np.ndarray, n
             some = line[a:b]
             _leaf(query[some] @ item[some].T, some, norm, far, code)
     for _ in range(ROUNDS):
-        if enough(order, code) or not _round(near, far, code, new, _listed(code)):
+        if enough(order, code) or not _round(near, far, code, new):
             break
     out = np.full((n, k), -1, np.int32)
     out[order] = np.where(code >= 0, order[code], -1)
@@ -155,20 +157,6 @@ def _leaf(score, some, norm, far, code):  # type: ignore[no-untyped-def]
                     _enter(mine, who, max(norm[p] - np.float32(2.0) * row[j], np.float32(0.0)), some[j])
 
 
-@njit(cache=True, nogil=True)
-def _listed(code):  # type: ignore[no-untyped-def]
-    """int32[n, k]: k of those who list a point, the nearest to them first; -1 where fewer do."""
-    n, k = code.shape
-    out, count = np.full((n, k), -1, np.int32), np.zeros(n, np.int32)
-    for j in range(k):
-        for i in range(n):
-            c = code[i, j]
-            if c >= 0 and count[c] < k:
-                out[c, count[c]] = i
-                count[c] += 1
-    return out
-
-
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _squared(x, i, j):  # type: ignore[no-untyped-def]
     total = np.float32(0.0)
@@ -179,7 +167,7 @@ def _squared(x, i, j):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _round(near, far, code, new, listed):  # type: ignore[no-untyped-def]
+def _round(near, far, code, new):  # type: ignore[no-untyped-def]
     """Entries that are new; `new` marks them."""
     n, k = code.shape
     before, fresh = code.copy(), new.copy()
@@ -190,17 +178,13 @@ def _round(near, far, code, new, listed):  # type: ignore[no-untyped-def]
         for j in range(k):
             if code[p, j] >= 0:
                 met[code[p, j]] = p
-        for j in range(2 * k):
-            q = before[p, j] if j < k else listed[p, j - k]
+        for j in range(k):
+            q = before[p, j]
             if q < 0:
                 continue
-            recent = j >= k or fresh[p, j]
-            if met[q] != p:
-                met[q] = p
-                entered += _meet(near, p, q, far, code, new)
-            for i in range(k):
+            for i in range(min(k, MET)):
                 r = before[q, i]
-                if r >= 0 and met[r] != p and (recent or fresh[q, i]):
+                if r >= 0 and met[r] != p and (fresh[p, j] or fresh[q, i]):
                     met[r] = p
                     entered += _meet(near, p, r, far, code, new)
     return entered
