@@ -86,7 +86,7 @@ def density(
         default `min_cluster_size`.
     k : neighbours listed per point, from `min_samples` - 1 to n - 1; default the larger of 16 and `min_samples` + 5.
         With exact neighbours it changes the time, not the result.
-    backend : auto, exact, faiss, hnsw, or a callable (see `backends`).
+    backend : auto, exact, faiss, hnsw, descent, or a callable (see `backends`).
     selection : eom, or leaf for the finest clusters.
     cluster_selection_epsilon : clusters do not part below this distance.
     allow_single_cluster : all points may be one cluster.

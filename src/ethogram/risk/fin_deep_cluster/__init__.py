@@ -113,7 +113,7 @@ class FinDeepCluster:
     "Neighbours, itself counted, that make a place dense."
     selection: Literal["eom", "leaf"] = "leaf"
     "Clusters of the largest excess of mass, or the finest."
-    backend: Literal["auto", "exact", "faiss", "hnsw"] = "auto"
+    backend: Literal["auto", "exact", "faiss", "hnsw", "descent"] = "auto"
     "Who searches neighbours; see `numeric.density`."
     times: float = 3.0
     "A cluster is risky where the odds of its tag rate exceed so many times those of all."
