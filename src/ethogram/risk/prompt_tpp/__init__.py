@@ -88,6 +88,8 @@ class PromptTPP:
     "In training, all sequences of a batch take the entries that most of them retrieve; answers never do."
     base_rate: float = 0.03
     "Step size of the network behind the first window, as a share of `lr`."
+    prompt_rate: float = 1.0
+    "Step size of the prompts, over `lr`."
     buffer: int = 200
     "Sequences that ``replay`` keeps."
     points: int = 20
@@ -118,7 +120,7 @@ class PromptTPP:
             raise OptionError(
                 f"prompt_tpp: clock = {self.clock}; half are sines and half cosines, so give an even number."
             )
-        for name in ("pull", "base_rate", "diversify"):
+        for name in ("pull", "base_rate", "prompt_rate", "diversify"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give 0 or more.")
         if not self.lr > 0:

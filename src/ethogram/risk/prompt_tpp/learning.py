@@ -101,7 +101,7 @@ class Fitted:
         network, later = self.process, self.windows > 1 and options.stream == "prompts" and bool(self.process.prompts())
         steps = [adam(network.base(), options.lr * (options.base_rate if later else 1.0))]
         if network.prompts():
-            steps.append(adam(network.prompts(), options.lr))
+            steps.append(adam(network.prompts(), options.lr * options.prompt_rate))
         past = self.kept if options.stream == "replay" and self.windows > 1 else None
         every = own if past is None else joined(own, past)
         turn = [0]
