@@ -32,7 +32,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ethogram.errors import NotFitted, OptionError
+from ethogram.errors import NotFitted, OptionError, StepError
+from ethogram.log.condition import duration
 from ethogram.system import system
 from ethogram.verbs import Histories, Log, State, Table, Watch
 
@@ -108,6 +109,10 @@ class PromptTPP:
     "Draws of a forecast."
     recent: int = 64
     "Latest events that `assess` judges a person by."
+    risky: str = ""
+    "Kind of event that `assess` warns of; without it, it tells who behaves unlike the stream."
+    horizon: str = "1d"
+    "How far ahead of the log's last instant it warns: 30m, 12h, 7d."
 
     def __post_init__(self) -> None:
         least = {"hidden": 1, "layers": 1, "heads": 1, "chosen": 1, "rows": 1, "points": 1, "batch": 1, "epochs": 1,
@@ -123,6 +128,11 @@ class PromptTPP:
         for name in ("pull", "base_rate", "prompt_rate", "diversify"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give 0 or more.")
+        try:
+            if duration(self.horizon) <= 0:
+                raise StepError(f"'{self.horizon}' is no time at all.")
+        except StepError as error:
+            raise OptionError(f"prompt_tpp: horizon = '{self.horizon}'; {error}") from error
         if not self.lr > 0:
             raise OptionError(f"prompt_tpp: lr = {self.lr}; give a number above 0.")
         if 0 < self.prompts < self.chosen:
@@ -165,14 +175,26 @@ class PromptTPP:
         return forecast(self.fitted, histories, k, self.draws, seed)
 
     def assess(self, log: Log) -> Table:
-        """How unlike the learnt stream each person's recent events are.
+        """With `risky`, who will do it soon; else how unlike the learnt stream each person's recent events are.
+
+        With `risky`, `risk` is the chance of an event of that kind within `horizon` of the log's last instant, from
+        `draws` futures each (`ahead`); `reason` and `reasons` tell the kind's rate now and how often it came before.
 
         Returns
         -------
-        Columns `user`, `risk` (1 - p of two tests, doubled for their number: 0 is as expected), `reason` (the one with
-        the smaller p, in words), `reasons` (list of what, value (p), share), `events` (those judged; with fewer than 2
+        Columns `user`, `risk` (1 - p of three tests, times their number: 0 is as expected), `reason` (the one with the
+        smallest p, in words), `reasons` (list of what, value (p), share), `events` (those judged; with fewer than 2
         nothing is known and the risk is 0).
+
+        Raises
+        ------
+        StepError
+            The log has no times, or the process knows no kind named `risky`.
         """
+        if self.risky:
+            from ethogram.risk.prompt_tpp.ahead import ahead
+
+            return ahead(self.fitted, log, self.risky, duration(self.horizon), self.draws)
         from ethogram.risk.prompt_tpp.telling import assess
 
         return assess(self.fitted, log, self.recent)
