@@ -3,9 +3,11 @@
 Streams of `regime_hawkes`: ten windows of three laws that take turns (A, B, C, A, ...); in each window 48 people are
 learned from and 32 others are judged. From the fourth window on every law has been met before: these are the returning
 regimes, judged before their window is learned. All arms of one process have the same network and the same epochs, but
-``retrain``, which has those of a first fit in each window. Settings were chosen on a stream with another seed, on its
-judged people; nothing was chosen on the streams that judge. Reduced for its budget: two streams; one without effect;
-one course of CDNOW purchases (a sample of 500 people); one training of the attentive process, of 1,500 sequences.
+``retrain``, which has those of a first fit in each window. Settings (step sizes, rows, `diversify`, alternation, first
+layer's query) were chosen on a stream with another seed, on its judged people; nothing was chosen on the streams that
+judge, nor on recorded behaviour. Reduced for its budget: two streams; one without effect; one course each of CDNOW
+purchases (500 people), sessions of MovieLens ratings and Complete Journey trips (250 households); integrals of training
+by 8 random points; one training of the attentive process, of 1,500 sequences.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from ethogram.claims.risk.streaming import Course, Window
 from ethogram.claims.risk.warned import Asked
 
 KINDS = tuple(f"k{i}" for i in range(5))
-OWN: dict[str, Any] = {"kinds": KINDS, "batch": 8, "base_rate": 0.03, "epochs": 20, "update_epochs": 10}
+OWN: dict[str, Any] = {"kinds": KINDS, "batch": 8, "points": 8, "epochs": 20, "update_epochs": 10}
 QUICK: dict[str, Any] = {
     "kinds": KINDS,
     "batch": 8,
@@ -49,7 +51,7 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 CDNOW: dict[str, Any] = {**OWN, "kinds": (), "mark": "value", "bins": 3, "batch": 32}
 SIZE = {"users": 80, "windows": 10}
-RATINGS: dict[str, Any] = {**OWN, "batch": 16, "silence": False}
+SESSIONS: dict[str, Any] = {**OWN, "batch": 16, "silence": False}
 
 
 @claim("prompt_tpp", "Likelihoods, draws and the attentive process are right where the law is known")
@@ -278,7 +280,7 @@ def followed(bench: Any, name: str, arm: str) -> Course:
             log = bench.load(name)
             held[name] = calendar_streams.sessions(log) if name == "ml_100k" else (calendar_streams.purchases(log), ())
         windows, kinds = held[name]
-        own = {**RATINGS, "kinds": kinds} if name == "ml_100k" else CDNOW
+        own = {**SESSIONS, "kinds": kinds} if name == "ml_100k" else CDNOW
         held[name, arm] = streaming.follow(system("prompt_tpp", **{**own, **ARMS[arm]}), windows, 0, returning=True)
     found: Course = held[name, arm]
     return found

@@ -5,8 +5,8 @@
 lambda is an attentive point process (`nn.attentive_process`); before its events stand prompts, which each layer finds
 in a pool by what the sequence has been like so far and completes by the time of the next arrival (`nn.prompt_pool`).
 `fit` learns network and prompts together; `update(log)` learns the next window of the stream with no past example at
-hand: prompts at the full step size, the network at `base_rate` of it, in alternate epochs. What one regime needs is
-written into the prompts that its sequences retrieve, and is still there when the regime comes back.
+hand: prompts at `prompt_rate` of the step size, the network at `base_rate`. What one regime needs is written into the
+prompts that its sequences retrieve, and is still there when the regime comes back.
 
 The process judges what follows a person's first event of a log, given it, up to the log's last instant (`silence`), or
 up to the person's last event as published. `forecast` draws the next event by thinning; its time is the mean of the
@@ -20,8 +20,9 @@ exponential kernels, a renewal and a Poisson process, all fitted anew on each wi
 
 Chosen here where the paper or its code leave room or err: retrieval by what is known at each event instead of by the
 mean over the whole sequence, which tells the future; one retrieval a layer for keys and values, shared by the heads;
-the query is detached, centred and of states alone; `diversify`; the schedule of alternation and `base_rate`; pool sizes
-that keep prompts below 15% of the network.
+the query is detached, centred, of states alone and of the first layer's for all; `diversify`; step sizes of network,
+prompts and keys (Adam at one for all leaves keys near where they were drawn); pool sizes that keep prompts below 15% of
+the network. With `alternate`, prompts and network are frozen in turns, as the paper has it: half the steps for each.
 
 Reference: S. Xue, Y. Wang, Z. Chu, X. Shi, C. Jiang, H. Hao, G. Jiang, X. Feng, J. Zhang, J. Zhou: Prompt-augmented
 Temporal Point Process for Streaming Event Sequence. NeurIPS 2023.
@@ -77,20 +78,24 @@ class PromptTPP:
     "Entries of each layer's pool."
     chosen: int = 2
     "Entries that a sequence retrieves."
-    rows: int = 2
+    rows: int = 3
     "Prompts of an entry."
     timed: bool = True
     "Whether prompts are completed by the time of the next arrival."
     pull: float = 0.1
     "Weight of the loss that draws retrieved keys to their queries."
-    diversify: float = 0.8
-    "In training, how much less readily entries are retrieved that all earlier windows used; 0 looks at nearness alone."
+    diversify: float = 0.6
+    "In training, how much nearer than a new entry one of earlier windows has to be; 0 looks at nearness alone."
     vote: bool = True
-    "In training, all sequences of a batch take the entries that most of them retrieve; answers never do."
-    base_rate: float = 0.03
+    "In training, all sequences of a batch take the entries nearest to them together; answers never do."
+    alternate: bool = False
+    "Whether prompts and network are learned in turns behind the first window, an epoch each."
+    base_rate: float = 0.1
     "Step size of the network behind the first window, as a share of `lr`."
-    prompt_rate: float = 1.0
+    prompt_rate: float = 4.0
     "Step size of the prompts, over `lr`."
+    key_rate: float = 10.0
+    "Step size of their keys, over `lr`."
     buffer: int = 200
     "Sequences that ``replay`` keeps."
     points: int = 20
@@ -125,7 +130,7 @@ class PromptTPP:
             raise OptionError(
                 f"prompt_tpp: clock = {self.clock}; half are sines and half cosines, so give an even number."
             )
-        for name in ("pull", "base_rate", "prompt_rate", "diversify"):
+        for name in ("pull", "base_rate", "prompt_rate", "key_rate", "diversify"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give 0 or more.")
         try:
