@@ -25,16 +25,8 @@ from ethogram.claims.risk.warned import Asked
 
 KINDS = tuple(f"k{i}" for i in range(5))
 OWN: dict[str, Any] = {"kinds": KINDS, "batch": 8, "points": 8, "epochs": 20, "update_epochs": 10}
-QUICK: dict[str, Any] = {
-    "kinds": KINDS,
-    "batch": 8,
-    "epochs": 1,
-    "update_epochs": 1,
-    "points": 4,
-    "hidden": 8,
-    "clock": 4,
-    "heads": 1,
-}
+QUICK: dict[str, Any] = {"kinds": KINDS, "batch": 8, "epochs": 1, "update_epochs": 1, "points": 4, "hidden": 8,
+                         "clock": 4, "heads": 1, "draws": 8}  # fmt: skip
 ARMS: dict[str, dict[str, Any]] = {
     "prompts": {},
     "online": {"stream": "online"},
@@ -165,7 +157,7 @@ def stream(bench: Any, seed: int, effect: bool = True) -> list[Window]:
 
 
 def _size(bench: Any) -> dict[str, Any]:
-    return {"users": 14, "windows": 4, "hours": 8.0} if bench.quick else SIZE
+    return {"users": 10, "windows": 4, "hours": 8.0} if bench.quick else SIZE
 
 
 def courses(bench: Any, name: str, *, effect: bool = True) -> list[Course]:
@@ -179,7 +171,11 @@ def courses(bench: Any, name: str, *, effect: bool = True) -> list[Course]:
             held["windows", effect] = [stream(bench, s, effect) for s in seeds]
         held[name, effect] = [
             streaming.follow(
-                system("prompt_tpp", **{**(QUICK if bench.quick else OWN), **ARMS[name]}), w, s, returning=True
+                system("prompt_tpp", **{**(QUICK if bench.quick else OWN), **ARMS[name]}),
+                w,
+                s,
+                returning=True,
+                draws=2 if bench.quick else streaming.DRAWS,
             )
             for w, s in zip(held["windows", effect], seeds, strict=True)
         ]
