@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from ethogram import data
 from ethogram.data.registry import find
@@ -80,6 +81,47 @@ def test_the_network_is_held_back_where_prompts_learn():
     assert all(np.allclose(a, b.detach()) for a, b in zip(base, network.base(), strict=True))
     assert not all(np.allclose(a, b.detach()) for a, b in zip(prompts, network.prompts(), strict=True))
     assert all(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_in_turns_prompts_come_first(epochs):
+    built = made(alternate=True, update_epochs=epochs).fit(windows()[0], seed=1)
+    network = built.fitted.process
+    before = [[p.detach().clone() for p in group] for group in (network.prompts(), network.base())]
+    built.update(windows()[1])
+    prompts, base = (
+        any(not torch.equal(a, b.detach()) for a, b in zip(old, group, strict=True))
+        for old, group in zip(before, (network.prompts(), network.base()), strict=True)
+    )
+    assert prompts
+    assert base == (epochs > 1)
+
+
+def test_a_regime_writes_into_entries_of_its_own():
+    """Two windows of different kinds: each leaves the other's prompts as they were."""
+    rng = np.random.default_rng(0)
+
+    def window(names):
+        rows = [
+            (u, int(t), names[int(rng.integers(2))]) for u in range(12) for t in np.cumsum(rng.exponential(HOUR, 15))
+        ]
+        return log(*rows)
+
+    built = made(kinds=("a", "b", "c", "d"), base_rate=0.0, vote=True).fit(window("ab"), seed=1)
+    pool = built.fitted.process.pools[0]
+    used = (pool.used > 0).numpy()
+    held = pool.prompt.detach().clone().view(2, 6, -1)
+    built.update(window("cd"))
+    pool = built.fitted.process.pools[0]
+    fresh = (pool.used > 0).numpy() & ~used
+    now = pool.prompt.detach().view(2, 6, -1)
+    assert used.sum() == 2
+    assert fresh.sum() == 2
+    assert torch.equal(now[:, used], held[:, used])
+    assert not torch.equal(now[:, fresh], held[:, fresh])
+    table = built.usage(window("ab")).to_pandas()
+    own = table[(table.layer == 0) & table.entry.isin(np.flatnonzero(used))].share.sum() / 24
+    assert own > 0.8  # the first regime is found again
 
 
 @pytest.mark.parametrize("process", ["hawkes", "renewal", "poisson", "recurrent"])
