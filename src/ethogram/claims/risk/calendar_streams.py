@@ -49,8 +49,11 @@ def trips(log: Any, people: int = 250) -> list[Window]:
     return _cut(_of(made, np.random.default_rng(0).permutation(every)[:people]), TRIPS)
 
 
-def sessions(log: Any) -> tuple[list[Window], tuple[str, ...]]:
-    """MovieLens: months; each person's first long enough session of a month, by the films' first genres; the genres."""
+def sessions(log: Any, people: int = 300) -> tuple[list[Window], tuple[str, ...]]:
+    """MovieLens: months; each person's first long enough session of a month, by the films' first genres; the genres.
+
+    Of a sample of `people`.
+    """
     table, films = log.table(), log.items
     genre = dict(zip(films.column("item").to_pylist(), films.column("genres").to_pylist(), strict=True))
     user, time = table.column("user").to_numpy(), table.column("time").cast(pa.int64()).to_numpy()
@@ -75,6 +78,8 @@ def sessions(log: Any) -> tuple[list[Window], tuple[str, ...]]:
             "kind": pa.array(kind[kept].tolist()),
         }
     )
+    every = np.unique(user)
+    made = _of(made, np.random.default_rng(0).permutation(every)[:people])
     return _cut(made, RATINGS), tuple(sorted(set(kind.tolist())))
 
 
