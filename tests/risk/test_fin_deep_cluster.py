@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import beta
 
 from ethogram.errors import OptionError, RolesError
-from ethogram.lm import LM
+from ethogram.lm import LM, ScriptedLM
 from ethogram.log import Log
 from ethogram.risk.fin_deep_cluster import FinDeepCluster
 from ethogram.risk.fin_deep_cluster.cards import Belief, growth, posterior
 from ethogram.risk.fin_deep_cluster.cases import cases
-from ethogram.risk.fin_deep_cluster.narrative import locked, rewritten
+from ethogram.risk.fin_deep_cluster.narrative import REFUSED, TOLD, Note, counted, locked, narrated
 from ethogram.risk.fin_deep_cluster.vectors import Scales, hybrid, spread
 from ethogram.testing.assigning import visits
 
@@ -148,21 +148,30 @@ def test_bad_logs_and_options():
 def test_no_number_may_change():
     note = "38 transactions: 61% tagged, worth 12,500."
     assert locked("In all 38 transactions, worth 12,500; 61% of them tagged.", note)
-    for wrong in ("38 transactions, 16% tagged, worth 12,500", "38, 61%", "38, 61%, 12,500, and twice as many"):
-        assert not locked(wrong, note)
+    assert locked("Of 38 transactions 61 percent were tagged.", note)
+    for wrong in (
+        "38 transactions, 16% tagged, worth 12,500", "38, 61%, 12,500, and twice as many", "61% were tagged.",
+        "Of 38 transactions, 61 were tagged", "Of 61 transactions, 38% were tagged", "12,500.5 for 38",
+    ):  # fmt: skip
+        assert not locked(wrong, note), wrong
 
 
-@pytest.mark.parametrize(("text", "kept"), [("Of 38 orders 61% were tagged.", True), ("Of 39 orders 61% were.", False)])
-def test_a_models_words_with_our_numbers(text, kept):
-    from ethogram.lm import ScriptedLM
+NOTES = {3: Note("38 orders: 61% tagged.", "template", "38 orders: 61% tagged."), 5: Note("9 buys.", "template", "9 buys.")}
 
+
+@pytest.mark.parametrize(("text", "outcome"), [("Of 38 orders 61% were tagged.", TOLD), ("Of 39 orders 61% were.", REFUSED)])
+def test_a_models_words_with_our_numbers(text, outcome):
     lm = ScriptedLM(lambda *_, **__: f'{{"text": "{text}"}}')
-    told, who = rewritten("38 orders: 61% tagged.", lm)
-    assert (told == text) is kept
-    assert who.startswith("template") is not kept
+    found = narrated(NOTES, lm)
+    assert found[3].outcome == outcome
+    assert found[3].text == (text if outcome == TOLD else NOTES[3].template)
+    assert found[3].by.startswith("template") is (outcome == REFUSED)
+    assert found[5] == Note("9 buys.", found[5].by, "9 buys.", REFUSED)  # it speaks of another group's numbers
+    assert counted(found) == {"template": 0, "told": int(outcome == TOLD), "refused": 2 - int(outcome == TOLD), "failed": 0}
 
 
 def test_an_absent_model_leaves_the_template():
-    told, who = rewritten("38 orders.", LM.connect("http://127.0.0.1:9/v1"))
-    assert told == "38 orders."
-    assert who.startswith("template (")
+    found = narrated(NOTES, LM.connect("http://127.0.0.1:9/v1"))
+    assert [n.text for n in found.values()] == ["38 orders: 61% tagged.", "9 buys."]
+    assert counted(found)["failed"] == 2
+    assert found[3].by.startswith("template (")

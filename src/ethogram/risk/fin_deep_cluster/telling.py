@@ -15,6 +15,7 @@ from ethogram.numeric.rules import Condition, Quality, Rule, number
 from ethogram.risk.fin_deep_cluster import narrative
 from ethogram.risk.fin_deep_cluster.cards import Cards, path, weights
 from ethogram.risk.fin_deep_cluster.cases import Cases, summaries
+from ethogram.risk.fin_deep_cluster.steps import Step
 from ethogram.risk.fin_deep_cluster.vectors import Scales, Tokens
 from ethogram.verbs import State, Table
 
@@ -50,9 +51,9 @@ def columns(held: Cases, tokens: Tokens) -> dict[str, np.ndarray]:
 
 def notes(
     held: Cases, codes: np.ndarray, names: Sequence[str], labels: np.ndarray, made: Cards,
-    rules: Mapping[int, list[Rule]], lm: Any,
-) -> dict[int, tuple[str, str]]:  # fmt: skip
-    """Flagged cluster -> its note and who wrote it."""
+    rules: Mapping[int, list[Rule]],
+) -> dict[int, narrative.Note]:  # fmt: skip
+    """Flagged cluster -> its note, by template."""
     found = {}
     for c, own in rules.items():
         rows = np.flatnonzero(labels == c)
@@ -63,7 +64,7 @@ def notes(
             int(made.ended[c]), float(np.median(held.total[rows])), float(made.at_risk[c]), through,
             float(made.growth[c]), walked if share >= SHARED_PATH else (), share, own,
         )  # fmt: skip
-        found[c] = (note, narrative.TEMPLATE) if lm is None else narrative.rewritten(note, lm)
+        found[c] = narrative.Note(note, narrative.TEMPLATE, note)
     return found
 
 
@@ -122,6 +123,8 @@ def card_table(made: Any) -> Table:
         values = [None if h is None else float(getattr(h, name)) for h in held]
         told[f"held_{name}"] = pa.array(values, pa.float64(), from_pandas=True)
     told["json_logic"] = pa.array([json.dumps(json_logic(r)) if r else None for r in own], pa.string())
+    path = [list(map(str, made.paths.get(int(c), ()))) for c in order]
+    told["steps"] = pa.array(path, pa.list_(pa.string()))
     told["sql"] = pa.array([sql(r) if r else None for r in own], pa.string())
     for at, name in enumerate(("narrative", "told_by")):
         told[name] = pa.array([made.notes[int(c)][at] if int(c) in made.notes else None for c in order], pa.string())
@@ -148,6 +151,7 @@ def state(made: Any) -> State:
         json={
             "pages": list(made.tokens.pages), "kinds": list(made.tokens.kinds), "scales": made.scales.json(),
             "spreads": list(made.spreads), "rules": rules, "notes": {str(c): list(n) for c, n in made.notes.items()},
+            "paths": {str(c): [list(s) for s in path] for c, path in made.paths.items()},
             "density": None if found is None else [found.recall, found.backend, found.repaired, found.min_samples],
         },
     )  # fmt: skip
@@ -181,10 +185,11 @@ def restored(kept: State, options: Any) -> Any:
         for c, own in facts["rules"].items()
     }
     shares = {int(c): [tuple(r["shares"]) for r in own] for c, own in facts["rules"].items()}
-    notes = {int(c): (str(n[0]), str(n[1])) for c, n in facts["notes"].items()}
+    notes = {int(c): narrative.Note(*map(str, n)) for c, n in facts["notes"].items()}
+    paths = {int(c): tuple(Step(str(p), float(a), float(b)) for p, a, b in path) for c, path in facts["paths"].items()}
     spreads = float(facts["spreads"][0]), float(facts["spreads"][1])
     return Fitted(
-        tokens, Scales.from_json(facts["scales"]), spreads, network, found, Cards(**card), rules, shares, notes
+        tokens, Scales.from_json(facts["scales"]), spreads, network, found, Cards(**card), rules, shares, paths, notes
     )
 
 
