@@ -156,10 +156,15 @@ def test_no_number_may_change():
         assert not locked(wrong, note), wrong
 
 
-NOTES = {3: Note("38 orders: 61% tagged.", "template", "38 orders: 61% tagged."), 5: Note("9 buys.", "template", "9 buys.")}
+NOTES = {
+    3: Note("38 orders: 61% tagged.", "template", "38 orders: 61% tagged."),
+    5: Note("9 buys.", "template", "9 buys."),
+}
 
 
-@pytest.mark.parametrize(("text", "outcome"), [("Of 38 orders 61% were tagged.", TOLD), ("Of 39 orders 61% were.", REFUSED)])
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("Of 38 orders 61% were tagged.", TOLD), ("Of 39 orders 61% were.", REFUSED)]
+)
 def test_a_models_words_with_our_numbers(text, outcome):
     lm = ScriptedLM(lambda *_, **__: f'{{"text": "{text}"}}')
     found = narrated(NOTES, lm)
@@ -167,7 +172,12 @@ def test_a_models_words_with_our_numbers(text, outcome):
     assert found[3].text == (text if outcome == TOLD else NOTES[3].template)
     assert found[3].by.startswith("template") is (outcome == REFUSED)
     assert found[5] == Note("9 buys.", found[5].by, "9 buys.", REFUSED)  # it speaks of another group's numbers
-    assert counted(found) == {"template": 0, "told": int(outcome == TOLD), "refused": 2 - int(outcome == TOLD), "failed": 0}
+    assert counted(found) == {
+        "template": 0,
+        "told": int(outcome == TOLD),
+        "refused": 2 - int(outcome == TOLD),
+        "failed": 0,
+    }
 
 
 def test_an_absent_model_leaves_the_template():

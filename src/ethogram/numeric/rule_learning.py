@@ -4,14 +4,14 @@ One rule at a time, until the group is covered or no rule is precise enough:
 
     grow    a beam of conjunctions; each step adds the interval of a column, or the value of a text, with the largest
             gain = p (log2 (p + 1/2) / (p + n + 1) - log2 base)       p, n: covered rows of the group and of the others
-    prune   of all conjunctions met on the way, the one of best F_beta on rows that did not grow it, the shorter in a tie
-    loosen  each condition in turn, the others fixed: the interval of best F_beta, its ends moved halfway to the next row
+    prune   of all conjunctions met on the way, the one of best F on rows that did not grow it, the shorter in a tie
+    loosen  each condition in turn, the others fixed: the interval of best F, its ends moved halfway to the next row
             that would be wrong (as far as they go where there is none), then to a short number within that room
     merge   rules of equal columns become their hull where that is no worse; a rule that adds little is left out
 
 An interval of one column is one condition. A third of the rows takes no part in it and measures what is reported.
 
-Deviations from RIPPER: pruning by F_beta (beta is 1 unless said), since a group of twenty rows must be met as well as
+Deviations from RIPPER: pruning by F_beta (F above; beta is 1 unless said), since a group of twenty rows must be met as well as
 told apart; a beam in the place of one greedy path; no second pass of optimisation over the whole set.
 
 References: J. Fuernkranz, G. Widmer: Incremental Reduced Error Pruning. ICML 1994; W. Cohen: Fast Effective Rule
@@ -249,10 +249,9 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
         for i in range(len(rules)):
             for j in range(i + 1, len(rules)):
                 hull = _hull(rules[i], rules[j])
-                if (
-                    hull is not None
-                    and hull.measured(part, own).f(beta) >= quality(applies((rules[i], rules[j]), part), own).f(beta)
-                ):
+                if hull is not None and hull.measured(part, own).f(beta) >= quality(
+                    applies((rules[i], rules[j]), part), own
+                ).f(beta):
                     rules = [*rules[:i], hull, *rules[i + 1 : j], *rules[j + 1 :]]
                     joined = True
                     break

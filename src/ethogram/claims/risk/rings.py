@@ -23,7 +23,9 @@ PRECISION = 0.8
 KS = (50, 100, 200, 400)
 REACHES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 """Quantiles of the distance to the fifth neighbour that are tried as eps of DBSCAN."""
-QUICK: dict[str, Any] = {"transactions": 500, "rings": 3, "size": (20, 30)}
+QUICK: dict[str, Any] = {"transactions": 400, "rings": 3, "size": (20, 30), "tagged": 0.7}
+SMALL: dict[str, Any] = {"epochs": 1, "hidden": 16, "out": 16, "dim": 16}
+"""Of a quick run: a week, and the system on it."""
 
 
 def generated(options: Mapping[str, Any]) -> tuple[Any, Any]:

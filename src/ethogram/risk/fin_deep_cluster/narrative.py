@@ -1,8 +1,9 @@
 """A few sentences about a cluster, from its card; a language model may tell them anew, but no number of its own.
 
-The model gets the sentences and answers with a text, held to a schema where it can be. A number of its text must stand
-in ours, a share as a share; the size of the group must be told, and no number is written in words. Else the text is
-refused, and ours stays. Who wrote a note, and what became of the model's, is told with it.
+The model gets the sentences and answers once with a text, held to a schema where it can be. A number of its text must
+stand in ours, a share as a share; the size of the group must be told, no number is written in words, and a path is
+told as it is or not at all. Else the text is refused, and ours stays. Who wrote a note, and what became of the model's
+words, is told with it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,12 @@ ASKED = (
     "Tell a risk analyst in two plain sentences what the note above says of this group of transactions, how many they "
     "are first. Copy each number that you mention exactly as it is written, and mention no other."
 )
-WORDS = 160
-"""Tokens that an answer may take."""
-SCHEMA = {
-    "type": "object", "required": ["text"], "additionalProperties": False,
-    "properties": {"text": {"type": "string"}},
-}  # fmt: skip
+TOKENS = 256
+"""Of an answer, at most."""
+LONGER = 1.2
+"""How much longer than ours a text may be."""
 _NUMBER = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?)(\s?%|\s?percent\b)?")
+_PATH = re.compile(r"[^\s,;]+(?: > [^\s,;.]+)+")
 _WORDS = re.compile(
     r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|twenty|thirty|forty|fifty|sixty|"
     r"seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple)\b",
@@ -88,8 +88,12 @@ def counted(notes: Mapping[int, Note]) -> dict[str, int]:
 
 
 async def _rewritten(note: str, lm: Any) -> Note:
+    schema = {
+        "type": "object", "required": ["text"], "additionalProperties": False,
+        "properties": {"text": {"type": "string", "maxLength": int(LONGER * len(note)) + 40}},
+    }  # fmt: skip
     try:
-        found = await lm.answer(ASKED, SCHEMA, data=[note], attempts=2, max_tokens=WORDS, purpose="narrative")
+        found = await lm.answer(ASKED, schema, data=[note], attempts=1, max_tokens=TOKENS, purpose="narrative")
     except LMError as error:
         return Note(note, f"{TEMPLATE} ({type(error).__name__} of {lm.identity})", note, FAILED)
     text = " ".join(str(found.value["text"]).split())
@@ -107,7 +111,8 @@ def locked(text: str, note: str) -> bool:
     """
     spelled = {w.lower() for w in _WORDS.findall(text)} - {w.lower() for w in _WORDS.findall(note)}
     first = numbers(note)[:1]
-    return not spelled and set(first) <= set(numbers(text)) <= set(numbers(note))
+    walked = set(_PATH.findall(text)) <= set(_PATH.findall(note))
+    return walked and not spelled and set(first) <= set(numbers(text)) <= set(numbers(note))
 
 
 def numbers(text: str) -> list[tuple[float, bool]]:
