@@ -11,8 +11,8 @@ One rule at a time, until the group is covered or no rule is precise enough:
 
 An interval of one column is one condition. A third of the rows takes no part in it and measures what is reported.
 
-Deviations from RIPPER: pruning by F_beta (F above; beta is 1 unless said), since a group of twenty rows must be met as well as
-told apart; a beam in the place of one greedy path; no second pass of optimisation over the whole set.
+Deviations from RIPPER: pruning by F_beta (F above; beta is 1 unless said), since a group of twenty rows must be met as
+well as told apart; a beam in the place of one greedy path; no second pass of optimisation over the whole set.
 
 References: J. Fuernkranz, G. Widmer: Incremental Reduced Error Pruning. ICML 1994; W. Cohen: Fast Effective Rule
 Induction. ICML 1995; J. R. Quinlan: Learning Logical Definitions from Relations. Machine Learning 5, 1990 (the gain).

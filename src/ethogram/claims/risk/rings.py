@@ -82,8 +82,7 @@ class Week:
 
     def clustered(self, weight: float) -> np.ndarray:
         """Labels by density at a weight of the clicks; the network does not depend on it."""
-        found = self.fitted._clusters(self.x(weight), self.seed)
-        return np.full(len(self.held), -1) if found is None else found.labels
+        return self.fitted._clusters(self.x(weight), self.seed).labels
 
     def risk(self, labels: np.ndarray, tag: np.ndarray | None = None) -> np.ndarray:
         """Of each case that of its cluster, 0 outside; by all tags, or those given."""

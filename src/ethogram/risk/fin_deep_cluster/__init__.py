@@ -54,13 +54,13 @@ SAME = 1e-4
 
 @dataclass(eq=False)
 class Fitted:
-    """What one run has found. `density` is None where there were too few cases for any cluster."""
+    """What one run has found."""
 
     tokens: Tokens
     scales: Scales
     spreads: tuple[float, float]
     network: TimeAttention
-    density: Density | None
+    density: Density
     cards: Cards
     rules: dict[int, list[Rule]]
     shares: dict[int, list[tuple[float, ...]]]
@@ -145,14 +145,14 @@ class FinDeepCluster:
         RolesError
             See `cases.cases`.
         OptionError
-            A number that cannot be. StepError: the log has no events, or neither sessions nor a clock.
+            A number that cannot be, or `weight` leaves only columns that the log does not have. StepError: the log has
+            no events, neither sessions nor a clock, or too few cases for any cluster.
         """
         self._check()
         from ethogram.nn.time_attention import TimeAttention, learn, vectors
 
         held = self._cases(train)
-        if not len(held):
-            raise StepError("fin_deep_cluster: the log has no events.")
+        self._enough(held)
         tokens, scales = Tokens.of(held), Scales.of(held.known)
         codes = tokens.codes(held)
         network = TimeAttention(
@@ -168,7 +168,7 @@ class FinDeepCluster:
         spreads = spread(z), spread(f)
         x = hybrid(z, f, self.weight, spreads)
         found = self._clusters(x, seed)
-        labels = np.full(len(held), -1, np.int32) if found is None else found.labels
+        labels = found.labels
         made = cards(held, labels, self._belief, duration(self.window))
         rows = telling.columns(held, tokens)
         paths = {c: steps(held, labels == c) for c in np.flatnonzero(made.flagged).tolist()}
@@ -248,11 +248,24 @@ class FinDeepCluster:
         z = vectors(made.network, telling.clicks(held, made.tokens.codes(held)))
         return hybrid(z, made.scales.apply(held.known, len(held)), self.weight, made.spreads)
 
-    def _clusters(self, x: np.ndarray, seed: int) -> Density | None:
+    def _enough(self, held: Cases) -> None:
+        if not len(held):
+            raise StepError("fin_deep_cluster: the log has no events.")
+        if len(held) < 2 * self.min_cluster_size:
+            raise StepError(
+                f"fin_deep_cluster: {len(held):,} transactions are too few to tell a group of "
+                f"{self.min_cluster_size} (min_cluster_size) from the others; fit on {2 * self.min_cluster_size} or "
+                "more, or give a smaller min_cluster_size."
+            )
+        if self.weight == 0 and not held.known:
+            raise OptionError(
+                "fin_deep_cluster: weight = 0 leaves out the clicks, and the log has no column that experts look at; "
+                "give a weight above 0, or a log with such columns."
+            )
+
+    def _clusters(self, x: np.ndarray, seed: int) -> Density:
         from ethogram.numeric.density import density
 
-        if len(x) < 2 * self.min_cluster_size or not x.shape[1]:
-            return None
         return density(x, min_cluster_size=self.min_cluster_size, min_samples=self.min_samples, backend=self.backend,
                        selection=self.selection, seed=seed)  # fmt: skip
 
@@ -260,9 +273,9 @@ class FinDeepCluster:
         """Cluster and probability of each case: its own where the fit has met it, else by its neighbours."""
         from ethogram.numeric.density import assign, exact
 
-        found: Density | None = self.fitted.density
+        found: Density = self.fitted.density
         labels, probability = np.full(len(held), -1, np.int32), np.zeros(len(held), np.float32)
-        if found is None or not len(held):
+        if not len(held):
             return labels, probability
         x = self._vectors(held).astype(found.points.dtype)
         distance, code = exact.nearest(found.points, 1, x)

@@ -114,8 +114,7 @@ def card_table(made: Any) -> Table:
     told |= {n: getattr(card, n)[order] for n in names}
     for clock in ("began", "ended"):
         told[clock] = pa.array(told[clock], pa.timestamp("us", "UTC"))
-    stability = made.density.stability if made.density is not None else np.zeros(0)
-    told |= {"base": np.full(len(order), card.base), "stability": stability[order]}
+    told |= {"base": np.full(len(order), card.base), "stability": made.density.stability[order]}
     own = [made.rules.get(int(c), []) for c in order]
     told["rules"] = pa.array([[str(r) for r in rules] for rules in own], pa.list_(pa.string()))
     held = [rules[0].held if rules else None for rules in own]
@@ -139,8 +138,7 @@ def state(made: Any) -> State:
         **{f"cards.{f.name}": np.asarray(getattr(made.cards, f.name)) for f in fields(Cards)},
     }
     found = made.density
-    if found is not None:
-        held |= {f"density.{n}": np.asarray(getattr(found, n)) for n in DENSITY}
+    held |= {f"density.{n}": np.asarray(getattr(found, n)) for n in DENSITY}
     rules = {
         str(c): [{"logic": json_logic(r), "shares": list(s), "learnt": _counts(r.learnt), "held": _counts(r.held)}
                  for r, s in zip(own, made.shares[c], strict=True)]
@@ -152,7 +150,7 @@ def state(made: Any) -> State:
             "pages": list(made.tokens.pages), "kinds": list(made.tokens.kinds), "scales": made.scales.json(),
             "spreads": list(made.spreads), "rules": rules, "notes": {str(c): list(n) for c, n in made.notes.items()},
             "paths": {str(c): [list(s) for s in path] for c, path in made.paths.items()},
-            "density": None if found is None else [found.recall, found.backend, found.repaired, found.min_samples],
+            "density": [found.recall, found.backend, found.repaired, found.min_samples],
         },
     )  # fmt: skip
 
@@ -173,13 +171,11 @@ def restored(kept: State, options: Any) -> Any:
     network.eval()
     card: dict[str, Any] = {f.name: held[f"cards.{f.name}"] for f in fields(Cards)}
     card |= {n: float(card[n]) for n in ("base", "noise")}
-    found = None
-    if facts["density"] is not None:
-        own: dict[str, Any] = {n: held[f"density.{n}"] for n in DENSITY}
-        recall, backend, repaired, samples = facts["density"]
-        none = np.zeros(0)
-        found = Density(tree=none, linkage=none, recall=recall, backend=backend, repaired=repaired,
-                        min_samples=samples, **own)  # fmt: skip
+    own: dict[str, Any] = {n: held[f"density.{n}"] for n in DENSITY}
+    recall, backend, repaired, samples = facts["density"]
+    none = np.zeros(0)
+    found = Density(tree=none, linkage=none, recall=recall, backend=backend, repaired=repaired, min_samples=samples,
+                    **own)  # fmt: skip
     rules = {
         int(c): [Rule(_conditions(r["logic"]), _quality(r["learnt"]), _quality(r["held"])) for r in own]
         for c, own in facts["rules"].items()
