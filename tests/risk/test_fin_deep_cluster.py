@@ -232,6 +232,15 @@ def test_no_number_may_change():
     note = "38 transactions: 61% tagged, worth 12,500."
     assert locked("In all 38 transactions, worth 12,500; 61% of them tagged.", note)
     assert locked("Of 38 transactions 61 percent were tagged.", note)
+    note = "38 transactions: 61% tagged, worth 12,500. The median took 14 seconds."
+    for wrong in (
+        "38 transactions, 38 of them tagged.", "Of 38 transactions 14 were tagged.", "38 transactions, 61% tag", "",
+    ):  # fmt: skip
+        assert not locked(wrong, note), wrong
+    note = "38 transactions: 61% tagged. 46% took the same path, a > b > c."
+    assert locked("38 transactions, 46% of which took the path a > b > c.", note)
+    assert not locked("38 transactions, 46% of which took the path a > c.", note)
+    note = "38 transactions: 61% tagged, worth 12,500."
     for wrong in (
         "38 transactions, 16% tagged, worth 12,500", "38, 61%, 12,500, and twice as many", "61% were tagged.",
         "Of 38 transactions, 61 were tagged", "Of 61 transactions, 38% were tagged", "12,500.5 for 38",

@@ -35,10 +35,10 @@ def told_by_models(bench: Any, weeks: Sequence[Week]) -> Told:
         notes = dict(enumerate(n for week in weeks for n in week.fitted.fitted.notes.values()))
 
         def copier(messages: Any, _: random.Random) -> str:
-            return json.dumps({"text": "In short: " + _given(messages[-1].text, notes)})
+            return json.dumps({"text": _short(_given(messages[-1].text, notes))})
 
         def liar(messages: Any, rng: random.Random) -> str:
-            return json.dumps({"text": _changed(_given(messages[-1].text, notes), rng)})
+            return json.dumps({"text": _changed(_short(_given(messages[-1].text, notes)), rng)})
 
         with tempfile.TemporaryDirectory() as folder:
             broker = Broker(cache=AnswerCache(Path(folder) / "answers.sqlite"), keep=False)
@@ -63,6 +63,12 @@ def _exact(hits: np.ndarray) -> Estimate:
 
 def _given(prompt: str, notes: dict[int, Note]) -> str:
     return next(n.template for n in notes.values() if n.template in prompt)
+
+
+def _short(note: str) -> str:
+    """The first sentence, and the one that tells the money."""
+    money = next(s for s in re.split(r"(?<=[.]) (?=[A-Z0-9])", note) if "untagged, worth" in s)
+    return f"In short: {note[: note.index(' engine.')]} engine. {money}"
 
 
 def _changed(note: str, rng: random.Random) -> str:

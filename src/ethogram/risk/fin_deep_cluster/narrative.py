@@ -1,9 +1,9 @@
 """A few sentences about a cluster, from its card; a language model may tell them anew, but no number of its own.
 
 The model gets the sentences and answers once with a text, held to a schema where it can be. A number of its text must
-stand in ours, a share as a share; the size of the group must be told, no number is written in words, and a path is
-told as it is or not at all. Else the text is refused, and ours stays. Who wrote a note, and what became of the model's
-words, is told with it.
+stand in ours, a share as a share, no more often than there, and with a word of the clause that has it there; the size
+of the group must be told, no number is written in words, a path is told as it is or not at all, and the text has an
+end. Else it is refused, and ours stays. Who wrote a note, and what became of the model's words, is told with it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ ASKED = (
     "Tell a risk analyst in two plain sentences what the note above says of this group of transactions, how many they "
     "are first. Copy each number that you mention exactly as it is written, and mention no other."
 )
-TOKENS = 256
-"""Of an answer, at most."""
-LONGER = 1.2
-"""How much longer than ours a text may be."""
+LETTERS, TOKENS = 400, 200
+"""Of an answer, at most: a schema that ends the text is what keeps a small model from writing on."""
 _NUMBER = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?)(\s?%|\s?percent\b)?")
 _PATH = re.compile(r"[^\s,;]+(?: > [^\s,;.]+)+")
+_CLAUSE = re.compile(r"(?<=[.;:!?])\s|[()]")
+_COMMON = {
+    w[:3] for w in ("the", "them", "that", "this", "they", "and", "for", "from", "with", "were", "was", "are", "has")
+}
 _WORDS = re.compile(
     r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|twenty|thirty|forty|fifty|sixty|"
     r"seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple)\b",
@@ -43,7 +45,7 @@ def tell(
     """The note by template. `began`, `ended` in microseconds since 1970, 0 without a clock."""
     when = f" within {_span(ended - began)}, from {_moment(began)}" if began > 0 else ""
     said = [
-        f"{size:,} transactions with like clicks{when}: {_percent(tagged / size)} tagged against {_percent(base)} of "
+        f"{size:,} transactions that click alike{when}: {_percent(tagged / size)} tagged against {_percent(base)} of "
         f"all, {_percent(declined / size)} declined by the engine."
     ]
     if path:
@@ -52,7 +54,8 @@ def tell(
     if rules:
         held = rules[0].held
         measured = (
-            f" (of {held.covered:,} kept back that meet it, {_percent(held.precision)} are of the group)"
+            f" (of {held.covered:,} that such a rule met and had not learned from, {_percent(held.precision)} are "
+            "of the group)"
             if held is not None and held.covered
             else ""
         )
@@ -90,7 +93,7 @@ def counted(notes: Mapping[int, Note]) -> dict[str, int]:
 async def _rewritten(note: str, lm: Any) -> Note:
     schema = {
         "type": "object", "required": ["text"], "additionalProperties": False,
-        "properties": {"text": {"type": "string", "maxLength": int(LONGER * len(note)) + 40}},
+        "properties": {"text": {"type": "string", "maxLength": LETTERS}},
     }  # fmt: skip
     try:
         found = await lm.answer(ASKED, schema, data=[note], attempts=1, max_tokens=TOKENS, purpose="narrative")
@@ -103,16 +106,29 @@ async def _rewritten(note: str, lm: Any) -> Note:
 
 
 def locked(text: str, note: str) -> bool:
-    """Whether a text states no number but those of a note, in digits, and the note's first one, the group's size.
+    """Whether a text states what a note states and nothing else, as far as its numbers tell; see the module.
 
-    >>> note = "38 orders: 61% tagged, worth 12,500"
-    >>> locked("Of 38 orders, 61% were tagged.", note), locked("61 of 38 orders.", note), locked("Many orders.", note)
-    (True, False, False)
+    >>> note = "38 orders: 61% tagged; the median took 14 seconds."
+    >>> locked("Of 38 orders, 61% were tagged.", note), locked("Of 38 orders, 61 were tagged.", note)
+    (True, False)
+    >>> locked("Of 38 orders 14 were tagged.", note), locked("Many orders.", note)
+    (False, False)
     """
     spelled = {w.lower() for w in _WORDS.findall(text)} - {w.lower() for w in _WORDS.findall(note)}
     first = numbers(note)[:1]
     walked = set(_PATH.findall(text)) <= set(_PATH.findall(note))
-    return walked and not spelled and set(first) <= set(numbers(text)) <= set(numbers(note))
+    stated, known = numbers(text), numbers(note)
+    often = set(first) <= set(stated) and all(stated.count(n) <= known.count(n) for n in set(stated))
+    ours = [(set(numbers(c)), _stems(c)) for c in _CLAUSE.split(note)]
+    placed = all(
+        any(n in held and words & _stems(c) for held, words in ours) for c in _CLAUSE.split(text) for n in numbers(c)
+    )
+    return walked and not spelled and often and placed and text.rstrip().endswith((".", "!"))
+
+
+def _stems(clause: str) -> set[str]:
+    """What stands for a clause: its longer words, by their beginnings, so that tags and tagged are one."""
+    return {w[:3] for w in re.findall(r"[a-z]{3,}", clause.lower())} - _COMMON
 
 
 def numbers(text: str) -> list[tuple[float, bool]]:

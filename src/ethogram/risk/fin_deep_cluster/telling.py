@@ -72,7 +72,7 @@ def reasons(labels: np.ndarray, rows: Mapping[str, np.ndarray], made: Any) -> tu
     """A sentence for each case, and what of its cluster's rules it meets."""
     card: Cards = made.cards
     says = [
-        f"Group {c} of {card.size[c]:,} transactions with like clicks: {card.tagged[c]:,} tagged, "
+        f"Group {c} of {card.size[c]:,} transactions that click alike: {card.tagged[c]:,} tagged, "
         f"{card.lift[c]:.1f} times the rate of all."
         for c in range(len(card))
     ]
