@@ -16,7 +16,7 @@ from ethogram.evaluate.classification import auc
 from ethogram.log import Log
 from ethogram.risk.lbsf import LBSF
 from ethogram.risk.lbsf.encoding import encode
-from ethogram.risk.lbsf.fitted import judge
+from ethogram.risk.lbsf.fitted import _loss, judge
 from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged
 from ethogram.risk.lbsf.reasons import _change
 
@@ -74,24 +74,33 @@ def test_numbers_are_those_of_a_plain_loop():
 
 def test_the_network_is_that_of_its_equations():
     """One person, merchant by merchant, by hand from the weights."""
-    built = LBSF(**SMALL)
+    built = LBSF(**SMALL, waves=3)
     encoded, books = encode(built, built.cases(opened(*lending(5))), None)
     network = FoldedNetwork(built, books, 0, True, 3).eval()
     batch = Reader(encoded, network).take(np.arange(5))
     with torch.no_grad():
         logit, share = network(batch)
-        found = network.merchants(batch)
-        x = network.fields(batch.fields)
+        x = network.payments(batch)
+        states = network.states(x, batch)
+        found = network.merchants(x, states, batch)
+        waves = torch.sin((torch.exp(batch.when) - 1)[:, None] * network.turn + network.shift)
+        time = torch.cat([batch.fields.numbers["time"], waves], 1)
+        fields = replace(batch.fields, numbers={**batch.fields.numbers, "time": time})
+        torch.testing.assert_close(x, network.fields(fields))
+        assert network.turn.detach().numpy() == pytest.approx(2 * np.pi / np.array([1.0, 180**0.5, 180.0]), rel=1e-5)
         for g in range(int(batch.cases[1])):
             a, b = int(batch.groups[g]), int(batch.groups[g + 1])
             gates = network.fields.gate(torch.zeros(1, network.fields.gate.in_features))
             assert torch.equal(2 * torch.sigmoid(gates), torch.ones_like(gates))  # gates begin at 1
             h = network.encoder(x[a:b], torch.tensor([0, b - a]), batch.step[a:b])
             score = torch.tanh(network.look(torch.cat([h, batch.when[a:b, None]], 1))) @ network.ask.weight.T
-            v = (score.softmax(0) * h).sum(0) + network.facts(batch.stats[g])
+            torch.testing.assert_close(states[a:b], h)
+            v = (score.softmax(0) * h).sum(0) + x[a:b].mean(0) + network.facts(batch.stats[g])
             for name in ("item", "category"):
                 v = v + network.fields.tables[name].weight[batch.static[name][g]]
-            torch.testing.assert_close(found[g], network.norm(v))
+            z = network.norm(v)
+            deep = torch.nn.functional.gelu(network.up(z), approximate="tanh")
+            torch.testing.assert_close(found[g], network.read(z + network.down(deep)))
         members = found[: int(batch.cases[1])]
         whole, mine = network.sets(members, torch.tensor([0, len(members)]))
         torch.testing.assert_close(share[: len(members)], mine)
@@ -102,6 +111,58 @@ def test_the_network_is_that_of_its_equations():
     p = torch.sigmoid(z)
     hard = -((1 - p[0]) ** 2 * p[0].log() * 3 + p[1] ** 2 * (1 - p[1]).log()) / 2 / 1.5
     torch.testing.assert_close(focal(z, y, 2.0, 3.0), hard)
+
+
+def test_the_next_payment_is_told_from_the_state_before_it():
+    """Against a loop over merchants; payments of one moment are not each other's next."""
+    events, users = lending(4)
+    twice = events.slice(3, 1)
+    built = LBSF(**SMALL)
+    encoded, books = encode(built, built.cases(opened(pa.concat_tables([events, twice]), users)), None)
+    network = FoldedNetwork(built, books, 0, True, 3).eval()
+    batch = Reader(encoded, network).take(np.arange(4))
+    with torch.no_grad():
+        payments = network.payments(batch)
+        states = network.states(payments, batch)
+        losses = []
+        for a, b in pairwise(batch.groups.tolist()):
+            for row in range(a + 1, b):
+                if batch.step[row] != batch.step[row - 1]:
+                    gap, size = batch.fields.numbers["time"][row, 6], batch.fields.numbers["amount"][row, 3]
+                    off = (network.next(states[row - 1]) - torch.stack([gap, size])).abs()
+                    losses += torch.where(off < 1, off**2 / 2, off - 0.5).tolist()
+        assert len(losses) == 2 * (len(events) - int(np.diff(encoded.folded.cases).sum()))
+        assert float(network.surprise(states, batch)) == pytest.approx(np.mean(losses), rel=1e-5)
+        # a later payment changes no earlier state
+        numbers = {n: b.clone() for n, b in batch.fields.numbers.items()}
+        last = int(batch.groups[1]) - 1
+        numbers["amount"][last] += 5
+        other = batch._replace(fields=replace(batch.fields, numbers=numbers))
+        moved = (network.states(network.payments(other), other) - states).abs().amax(1) > 0
+        assert moved.nonzero().ravel().tolist() == [last]
+
+
+def test_training_stops_by_the_loss_of_what_is_told():
+    label = np.r_[np.zeros(40), np.ones(10)]
+    z = np.random.default_rng(0).normal(label, 1.0)
+    base = -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
+    told = LBSF()
+    found = _loss(told, z, label, 4.0)
+    assert 0 < found < 0.7 * base
+    assert _loss(told, 30 * z + 7, label, 4.0) == pytest.approx(found, rel=1e-6)  # however sure it is of itself
+    assert _loss(told, -z, label, 4.0) == pytest.approx(base)
+    assert _loss(told, z, 0 * label, 4.0) == pytest.approx(np.logaddexp(0, z).mean() / 1.6)  # nothing to calibrate by
+    plain = (np.where(label > 0, 4.0, 1.0) * np.logaddexp(0, np.where(label > 0, -z, z))).mean() / 1.6
+    assert _loss(LBSF(probabilities="raw"), z, label, 4.0) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_every_seed_learns(cut, seed):
+    built = LBSF(**SMALL).fit(cut.train, cut.valid, seed=seed)
+    assert built.fitted.facts["validation loss, as a share of that of the bad rate alone"] < 0.8
+    assert 1 <= built.fitted.facts["epoch that was kept"] <= SMALL["epochs"]
+    said = built.assess(cut.test)
+    assert auc(outcome(cut.log, said), said["risk"].to_numpy()) > 0.85
 
 
 def reordered(encoded, order):
@@ -216,6 +277,7 @@ def test_other_folds_fields_and_encoders_run():
     for how in (
         {"fold": "category"}, {"fold": "time", "chunk": 45.0}, {"fold": "random"}, {"fold": "all", "merchants": 1},
         {"encoder": "transformer", "payments": 5}, {"encoder": "mean", "relation": "mean", "peak": False},
+        {"waves": 4, "next": 0.0},
         {"fields": ("merchant", "time")}, {"rank": "recency", "merchants": 1, "days": 60.0}, {"focal": 2.0},
         {"probabilities": "isotonic"}, {"balance": False, "profile": ("age", "job")},
     ):  # fmt: skip
