@@ -139,6 +139,16 @@ def test_nothing_learned_and_nobody_to_judge(here, refused):
     assert "no column is the value" in refused("risk", "score", "m", "no value.csv")
 
 
+def test_assess_takes_the_same_systems_and_tells_the_same_mistakes(here, call, refused):
+    assert call("assess", "m", "pay", "--json", "-").json[0]["risk"] > 0
+    assert "a saved system has the options that it learned with" in refused("assess", "m", "pay", "--outcome", "x")
+    assert "cannot assess: its verbs are" in refused("assess", "popularity", "pay")
+    assert "fit lender_share LOG --out FOLDER" in refused("assess", "lender_share", "pay")
+    Path("lender_share").mkdir(exist_ok=True)  # a folder of a system's name that holds no system
+    assert "fit lender_share LOG --out FOLDER" in refused("assess", "lender_share", "pay")
+    assert "there is no folder 'popularit'" in refused("assess", "popularit", "pay")
+
+
 def test_help_reads_well(call):
     told = call("risk", "--help").out
     assert "ethogram risk score lbsf.model payments --approve 0.9" in told
