@@ -16,8 +16,8 @@ from ethogram.evaluate.classification import auc
 from ethogram.log import Log
 from ethogram.risk.lbsf import LBSF
 from ethogram.risk.lbsf.encoding import encode
-from ethogram.risk.lbsf.fitted import _loss, judge
-from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged
+from ethogram.risk.lbsf.fitted import _loss, judge, missed
+from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged, moved
 from ethogram.risk.lbsf.reasons import _change
 
 SMALL = {"dim": 8, "epochs": 6, "least": 2, "batch": 16, "dropout": 0.0, "learning_rate": 1e-2}
@@ -211,6 +211,31 @@ def test_reasons_name_the_merchant_and_what_changed_there(cut, fitted):
     assert "grew longer, from 7.0 to 14.0 days" in _change(np.cumsum([7, 7, 7, 7, 14, 14, 14, 14]) * DAY, None)
     assert "night went from 0% to 100%" in _change(at + np.repeat([0, 12 * DAY // 24], 4), np.ones(8))
     assert _change(at[:2], np.ones(2)) == "2 payments of 1 on average, too few to tell a change"
+
+
+def test_reasons_say_what_the_answer_would_be_without_a_merchant(cut, fitted):
+    """Against logs in which the merchant's payments are not there; facts of the others stay as they are."""
+    encoded, logit, _ = judge(fitted, fitted.fitted, fitted.cases(cut.test))
+    by = moved(fitted.fitted.network, encoded, 64)
+    share, _ = missed(fitted, fitted.fitted, encoded)
+    cases = encoded.folded.cases
+    np.testing.assert_allclose(np.add.reduceat(share, cases[:-1]), 1, rtol=1e-5)
+    left = np.delete(np.arange(len(by)), cases[:-1])  # the first of each person is gone
+    fewer = reordered(encoded, left)
+    fewer = replace(fewer, folded=replace(fewer.folded, cases=cases - np.arange(len(cases))))
+    other, _ = judged(fitted.fitted.network, fewer, 64)
+    np.testing.assert_allclose(by[cases[:-1]], logit - other, atol=1e-5)
+    told = replace(fitted, why="without")
+    told.fitted = fitted.fitted
+    said = told.assess(cut.test)
+    np.testing.assert_array_equal(said["risk"].to_numpy(), fitted.assess(cut.test)["risk"].to_numpy())
+    for row in said.slice(0, 10).to_pylist():
+        first = row["reasons"][0]
+        assert row["reason"] == f"Most depends on {first['what']}, which {first['value']}."
+        assert first["value"].startswith(("raises the risk: ", "lowers the risk: "))
+    lone = fitted.cases(cut.test.where("item == 'lender'"))
+    alone = judge(fitted, fitted.fitted, lone)[0]
+    assert np.isfinite(moved(fitted.fitted.network, alone, 64)).all()  # without the only one nobody is left
 
 
 def test_payments_behind_the_decision_are_refused_or_cut(cut, fitted):

@@ -18,7 +18,7 @@ import numpy as np
 
 from ethogram.claims import Estimate, Law, Laws, claim
 from ethogram.claims.risk import credit
-from ethogram.claims.risk.cells import AT, LARGE, Cell, cells, gap, level, table_of
+from ethogram.claims.risk.cells import AT, LARGE, Cell, cells, gap, judged, level, table_of
 
 KEY = "lbsf"
 
@@ -75,6 +75,7 @@ def reasons(bench: Any) -> Laws:
         Law(
             "share of gambling and cash-loan defaulters whose first reason is the planted merchant", planted, ">=", 0.6
         ),
+        Law("the same, of reasons that say what the answer would be without a merchant", without, ">=", 0.6),
         Law("AUC − 0.5 where behaviour has no effect", lambda b: level(b, "no effect", minus=0.5), "within", 0.1),
     )
 
@@ -146,7 +147,7 @@ def lending(bench: Any) -> Laws:
 def reordered(bench: Any) -> float:
     """A fitted model reads the same people with the groups of each in another order."""
     from ethogram.risk.lbsf.fitted import judge
-    from ethogram.risk.lbsf.network import judged
+    from ethogram.risk.lbsf.network import judged as logits
 
     cell = fitted(bench)
     encoded, logit, _ = judge(cell.built, cell.built.fitted, cell.built.cases(cell.cut.test))
@@ -167,7 +168,7 @@ def reordered(bench: Any) -> float:
         text=None if encoded.text is None else encoded.text[rows], stats=encoded.stats[order],
         static={n: c[order] for n, c in encoded.static.items()},
     )  # fmt: skip
-    gap = np.abs(judged(cell.built.fitted.network, other, 256)[0] - logit)
+    gap = np.abs(logits(cell.built.fitted.network, other, 256)[0] - logit)
     return float((gap / np.maximum(np.abs(logit), 1)).max())
 
 
@@ -178,11 +179,25 @@ def fitted(bench: Any) -> Cell:
 
 def planted(bench: Any, data: str = "payments") -> Estimate:
     """Of the test people in state gambling or pre-default who default."""
+    return _found([(cell, cell.first) for cell in cells(bench, "lbsf", data)])
+
+
+def without(bench: Any) -> Estimate:
+    """`planted` where the first reason is the merchant without which the answer would move most."""
+    made = []
+    for cell in cells(bench, "lbsf", "payments"):
+        built = replace(cell.built, why="without")
+        built.fitted = cell.built.fitted
+        made.append((cell, judged(built, cell.cut, cell.cut.test, cell.truth).first))
+    return _found(made)
+
+
+def _found(told: list[tuple[Cell, np.ndarray]]) -> Estimate:
     hits: list[bool] = []
-    for cell in cells(bench, "lbsf", data):
+    for cell, first in told:
         people = table_of(cell)
         mine = np.isin(people["state"], ("gambling", "pre-default")) & (people["default"] > 0.5)
-        hits += [a == b for a, b in zip(people["cause"][mine], cell.first[mine], strict=True)]
+        hits += [a == b for a, b in zip(people["cause"][mine], first[mine], strict=True)]
     if not hits:
         return Estimate.exact(float("nan"))
     from ethogram.evaluate.bootstrap import mean

@@ -25,7 +25,8 @@ successor at its merchant from its state (log days between, amount against the u
 which everybody's payments teach. Without it the few defaulters are learned by heart before their pattern is found.
 Training stops by the log-loss of the calibrated probabilities on the validation part. The share of a merchant in an
 answer is the [USER] token's attention in the last layer (mean of its heads, of all merchants'); what changed there is
-read off its payments. Attention says where the model looked, not what would have changed its mind.
+read off its payments. Attention says where the model looked, not what would have changed its mind; ``why="without"``
+says that: the share is |z - z without the merchant|, of the sum over merchants.
 
 Deviations and readings (unconfirmed in the paper): merchants of fewer than `least` people are known by their category;
 the ratio of amount and gap to what is usual at the merchant, the mean of the payments around the recurrence and the
@@ -135,6 +136,8 @@ class LBSF(Deciding):
     "Whether both outcomes weigh the same in training; calibration brings the probabilities back."
     probabilities: Literal["sigmoid", "isotonic", "raw"] = "sigmoid"
     "How scores become probabilities on the validation part."
+    why: Literal["attention", "without"] = "attention"
+    "What a merchant's share is: attention, or how far the answer would move without it (several times the work)."
     reasons: int = 3
     "Merchants that are named for each person."
     waves: int = 0
@@ -183,12 +186,13 @@ class LBSF(Deciding):
         `reasons` (list of structs: `what`, a merchant; `value`, what changed there; `share`, its attention, float64).
         The schema's metadata, `summary`, says what was learned from and what was left out.
         """
-        from ethogram.risk.lbsf.fitted import judge
+        from ethogram.risk.lbsf.fitted import judge, missed
         from ethogram.risk.lbsf.reasons import reasons
 
         found = self.cases(log)
         encoded, logit, share = judge(self, self.fitted, found)
-        said, listed = reasons(encoded, share, self.reasons, self.category, self.fold)
+        share, moved = (share, None) if self.why == "attention" else missed(self, self.fitted, encoded)
+        said, listed = reasons(encoded, share, moved, self.reasons, self.category, self.fold)
         risk = np.clip(self.fitted.calibration(logit), 0.0, 1.0)
         told = {**self.fitted.facts, "payments behind decisions, cut": found.cut, "payments twice": encoded.repeats}
         made = {

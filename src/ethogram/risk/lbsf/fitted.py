@@ -13,7 +13,7 @@ from ethogram.nn.train import train
 from ethogram.numeric.calibrate import Calibration
 from ethogram.risk.lbsf import Fitted
 from ethogram.risk.lbsf.encoding import Books, Encoded, encode
-from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged
+from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged, moved
 from ethogram.verbs import State, Watch
 
 HELD = 0.15
@@ -112,6 +112,14 @@ def judge(options: Any, fitted: Fitted, found: Cases) -> tuple[Encoded, np.ndarr
     """(the cases as they were read, logit of each float64[n], attention of each group float64[G])."""
     encoded, _ = encode(options, found, fitted.books)
     return (encoded, *judged(fitted.network, encoded, ASKED))
+
+
+def missed(options: Any, fitted: Fitted, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+    """(share of each group in its case, by how much the logit is higher with it than without it), float64[G] each."""
+    by = moved(fitted.network, encoded, ASKED // 4)
+    owner = encoded.folded.owner
+    total = np.bincount(owner, np.abs(by), len(encoded))
+    return np.abs(by) / np.maximum(total[owner], 1e-12), by
 
 
 def restored(options: Any, state: State) -> Fitted:

@@ -98,15 +98,29 @@ class FoldedNetwork(nn.Module):
 
     def judge(self, payments: Tensor, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """`forward` from the payments and their states."""
-        merchants = self.merchants(payments, states, batch)
+        return self.person(self.merchants(payments, states, batch), batch.cases, batch.profile)
+
+    def person(self, merchants: Tensor, cases: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` from the merchants' vectors."""
         if self.sets is not None:
-            person, share = self.sets(merchants, batch.cases)
+            person, share = self.sets(merchants, cases)
         else:
-            person = segment_mean(merchants, batch.cases)
-            share = 1 / batch.cases.diff().clamp_min(1)[segments(batch.cases)].float()
-        read = [person, segment_max(merchants, batch.cases), batch.profile] if self.peak else [person, batch.profile]
+            person = segment_mean(merchants, cases)
+            share = 1 / cases.diff().clamp_min(1)[segments(cases)].float()
+        read = [person, segment_max(merchants, cases), profile] if self.peak else [person, profile]
         logit: Tensor = self.head(torch.cat(read, 1))
         return logit, share
+
+    def without(self, merchants: Tensor, batch: Batch) -> Tensor:
+        """Logit of each group's case, were the group not there, [G]."""
+        cases = batch.cases.numpy()
+        size = np.diff(cases)
+        owner = np.repeat(np.arange(len(size)), size)
+        rows = kernels.ragged_rows(cases[:-1][owner], cases[1:][owner])[0]  # a set for each group: its case ...
+        left = rows != np.repeat(np.arange(len(owner)), size[owner])  # ... but for itself
+        ends = np.append(0, np.cumsum(np.maximum(size[owner] - 1, 0)))
+        found, _ = self.person(merchants[torch.from_numpy(rows[left])], torch.from_numpy(ends), batch.profile[owner])
+        return found
 
     def payments(self, batch: Batch) -> Tensor:
         """Each payment by itself, [T, dim]."""
@@ -220,6 +234,21 @@ class Reader:
             torch.from_numpy(e.step[row]), torch.from_numpy(e.when[row]), torch.from_numpy(e.stats[group]), static,
             torch.from_numpy(e.profile[mine]), torch.from_numpy(e.cases.label[mine]),
         )  # fmt: skip
+
+
+@torch.no_grad()
+def moved(network: FoldedNetwork, encoded: Encoded, size: int) -> np.ndarray:
+    """By how much each group's case has a higher logit than it would have without the group, float64[G]."""
+    network.eval()
+    reader, folded, found = Reader(encoded, network), encoded.folded, np.zeros(len(encoded.folded.key))
+    for mine in reader.batches(np.arange(len(encoded)), size):
+        batch = reader.take(mine)
+        payments = network.payments(batch)
+        merchants = network.merchants(payments, network.states(payments, batch), batch)
+        whole = network.person(merchants, batch.cases, batch.profile)[0][segments(batch.cases)]
+        groups = kernels.ragged_rows(folded.cases[mine], folded.cases[mine + 1])[0]
+        found[groups] = (whole - network.without(merchants, batch)).numpy()
+    return found
 
 
 @torch.no_grad()
