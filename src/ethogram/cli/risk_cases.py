@@ -157,6 +157,16 @@ def flattered(model: str, log: Log, how: Judging) -> list[str]:
     ]
 
 
+def remarks(model: str, built: Any, log: Log, how: Judging) -> list[str]:
+    """What a reader has to know of the system: `flattered`, and whether it reads what is protected."""
+    from ethogram.evaluate.risk.cases import GROUP
+
+    name = how.by or GROUP
+    reads = name in getattr(built, "profile", ())
+    told = f"The system reads '{name}', the attribute whose groups are compared here; many laws forbid deciding by it."
+    return [*flattered(model, log, how), *([told] if reads else [])]
+
+
 def _cases(built: Any, log: Log, how: Judging, say: Output) -> Cases:
     from ethogram.evaluate.risk import cases_of
 
