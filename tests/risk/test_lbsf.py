@@ -14,6 +14,7 @@ from tests.risk.people import DAY, lending, opened, stamps
 from ethogram.errors import LeakError, OptionError, RolesError
 from ethogram.evaluate.classification import auc
 from ethogram.log import Log
+from ethogram.nn.fields import Texts
 from ethogram.risk.lbsf import LBSF
 from ethogram.risk.lbsf.encoding import encode
 from ethogram.risk.lbsf.fitted import _loss, judge, missed
@@ -111,6 +112,14 @@ def test_the_network_is_that_of_its_equations():
     p = torch.sigmoid(z)
     hard = -((1 - p[0]) ** 2 * p[0].log() * 3 + p[1] ** 2 * (1 - p[1]).log()) / 2 / 1.5
     torch.testing.assert_close(focal(z, y, 2.0, 3.0), hard)
+
+
+def test_texts_hashed_once_are_those_hashed_anew():
+    texts = ["monthly rent", None, "lottery slips", ""]
+    once, places = Texts.of(texts, 64), np.array([2, 1, 2, 0, 3])
+    taken, anew = once.take(places), Texts.of([texts[i] for i in places], 64)
+    assert torch.equal(taken.grams, anew.grams)
+    assert torch.equal(taken.offsets, anew.offsets)
 
 
 def test_the_next_payment_is_told_from_the_state_before_it():

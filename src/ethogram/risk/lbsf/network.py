@@ -208,7 +208,8 @@ class Reader:
         self.text = None
         if network.fields.grams is not None:
             self.text = encoded.text if encoded.text is not None else np.zeros(len(encoded.step), np.int64)
-        self.texts = encoded.texts if encoded.text is not None else [None]
+        texts = encoded.texts if encoded.text is not None else [None]
+        self.texts = None if self.text is None else Texts.of(texts, BUCKETS)
 
     def batches(self, mine: np.ndarray, size: int, seed: Any = None) -> Iterator[np.ndarray]:
         """Cases `mine` in batches alike in number of groups."""
@@ -226,8 +227,9 @@ class Reader:
         numbers = {name: torch.from_numpy(e.numbers[name][row]) for name in self.numbers}
         text = texts = None
         if self.text is not None:
+            assert self.texts is not None
             told, place = np.unique(self.text[row], return_inverse=True)
-            text, texts = torch.from_numpy(place.ravel()), Texts.of([self.texts[i] for i in told], BUCKETS)
+            text, texts = torch.from_numpy(place.ravel()), self.texts.take(told)
         static = {name: torch.from_numpy(code[group].astype(np.int64)) for name, code in e.static.items()}
         return Batch(
             Fields(codes, numbers, text, texts), torch.from_numpy(groups), torch.from_numpy(cases),
