@@ -325,7 +325,8 @@ def test_other_folds_fields_and_encoders_run():
 def test_wrong_options_and_logs_are_told():
     events, users = lending(12)
     for wrong, told in (
-        ({"fields": ("amounts",)}, "amounts"), ({"dim": 9}, "heads divide dim"), ({"profile": ("default",)}, "profile"),
+        ({"fields": ("amounts",)}, "amounts"), ({"dim": 9}, "heads divide dim"), ({"next": -1.0}, "0 or more"),
+        ({"profile": ("default",)}, "profile"),
     ):  # fmt: skip
         with pytest.raises(OptionError, match=told):
             LBSF(**wrong)

@@ -143,7 +143,7 @@ class LBSF(Deciding):
     waves: int = 0
     "Learned waves sin(w t + b) of the days to the decision beside the other numbers of time (Time2Vec)."
     next: float = 0.5
-    "Weight of telling each payment's successor at the same merchant, in training."
+    "Weight of telling each payment's successor at the same merchant, in training; nothing with encoder=mean."
     epochs: int = 10
     "Passes over the training people at most."
     patience: int = 4
@@ -164,6 +164,8 @@ class LBSF(Deciding):
                 f"lbsf: dim = {self.dim}, heads = {self.heads}, reasons = {self.reasons}, epochs = {self.epochs}, "
                 f"batch = {self.batch}, bins = {self.bins}; heads divide dim, the others are 1 or more."
             )
+        if self.waves < 0 or self.next < 0:
+            raise OptionError(f"lbsf: waves = {self.waves}, next = {self.next}; give 0 or more.")
         self.check_profile("lbsf")
 
     def fit(self, train: Log, valid: Log | None = None, *, seed: int = 0, watch: Watch | None = None) -> Self:
@@ -183,7 +185,7 @@ class LBSF(Deciding):
         """One row per user that has events.
 
         Columns `user`, `time` (the decision), `risk` (calibrated probability, float64), `reason` (a sentence),
-        `reasons` (list of structs: `what`, a merchant; `value`, what changed there; `share`, its attention, float64).
+        `reasons` (list of structs: `what`, a merchant; `value`, what changed there; `share`, see `why`, float64).
         The schema's metadata, `summary`, says what was learned from and what was left out.
         """
         from ethogram.risk.lbsf.fitted import judge, missed

@@ -45,8 +45,8 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
         made = reader.take(batch)
         payments = network.payments(made)
         states = network.states(payments, made)
-        found = focal(network.judge(payments, states, made)[0], made.label, options.focal, positive)
-        return found + options.next * network.surprise(states, made) if options.next else found
+        told = focal(network.judge(payments, states, made)[0], made.label, options.focal, positive)
+        return told + options.next * network.surprise(states, made) if options.next else told
 
     outcome = other.cases.label[held].astype(np.float64)
 
