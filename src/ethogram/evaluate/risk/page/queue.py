@@ -37,7 +37,7 @@ def queue(cases: Cases, order: np.ndarray, log: Log, threshold: float) -> Html:
         tag("button", words, type="button", data_show=kind, aria_pressed="true" if kind == "all" else "false")
         for kind, words in TOOLS
     ]
-    search = tag("input", type="search", id="find", placeholder="Find a user, merchant or reason", aria_label="Find")
+    search = tag("input", type="search", id="find", placeholder="User, merchant, reason", aria_label="Find")
     tools = tag(
         "div",
         search,
