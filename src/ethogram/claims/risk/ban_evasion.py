@@ -46,8 +46,8 @@ from ethogram.claims.risk.returning import (
     nothing_found,
     null_auc,
     off_half,
-    read,
 )  # fmt: skip
+from ethogram.claims.risk.returning_sample import read, returns
 from ethogram.claims.risk.returning_shortlist import searched
 
 BANDS = {"T1": (0.72, 0.84), "T2": (0.85, 0.95), "T3a": (0.85, 0.97)}
@@ -184,6 +184,19 @@ def sample(bench: Any) -> Laws:
         Law("rows that contradict themselves", lambda b: read(b)["wrong"], "<=", 0),
         Law("accounts without a profile", lambda b: read(b)["lost"], "<=", 0),
     )
+
+
+@claim(KEY, "On the 27 returns of the real sample names tell something, and people come back as soon as those made up")
+def real(bench: Any) -> Laws:
+    return Laws(
+        Law("chance that a true pair's names are more alike than an exchanged pair's, Levenshtein − 0.5",
+            lambda b: returns(b)["letters"], ">", 0.0),
+        Law("the same by letter groups", lambda b: returns(b)["grams"], ">", 0.0),
+        Law("mean reciprocal rank of the true parent among all banned before, learned on made-up accounts − by chance",
+            lambda b: returns(b)["rank"], ">", 0.0),
+        Law("median days from ban to return, real / made up (logarithm)", lambda b: returns(b)["lag"], "within", 0.7),
+        Law("share that comes back later than 60 days, real − made up", lambda b: returns(b)["late"], "within", 0.1),
+    )  # fmt: skip
 
 
 @claim(KEY, "8,551 pairs, as published, are learned in minutes")

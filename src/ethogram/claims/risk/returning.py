@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.claims import Estimate, NotMeasurable
-from ethogram.errors import MissingData
+from ethogram.claims import Estimate
 
 KEY = "ban_evasion"
 FIRST = 1
@@ -225,6 +224,11 @@ def nothing_found(bench: Any) -> float:
     return float(sum(r["differs"] for r in rows if r["comparison"] in ("evading / malicious", "pairs / random pairs")))
 
 
+def learned(bench: Any) -> Any:
+    """The system as built, fitted on the first log."""
+    return kept(bench, "learned", lambda: bench.build(KEY).fit(made(bench, FIRST), seed=0))
+
+
 def assessed(bench: Any) -> dict[str, Any]:
     return dict(kept(bench, "assessed", lambda: _assessed(bench)))
 
@@ -234,7 +238,7 @@ def _assessed(bench: Any) -> dict[str, Any]:
     from ethogram.evaluate.calibration import ece
     from ethogram.risk.ban_evasion import Accounts
 
-    built = bench.build(KEY).fit(made(bench, FIRST), seed=0)
+    built = learned(bench)
     log = made(bench, FIRST + 2)
     a, table = Accounts.of(log), built.assess(log)
     returning, risk = a.parent >= 0, table["risk"].to_numpy()
@@ -248,31 +252,6 @@ def _assessed(bench: Any) -> dict[str, Any]:
         "lift": Estimate(lift, lift - spread, lift + spread, units=len(top), unit="accounts"),
         "auc": Estimate(*found, units=len(set(a.master.tolist())), unit="people"), "ece": ece(returning, risk),
         "first": float(first),
-    }  # fmt: skip
-
-
-def read(bench: Any) -> dict[str, float]:
-    return dict(kept(bench, "read", lambda: _read(bench)))
-
-
-def _read(bench: Any) -> dict[str, float]:
-    from ethogram.data.ban_evasion import BanEvasion
-    from ethogram.log import Log
-    from ethogram.risk.ban_evasion import Accounts, Tasks
-
-    real = BanEvasion()
-    try:
-        told = real.read()
-    except MissingData as error:
-        raise NotMeasurable(str(error)) from None
-    tasks = Tasks(Accounts.of(Log.open(told.events, users=told.users, **told.roles)))
-    fine = ("revision of no account whose contributions are here", "the account has no contributions")
-    wrong = [r for r in real.aside()["reason"].to_pylist() if r not in fine]
-    seen = tasks.reported(tasks.n)
-    return {
-        "edits": 572.0 - len(tasks.accounts.time), "pairs": 45.0 - len(real.pairs()),
-        "revisions": 40.0 - len(real.revisions()), "wrong": float(len(wrong)),
-        "lost": float(len(tasks.n) - int(np.isfinite(seen.numbers).any(1).sum())),
     }  # fmt: skip
 
 
