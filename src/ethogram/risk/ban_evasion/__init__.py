@@ -1,7 +1,10 @@
 """Three tools for moderators: who will come back after a ban, is a new account a returning one (from its first three
 edits), and whose account is it. Every answer comes with its evidence; the decision remains with a human.
 
-    P(y = 1 | x) = sigmoid(b + sum_c w_c (x_c - mean_c) / sd_c)        L2-penalised, one model for each task
+    P(y = 1 | x) = sigmoid(z(x))        one model for each task
+
+with z the mean of boosted trees and of L2-penalised logistic regression (`scorers`; one of them by option, the paper
+has the latter), and x, y
 
     T1    x: attributes of a banned account (`profiles`)               y: its person comes back        `returns`
     T2    x: pair (banned account, first three edits of a new one)     y: the same person              `early`
@@ -9,7 +12,7 @@ edits), and whose account is it. Every answer comes with its evidence; the decis
 
 learned from matched controls (`tasks`): banned at the same time, made at the same time. Pair features are absolute
 differences, similarities of names, pages and words, and the new account's own attributes (`pairs`). For a new account
-the 50 most similar accounts that were banned before it was made (`shortlist`, weighted MinHash) are scored:
+the `candidates` that are most worth a look among those banned before it was made (`shortlist`, postings) are scored:
 
     parent = argmax_p P(p, account)        risk = sigmoid(b + w . e(account))
 
@@ -32,28 +35,34 @@ from typing import Any, Literal, Self
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import NotFitted, OptionError, UnknownName, unknown
+from ethogram.errors import NotFitted, OptionError, StateError, UnknownName, unknown
 from ethogram.numeric.scorer import Scorer
 from ethogram.risk.ban_evasion.accounts import Accounts
 from ethogram.risk.ban_evasion.card import Card, common_pages, reasons, sentence
 from ethogram.risk.ban_evasion.learning import account_scorer, best_parents
 from ethogram.risk.ban_evasion.profiles import Idf
 from ethogram.risk.ban_evasion.report import characterise
+from ethogram.risk.ban_evasion.scorers import Either, Kind, learn, restored, saved
+from ethogram.risk.ban_evasion.shortlist import FIELDS, Blocking
 from ethogram.risk.ban_evasion.tasks import T1, T2, T3A, Task, Tasks
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table, Watch
 
 __all__ = ["T1", "T2", "T3A", "Accounts", "BanEvasion", "Card", "Task", "Tasks"]
 
-REASON = pa.list_(pa.struct([("what", pa.string()), ("value", pa.string()), ("share", pa.float64())]))
+REASON = pa.list_(
+    pa.struct([("what", pa.string()), ("value", pa.string()), ("weight", pa.float64()), ("share", pa.float64())])
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What was learned: document frequencies, a scorer for each task, and for what candidates say of an account."""
+    """What was learned: document frequencies, a scorer for each task, and for T2 and T3a what makes a banned account
+    worth a look and what candidates say of an account."""
 
     idf: Idf
-    scorers: dict[str, Scorer]
+    scorers: dict[str, Either]
+    blocking: dict[str, Blocking]
     risks: dict[str, Scorer]
 
 
@@ -70,14 +79,16 @@ class BanEvasion:
 
     stage: Literal["early", "report"] = "early"
     "early reads the first three edits of an account; report all that it did up to its ban."
+    scorer: Kind = "blend"
+    "The mean of boosted trees and logistic regression, or one of them; the paper has logistic regression."
     candidates: int = 50
     "Banned accounts that are looked at for each account."
     l2: float = 30.0
-    "Penalty on squared weights."
+    "Penalty on squared weights of the logistic scorer."
     reasons: int = 3
     "Reasons told for each account."
     seed: int = 0
-    "Of the index and of the folds."
+    "Of the folds, and of the accounts that are drawn to learn from."
 
     def __post_init__(self) -> None:
         if self.candidates < 1 or self.reasons < 1 or not self.l2 > 0:
@@ -95,15 +106,19 @@ class BanEvasion:
             The log is not one of accounts, contradicts itself, or has too few cases with controls (20 for each task).
         """
         tasks = Tasks(Accounts.of(train))
-        scorers, risks = {}, {}
+        scorers: dict[str, Either] = {}
+        blocking: dict[str, Blocking] = {}
+        risks: dict[str, Scorer] = {}
         for key in (T1, T2, T3A):
             task = tasks.make(key)
-            scorers[key] = Scorer.learn(task.columns, task.label, task.names, self.l2)
+            scorers[key] = learn(self.scorer, task.columns, task.label, task.names, self.l2)
             if key != T1:
-                risks[key] = account_scorer(tasks, task, self.l2, self.candidates, seed + self.seed)
+                own = blocking[key] = Blocking.learn(tasks, key, seed + self.seed)
+                how = (self.scorer, self.l2, self.candidates, own, seed + self.seed)
+                risks[key] = account_scorer(tasks, task, *how)
             if watch is not None:
                 watch({"epoch": 0, "step": None, "steps": None, "loss": float("nan"), "valid": None, "task": key})
-        self.fitted = Fitted(tasks.idf, scorers, risks)
+        self.fitted = Fitted(tasks.idf, scorers, blocking, risks)
         return self
 
     def assess(self, log: Log) -> Table:
@@ -113,7 +128,8 @@ class BanEvasion:
         """
         tasks, learned = self._tasks(log), self._learned()
         a, key = tasks.accounts, self._key
-        found = best_parents(tasks, learned.scorers[key], key, tasks.n, self.candidates, self.reasons, self.seed)
+        how = (self.candidates, self.reasons, learned.blocking[key])
+        found = best_parents(tasks, learned.scorers[key], key, tasks.n, *how)
         known = found.parent >= 0
         risk = np.where(known, learned.risks[key].probability(found.evidence), 0.0)
         names = [a.names[p] if p >= 0 else None for p in found.parent.tolist()]
@@ -141,8 +157,8 @@ class BanEvasion:
             raise OptionError(f"ban_evasion: k = {k}; give 1 or more.")
         tasks, learned = self._tasks(log), self._learned()
         a = tasks.accounts
-        among = max(k, self.candidates)
-        found = best_parents(tasks, learned.scorers[T3A], T3A, tasks.n, among, self.reasons, self.seed, k)
+        how = (max(k, self.candidates), self.reasons, learned.blocking[T3A])
+        found = best_parents(tasks, learned.scorers[T3A], T3A, tasks.n, *how, k)
         return pa.table(
             {
                 "user": a.ids.ids.take(pa.array(found.account)), "parent": a.ids.ids.take(pa.array(found.ranked)),
@@ -200,17 +216,22 @@ class BanEvasion:
         learned = self._learned()
         return State(
             arrays={f"idf.{name}": c for name, c in learned.idf.counts.items()},
-            tables={key: scorer.table() for key, scorer in learned.scorers.items()}
-            | {f"risk_{key}": scorer.table() for key, scorer in learned.risks.items()},
-            json={"accounts": learned.idf.accounts},
-        )
+            tables={key: scorer.table() for key, scorer in learned.risks.items()},
+            json={
+                "accounts": learned.idf.accounts, "fields": list(FIELDS),
+                "blocking": {key: [*one.weights, one.fade] for key, one in learned.blocking.items()},
+            },
+            parts={key: saved(scorer) for key, scorer in learned.scorers.items()},
+        )  # fmt: skip
 
     def restore(self, state: State) -> Self:
         counts = {name.removeprefix("idf."): np.asarray(c) for name, c in state.arrays.items()}
-        held = {key: Scorer.restored(table) for key, table in state.tables.items()}
-        risks = {key.removeprefix("risk_"): s for key, s in held.items() if key.startswith("risk_")}
-        scorers = {key: s for key, s in held.items() if not key.startswith("risk_")}
-        self.fitted = Fitted(Idf(counts, int(state.json["accounts"])), scorers, risks)
+        risks = {key: Scorer.restored(table) for key, table in state.tables.items()}
+        scorers = {key: restored(part) for key, part in state.parts.items()}
+        if state.json.get("fields") != list(FIELDS):
+            raise StateError(f"ban_evasion: saved with the fields {state.json.get('fields')}; fit it again.")
+        blocking = {key: Blocking(tuple(row[:-1]), row[-1]) for key, row in state.json["blocking"].items()}
+        self.fitted = Fitted(Idf(counts, int(state.json["accounts"])), scorers, blocking, risks)
         return self
 
     @property

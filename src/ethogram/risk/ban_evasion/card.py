@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.numeric.scorer import Scorer
 from ethogram.risk.ban_evasion.accounts import Accounts
 from ethogram.risk.ban_evasion.pairs import SIMILARITIES
+from ethogram.risk.ban_evasion.scorers import Either
 from ethogram.text.tone_words import CATEGORIES
 
 SAID = {
@@ -31,9 +31,8 @@ class Card:
 
     Attributes
     ----------
-    score : how well the pair fits, in [0, 1]. reasons : what, value, share; shares are of the sum of all sizes,
-        negative where it speaks against. pages : titles that both edited, the rarest first. gap_days : from the ban of
-        the one to the making of the other; it is not part of the score.
+    score : how well the pair fits, in [0, 1]. reasons : as those of `reasons`. pages : titles that both edited, the
+        rarest first. gap_days : from the ban of the one to the making of the other; it is not part of the score.
     """
 
     user: str
@@ -45,19 +44,27 @@ class Card:
 
     def __str__(self) -> str:
         lines = [f"{self.user} after {self.parent}: {self.score:.2f}, made {self.gap_days:.1f} days after the ban"]
-        lines += [f"  {r['share']:+.0%}  {r['what']}: {r['value']}" for r in self.reasons]
+        lines += [f"  {r['share']:4.0%}  {r['what']}: {r['value']}" for r in self.reasons]
         lines += [f"  both edited: {', '.join(self.pages)}"] if self.pages else []
         return "\n".join([*lines, REMINDER])
 
 
-def reasons(model: Scorer, columns: np.ndarray, k: int = 3) -> list[list[dict[str, Any]]]:
-    """For each row the k columns with the largest parts in its score: what, value, share."""
+def reasons(model: Either, columns: np.ndarray, k: int = 3) -> list[list[dict[str, Any]]]:
+    """For each row the k columns with the largest parts in its score, largest first.
+
+    Returns
+    -------
+    lists of dicts : what, in words, and "against: " before them where it speaks against; value. weight : the part, in
+        the logarithm of odds, below 0 where it speaks against. share : its size among the sizes of the parts of all
+        columns, in [0, 1]; what speaks for and what speaks against together are 1.
+    """
     parts = model.parts(columns)
     size = np.maximum(np.abs(parts).sum(1), 1e-12)
     best = np.argsort(-np.abs(parts), 1, kind="stable")[:, :k]
     return [
         [
-            {"what": said(model.names[c]), "value": number(columns[r, c]), "share": float(parts[r, c] / size[r])}
+            {"what": ("against: " if parts[r, c] < 0 else "") + said(model.names[c]), "value": number(columns[r, c]),
+             "weight": float(parts[r, c]), "share": float(abs(parts[r, c]) / size[r])}
             for c in row if parts[r, c] != 0
         ]
         for r, row in enumerate(best.tolist())
@@ -93,7 +100,7 @@ def sentence(score: float, parent: str | None, why: Sequence[dict[str, Any]]) ->
     """One sentence for a queue; it says how alike, never who is guilty."""
     if parent is None:
         return "No account banned before it was made has anything in common with it."
-    best = [w for w in why if w["share"] > 0]
+    best = [w for w in why if w["weight"] > 0]
     told = f", mostly by {best[0]['what']} ({best[0]['value']})" if best else ""
     return (
         f"Fits the banned account {parent} with {score:.2f}{told}; worth a look by a human in the order of the queue."
