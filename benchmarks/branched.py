@@ -84,6 +84,7 @@ def steps(people: int, folder: Path) -> dict[str, Any]:
     small = build(100, folder / "small", resume=True)
     small.fork(folder=folder / "small fork").close()
     small.close()
+    gc.freeze()  # what is there by now is not looked through again and again
     step("declared", lambda: build(people, None)).close()
     run = step("resumed", lambda: build(people, folder / "run", resume=True))
     kept = step("forked into a folder", lambda: run.fork(folder=folder / "fork"), folder / "fork")
@@ -100,6 +101,7 @@ def steps(people: int, folder: Path) -> dict[str, Any]:
     assert kept.fork().run(BEGUN + 2).fingerprint == branch.fingerprint
     kept.close()
     run.close()
+    gc.unfreeze()
     return found
 
 

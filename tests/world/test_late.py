@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 
 import pytest
 from tests.world.market import answer, market
@@ -84,6 +85,38 @@ def test_who_was_late_is_late_in_a_replay_that_has_the_answer_at_once(tmp_path, 
         assert late(replayed) == late(recorded)
         assert replayed.fingerprint == recorded.fingerprint
         lm.broker.close()
+
+
+def test_calls_that_are_told_apart_by_their_number_keep_it_in_a_replay(tmp_path):
+    """Everybody asks the same at each tick, and draws: an answer is the first, the second ... of its question."""
+
+    class Same(Drawing):
+        async def act(self, seen):
+            reply = await seen.lm.chat(f"Person {seen.uid}?", temperature=1.0, purpose="draw")
+            return Decision("go", value=float(reply.text))
+
+    def made(mode):
+        count, here = Counter(), {}
+
+        async def rule(messages, rng):
+            come = here.setdefault("come", asyncio.Event())
+            who = messages[-1].text
+            count[who] += 1
+            if (who, count[who]) == ("Person 1?", 2):
+                await come.wait()
+            if count[who] == 4:
+                come.set()
+            return str(count[who])
+
+        return ScriptedLM(rule, name="same", broker=Broker(run=tmp_path / "a.lmrun", mode=mode, cache=False))
+
+    lm = made("record")
+    recorded = held(lm, Same).run(6)
+    lm.broker.close()
+    assert (1, 1) in late(recorded)
+    lm = made("replay-strict")
+    assert held(lm, Same).run(6).fingerprint == recorded.fingerprint
+    assert not lm.asked
 
 
 def test_who_was_in_time_is_in_time_in_a_replay_that_is_slow(tmp_path):

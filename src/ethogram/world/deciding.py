@@ -127,7 +127,7 @@ async def minded(
 
 async def _decided(mind: Any, told: Context, world: Declared) -> tuple[Decision, ...]:
     """Decisions that can be done in this world, or one that says why there is none."""
-    if (why := await late.noted(told)) is not None:
+    if (why := await late.noted(mind, told)) is not None:
         return (Decision(via="fallback", why=why),)
     limit = late.limit(mind, told)
     try:

@@ -7,6 +7,7 @@ deadline, and those are late of whom the recording says so.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ethogram.errors import NotRecorded
@@ -19,19 +20,24 @@ STRICT = "replay-strict"
 def limit(mind: Any, seen: Context) -> float | None:
     """Seconds that a mind has for a decision. Whoever is led from outside (`clocked`) is in no recording."""
     broker = _broker(seen)
-    replayed = broker is not None and broker.mode == STRICT and not getattr(mind, "clocked", False)
+    replayed = broker is not None and broker.mode == STRICT and not _clocked(mind)
     return None if replayed else seen.world.deadline
 
 
-async def noted(seen: Context) -> str | None:
+async def noted(mind: Any, seen: Context) -> str | None:
     """What was said when this decision was too late in the run that is replayed; None where it was not."""
     broker = _broker(seen)
     if broker is None or not broker.mode.startswith("replay"):
         return None
     try:
-        return str(await broker.fact(_name(seen), _absent))
+        why = str(await broker.fact(_name(seen), _absent))
     except NotRecorded:
         return None
+    if broker.mode == STRICT and not _clocked(mind):
+        # in vain, as then: calls that differ by nothing are told apart by their number, and it has used some up
+        with contextlib.suppress(Exception):
+            await mind.act(seen)
+    return why
 
 
 async def note(seen: Context, why: str) -> None:
@@ -48,6 +54,10 @@ async def note(seen: Context, why: str) -> None:
 
 async def _absent() -> str:
     raise NotRecorded("it was in time")
+
+
+def _clocked(mind: Any) -> bool:
+    return bool(getattr(mind, "clocked", False))
 
 
 def _name(seen: Context) -> str:
