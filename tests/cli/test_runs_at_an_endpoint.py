@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -10,6 +11,7 @@ from tests.lm.faulty import Faulty, said
 
 import ethogram
 from ethogram.lm import Retries
+from ethogram.lm.transcript import Recording
 
 RUN = ("simulate", "friendship_paradox", "--people", 30, "--minds", 1, "--minutes", 10, "--rest", 1, "--seed", 3)
 
@@ -99,6 +101,25 @@ def test_errors_timeouts_and_half_replies_fall_back_and_are_replayed(call, serve
         assert counted(run)["fallback"] == 1, (name, run.err)
         assert re.search(r"[1-9]\d* failed", run.err)
         assert "the same, to the last bit" in call("replay", name, "--verify").out, kind
+
+
+def test_a_spent_budget_goes_on_with_the_embedded_model_and_is_replayed_without_either(call, server):
+    pytest.importorskip("xllamacpp")
+    server.handler = Talker()
+    run = call(*RUN, "--until", 3, "--lm", f"{server.url},local", "--out", "run", "--budget", "calls=7,money=1e6",
+               "--prices", 2, "--json", "-")  # fmt: skip
+    assert run.code == 0
+    assert counted(run)["fallback"] == 0, run.err
+    sent = {name.partition(":")[0]: n for name, n in run.json["calls"]["models"].items()}
+    assert sent["http"] == 7
+    assert sent["gguf"] > 0
+    kept = Recording(Path("run/calls.lmrun"), must=True)
+    money = {name.partition(":")[0]: m for name, _, _, m in kept.models()}
+    kept.close()
+    assert money["http"] > money["gguf"] == 0
+    server.stop()
+    server.port = 0
+    assert "the same, to the last bit" in call("replay", "run", "--verify").out
 
 
 def test_what_is_wrong_from_the_beginning_begins_nothing(call, refused, server):

@@ -129,7 +129,9 @@ def tell(run: Run, say: Output, before: Counter[str] | None = None) -> dict[str,
         kinds.update({world.declared.verbs[v]: n for v, n in Counter(record.verb[acts].tolist()).items()})
         people.update(record.uid[acts].tolist())
     total = sum(kinds.values())
-    say.line(f"{run.told.key}: {total:,} events of {len(people):,} people in {world.tick:,} ticks")
+    say.line(
+        f"{run.told.key}: {total:,} events of {len(people):,} people in {world.tick:,} tick{'s' * (world.tick != 1)}"
+    )
     say.table(("kind", "events"), kinds.most_common())
     shares = world.shares()
     say.line("decided by " + (", ".join(f"{s} {100 * v:.1f}%" for s, v in shares.items()) or "nobody"))

@@ -15,10 +15,11 @@ What a system must bring is the verb `simulate` (`ethogram.verbs.Simulates`): `w
 `plan(world)`, the map that people live on, or None.
 """
 
+from ethogram.replay.building import Spending
 from ethogram.replay.comparing import compared, first_difference
 from ethogram.replay.gathering import gathered
 from ethogram.replay.manifest import Manifest
 from ethogram.replay.page import page
 from ethogram.replay.running import Run, begin, fork, opened
 
-__all__ = ["Manifest", "Run", "begin", "compared", "first_difference", "fork", "gathered", "opened", "page"]
+__all__ = ["Manifest", "Run", "Spending", "begin", "compared", "first_difference", "fork", "gathered", "opened", "page"]

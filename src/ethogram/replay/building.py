@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,14 @@ def built(
     """
     one, lm = made(told), None
     if told.lm is not None and told.lm != SCRIPTED:
-        lm = _connected(told.lm, _broker(told, folder, mode, spending))
+        lm = _connected(told, folder, mode, spending)
     world = one.world(seed=told.seed, minds=told.minds, lm=lm)
     if lm is not None and world.declared.lm is not lm:
         raise OptionError(f"--lm {told.lm}: nobody of {told.key} is played by a model yet; give --minds.")
     own = world.declared.lm
     if lm is None and isinstance(own, LM):
-        own.broker = _broker(told, folder, mode, spending)  # the system's own rules are recorded like any model
+        # the system's own rules are recorded like any model
+        own.broker = _broker(told, folder, mode, spending, [own.identity])
     if world.declared.spent != spending.spent:
         world.declared = replace(world.declared, spent=spending.spent)
     if told.branches:
@@ -111,21 +113,28 @@ def reachable(world: World) -> None:
         wait_for(lm.wire.model())
 
 
-def _connected(told: str, broker: Broker) -> LM:
-    """The model, or several as a chain."""
+def _connected(told: Manifest, folder: Path | None, mode: str | None, spending: Spending) -> LM:
+    """The model of a run, or several as a chain."""
     models = []
-    for one in _NEXT.split(told):
+    for one in _NEXT.split(str(told.lm)):
         # people take turns, each with a beginning of their own
         kept = {"kept": KEPT} if one.partition(":")[0] == "local" else {}
         where, _, model = one.partition("#") if one.startswith("http") else (one, "", "")
-        models.append(LM.connect(where, model=model or None, broker=broker, **kept))
-    if any(isinstance(m.wire, Endpoint) for m in models):
-        broker.purse.free |= {m.identity for m in models if not isinstance(m.wire, Endpoint)}
+        models.append(LM.connect(where, model=model or None, broker=Broker.bare(), **kept))
+    paid = {m.identity for m in models if isinstance(m.wire, Endpoint)} or {m.identity for m in models}
+    broker = _broker(told, folder, mode, spending, paid, {m.identity for m in models} - paid)
+    for lm in models:
+        lm.broker = broker
     return Fallback(models) if len(models) > 1 else models[0]
 
 
-def _broker(told: Manifest, folder: Path | None, mode: str | None, spending: Spending) -> Broker:
-    how: dict[str, Any] = {"budget": spending.budget, "prices": spending.prices, "timeout": spending.timeout}
+def _broker(
+    told: Manifest, folder: Path | None, mode: str | None, spending: Spending, paid: Collection[str],
+    free: Collection[str] = (),
+) -> Broker:  # fmt: skip
+    how: dict[str, Any] = {"budget": spending.budget, "timeout": spending.timeout, "free": free}
+    if spending.prices is not None:
+        how["prices"] = dict.fromkeys(paid, spending.prices)
     if folder is None:
         return Broker.bare(**how)
     place = folder / told.recording

@@ -84,6 +84,7 @@ const UI = {
     const box = make("div"), [verb, object] = this.what(e), source = R.sources[e[VIA]];
     if (withName) box.append(make("strong", "", this.name(e)), " ");
     const v = make("span", "verb", verb); v.style.color = verbColour(verb); box.append(v, object ? ` ${object} ` : " ");
+    if (verb === "rate" && e[VALUE] > 0 && e[VALUE] <= 10) box.append("★".repeat(Math.round(e[VALUE])), " ");
     if (source !== "rule" && source !== "world") box.append(make("span", `tag ${source}`, source), " ");
     if (e[WHO] < 0) box.append(make("span", "tag world", directed(e) ? "from outside" : "by itself"), " ");
     if (e[REFUSED]) box.append(make("span", "tag refused", "refused"));

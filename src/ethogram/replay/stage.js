@@ -8,7 +8,7 @@ const T = 0, WHO = 1, VERB = 2, ON = 3, VIA = 4, OWNER = 5, REFUSED = 6, VALUE =
 const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 const hue = (i) => (i * 137.508 + 205) % 360;
 const colour = (i) => `hsl(${hue(i)} 48% ${dark() ? 46 : 40}%)`;
-const initials = (name) => { const w = name.replace(/^person /, "").split(/\s+/); return (w.length > 1 ? w[0][0] + w[w.length - 1][0] : w[0].slice(0, 3)).toUpperCase(); };
+const initials = (name) => { const n = /^[a-z]{3,}[-_ ]?(\d{1,3})$/i.exec(name); if (n) return n[1]; const w = name.replace(/^person /, "").split(/\s+/); return (w.length > 1 ? w[0][0] + w[w.length - 1][0] : w[0].slice(0, 3)).toUpperCase(); };
 const on = (e) => e[ON] < 0 ? "" : (R.things[`${R.verbs[e[VERB]]} ${e[ON]}`] || "");
 const here = (name) => name.split(":").slice(-2).reverse().join(", ");
 /* colours by how often a verb is used */
