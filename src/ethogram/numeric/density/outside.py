@@ -131,8 +131,7 @@ def _ask(x, known, groups, runs, asking, g, own):  # type: ignore[no-untyped-def
     for t in range(len(groups.apart)):
         if groups.apart[g, t] > light[0] or runs.least[t] > light[0]:
             continue
-        limit = (wide + light[0] + groups.slip) * (1 + 1e-6)
-        limit *= limit
+        limit = (wide + light[0] + groups.slip) ** 2 * (1 + groups.share)
         for r in range(runs.of[t], runs.of[t + 1]):
             other = runs.whose[r]
             # nothing that leaves a settled component is lighter than its best edge
@@ -159,12 +158,11 @@ def _ask(x, known, groups, runs, asking, g, own):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _within(query, i, centre, j, limit):  # type: ignore[no-untyped-def]
-    """The last columns are 1 and 0."""
     total = np.float32(0.0)
-    for c in range(query.shape[1]):
+    for c in range(centre.shape[1]):
         gap = query[i, c] - centre[j, c]
         total += gap * gap
-    return total - np.float32(1.0) <= limit
+    return total <= limit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
