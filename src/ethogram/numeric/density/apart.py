@@ -93,7 +93,7 @@ def _parted(high, inner, far, radius, share, slip):  # type: ignore[no-untyped-d
     for s in range(count):
         for t in range(s, count):
             if s == t:
-                high[s, t] = -1.0
+                high[s, t] = -np.inf
                 continue
             scale = np.sqrt(inner[s, s]) + np.sqrt(inner[t, t])
             between = max(inner[s, s] + inner[t, t] - 2.0 * inner[s, t], 0.0)
