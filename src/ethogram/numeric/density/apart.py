@@ -18,7 +18,7 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.metric import ROUNDING, answering, asking, share, squares
 from ethogram.numeric.density.sweep import Shells
 
-CELLS = 1.6
+CELLS = 1.2
 """Cells per square root of the number of points: more part better, and cost more to tell apart."""
 BLOCK = 4096
 
