@@ -5,17 +5,10 @@ import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
+from tests.numeric.clouds import blobs
 
 from ethogram.numeric.density import backends, density, descent, exact
 from ethogram.numeric.density.apart import Groups
-
-
-def blobs(n, d, clusters, noise=0.2, seed=0):
-    rng = np.random.default_rng(seed)
-    few = int(n * noise)
-    centres = rng.uniform(-10, 10, (clusters, d))
-    x = centres[rng.integers(0, clusters, n - few)] + rng.standard_normal((n - few, d))
-    return np.concatenate([x, rng.uniform(-12, 12, (few, d))])[rng.permutation(n)]
 
 
 @pytest.mark.parametrize("d", [1, 3, 24])
@@ -41,7 +34,7 @@ def test_slabs_part_what_balls_cannot():
     found = Groups.of(x, 0)
     radius = np.maximum.reduceat(found.reach, found.offsets[:-1])
     side = x[found.order[found.offsets[:-1]], 0] > 1.5
-    centre = found.centre[:, :3].astype(np.float64)
+    centre = found.centre.astype(np.float64)
     across = side[:, None] != side
     balls = cdist(centre, centre) - radius[:, None] - radius
     assert (found.apart[across] > 0).sum() > (balls[across] > 0).sum()
@@ -57,6 +50,15 @@ def test_tree_of_tight_groups_far_from_the_origin():
     tree = minimum_spanning_tree(np.maximum(np.maximum(far, core[:, None]), core)).data
     np.testing.assert_allclose(found.linkage[:, 2], np.sort(tree), rtol=1e-9)
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-5, 1e9])
+def test_units_do_not_matter(scale):
+    x = blobs(1200, 8, 5)
+    one, other = density(x, k=6, min_samples=5), density(x * scale, k=6, min_samples=5)
+    assert one.repaired > 0
+    np.testing.assert_array_equal(one.labels, other.labels)
+    np.testing.assert_allclose(one.linkage[:, 2] * scale, other.linkage[:, 2], rtol=1e-9)
 
 
 @pytest.fixture

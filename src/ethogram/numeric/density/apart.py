@@ -18,7 +18,7 @@ from ethogram.numeric.density.cells import Cells
 from ethogram.numeric.density.metric import ROUNDING, answering, asking, share, squares
 from ethogram.numeric.density.sweep import Shells
 
-CELLS = 1.6
+CELLS = 1.2
 """Cells per square root of the number of points: more part better, and cost more to tell apart."""
 BLOCK = 4096
 
@@ -29,7 +29,7 @@ class Groups(NamedTuple):
     Attributes
     ----------
     order : int32[n], rows of x. offsets : int64[G + 1]. query, item : float32[n, d + 1], see `metric`, in that order.
-    norm : float64[n], squared. centre : float32[G, d + 1], the last column 0. reach : float64[n], to its own centre.
+    norm : float64[n], squared. centre : float32[G, d]. reach : float64[n], to its own centre.
     apart : float32[G, G], no two points of two groups are nearer than that; negative where nothing is known.
     share, slip : what rounding may move a score by (see `metric.share`), and a distance.
     """
@@ -52,12 +52,12 @@ class Groups(NamedTuple):
         near = near[shells.order]
         item, query = answering(near), asking(near)
         size = np.diff(shells.offsets)
-        centre = np.zeros((len(size), near.shape[1] + 1), np.float32)
-        centre[:, :-1] = np.add.reduceat(near, shells.offsets[:-1], axis=0, dtype=np.float64) / size[:, None]
+        centre = np.add.reduceat(near, shells.offsets[:-1], axis=0, dtype=np.float64) / size[:, None]
+        centre = centre.astype(np.float32)
         own, norm = np.repeat(np.arange(len(size)), size), squares(near)
         reach, high = np.empty(len(x)), np.full((len(size), len(size)), -np.inf, np.float32)
         _reaches(query, centre, own, reach)
-        across = centre[:, :-1].T.copy()
+        across = centre.T.copy()
         for a in range(0, len(x), BLOCK):
             _highest(near[a : a + BLOCK] @ across, own[a : a + BLOCK], high)
         far = np.sqrt(np.maximum.reduceat(norm, shells.offsets[:-1]))
@@ -71,7 +71,7 @@ class Groups(NamedTuple):
 def _reaches(query, centre, own, reach):  # type: ignore[no-untyped-def]
     for i in range(len(own)):
         total = 0.0
-        for c in range(query.shape[1] - 1):
+        for c in range(centre.shape[1]):
             gap = np.float64(query[i, c]) - np.float64(centre[own[i], c])
             total += gap * gap
         reach[i] = np.sqrt(total)
@@ -93,7 +93,7 @@ def _parted(high, inner, far, radius, share, slip):  # type: ignore[no-untyped-d
     for s in range(count):
         for t in range(s, count):
             if s == t:
-                high[s, t] = -1.0
+                high[s, t] = -np.inf
                 continue
             scale = np.sqrt(inner[s, s]) + np.sqrt(inner[t, t])
             between = max(inner[s, s] + inner[t, t] - 2.0 * inner[s, t], 0.0)

@@ -3,7 +3,8 @@
 A tree halves the points by the median along the difference of two of them, until few are left in a leaf; all pairs of a
 leaf are multiplied (`metric`). Several random trees give every point a first list. Then neighbours introduce their
 neighbours: in a round every point meets the first of the lists of those in its own list, as far as one of the two
-entries is new.
+entries is new. Those whose lists a second or later round still changes, who lie where few others are, get trees of
+their own.
 
 Where a region has few dimensions, as a cluster has, nearly all neighbours are found; of evenly strewn noise in many
 dimensions some are missed, and more with more points.
@@ -23,7 +24,7 @@ from numba import njit
 from ethogram.numeric.density.metric import answering, asking, squares
 
 LEAF, TREES, ROUNDS = 1024, 16, 8
-"""Points of a leaf at most, trees, and rounds at most: the first costs as much as five trees."""
+"""Points of a leaf at most, trees at a time, and rounds at most: the first round costs as much as two trees."""
 MET = 12
 """Of the list of a neighbour so many are met, the nearest; the others are rarely near."""
 RUN = 32
@@ -40,21 +41,26 @@ def neighbours(x: np.ndarray, k: int, seed: int, enough: Callable[[np.ndarray, n
     """
     near = (x - x.mean(0, dtype=np.float64)).astype(np.float32)
     rng = np.random.default_rng(seed)
-    order, starts = _tree(near, rng)
-    near = near[order]
+    order, _ = _tree(near, rng)
+    near = near[order]  # near points near each other in memory
     query, item, norm = asking(near), answering(near), squares(near).astype(np.float32)
     n = len(x)
     far, code, new = np.full((n, k), np.inf, np.float32), np.full((n, k), -1, np.int32), np.ones((n, k), np.bool_)
-    line = np.arange(n, dtype=np.int32)
-    for tree in range(TREES):
-        if tree:
-            line, starts = _tree(near, rng)
-        for a, b in itertools.pairwise(starts):
-            some = line[a:b]
-            _leaf(query[some] @ item[some].T, some, norm, far, code)
-    for _ in range(ROUNDS):
+    everyone = np.arange(n, dtype=np.int32)
+
+    def plant(some: np.ndarray) -> None:
+        for _ in range(TREES):
+            line, starts = _tree(near[some], rng)
+            for a, b in itertools.pairwise(starts):
+                leaf = some[line[a:b]]
+                _meet_all(query[leaf] @ item[leaf].T, leaf, norm, far, code, new)
+
+    plant(np.arange(n))
+    for turn in range(ROUNDS):
         if enough(order, code) or not _round(near, far, code, new):
             break
+        if turn:
+            plant(np.flatnonzero(new.any(1)))
     out = np.full((n, k), -1, np.int32)
     out[order] = np.where(code >= 0, order[code], -1)
     return out
@@ -118,29 +124,29 @@ def _select(key, order, low, high, middle):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _enter(far, code, distance, c):  # type: ignore[no-untyped-def]
-    """The place of c in an ascending list, -1 where it has none or stands there already."""
+def _enter(far, code, new, distance, c):  # type: ignore[no-untyped-def]
+    """Put c in its place in an ascending list; whether it has one and did not stand there already."""
     k = len(far)
     if not distance < far[k - 1]:
-        return -1
+        return False
     for i in range(k):
         if code[i] == c:
-            return -1
+            return False
     j = k - 1
     while j > 0 and far[j - 1] > distance:
-        far[j], code[j] = far[j - 1], code[j - 1]
+        far[j], code[j], new[j] = far[j - 1], code[j - 1], new[j - 1]
         j -= 1
-    far[j], code[j] = distance, c
-    return j
+    far[j], code[j], new[j] = distance, c, True
+    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _leaf(score, some, norm, far, code):  # type: ignore[no-untyped-def]
+def _meet_all(score, some, norm, far, code, new):  # type: ignore[no-untyped-def]
     m = len(some)
     whole = m // RUN * RUN
     for i in range(m):
         p = some[i]
-        row, mine, who = score[i], far[p], code[p]
+        row, mine, who, mark = score[i], far[p], code[p], new[p]
         for a in range(0, m, RUN):
             b = a + RUN
             if a < whole:
@@ -153,8 +159,8 @@ def _leaf(score, some, norm, far, code):  # type: ignore[no-untyped-def]
             else:
                 b = m
             for j in range(a, b):
-                if j != i:
-                    _enter(mine, who, max(norm[p] - np.float32(2.0) * row[j], np.float32(0.0)), some[j])
+                if j != i and row[j] > np.float32(0.5) * (norm[p] - mine[-1]):
+                    _enter(mine, who, mark, max(norm[p] - np.float32(2.0) * row[j], np.float32(0.0)), some[j])
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -186,18 +192,7 @@ def _round(near, far, code, new):  # type: ignore[no-untyped-def]
                 r = before[q, i]
                 if r >= 0 and met[r] != p and (fresh[p, j] or fresh[q, i]):
                     met[r] = p
-                    entered += _meet(near, p, r, far, code, new)
+                    distance = _squared(near, p, r)
+                    if distance < far[p, -1]:
+                        entered += _enter(far[p], code[p], new[p], distance, r)
     return entered
-
-
-@njit(cache=True, nogil=True)
-def _meet(near, p, q, far, code, new):  # type: ignore[no-untyped-def]
-    distance = _squared(near, p, q)
-    if not distance < far[p, -1]:
-        return 0
-    at = _enter(far[p], code[p], distance, q)
-    if at < 0:
-        return 0
-    new[p, at + 1 :] = new[p, at:-1].copy()
-    new[p, at] = True
-    return 1

@@ -121,18 +121,15 @@ def _ask(x, known, groups, runs, asking, g, own):  # type: ignore[no-untyped-def
     """Points of group g, of component `own` or of several (-1), ask whoever may be near enough."""
     if not len(asking):
         return
-    light, wide = np.zeros(2), 0.0
+    light, wide, far = _heaviest(known, runs, asking), 0.0, groups.apart[g]
     for p in asking:
         wide = max(wide, groups.reach[p])
-        c = runs.component[p]
-        if lighter(light[0], light[1], known.best[c]):
-            light[:] = known.best[c]
+    near = np.flatnonzero((far <= light[0]) & (runs.least <= light[0]))
     rows, answering, length = groups.query[asking], np.empty(ANSWERING, np.int32), 0
-    for t in range(len(groups.apart)):
-        if groups.apart[g, t] > light[0] or runs.least[t] > light[0]:
-            continue
-        limit = (wide + light[0] + groups.slip) * (1 + 1e-6)
-        limit *= limit
+    for t in near[np.argsort(far[near])]:  # who is near leaves little to those farther away
+        if far[t] > light[0]:
+            break
+        limit = (wide + light[0] + groups.slip) ** 2 * (1 + groups.share)
         for r in range(runs.of[t], runs.of[t + 1]):
             other = runs.whose[r]
             # nothing that leaves a settled component is lighter than its best edge
@@ -150,21 +147,29 @@ def _ask(x, known, groups, runs, asking, g, own):  # type: ignore[no-untyped-def
                 length += 1
                 if length == ANSWERING:
                     _multiply(x, known, groups, runs, asking, rows, answering)
-                    length = 0
-                    if own >= 0:
-                        light[:] = known.best[own]
+                    length, light = 0, _heaviest(known, runs, asking)
     if length:
         _multiply(x, known, groups, runs, asking, rows, answering[:length])
 
 
+@njit(cache=True, nogil=True)
+def _heaviest(known, runs, asking):  # type: ignore[no-untyped-def]
+    """Of the best edges of the components of some points."""
+    light = np.zeros(2)
+    for p in asking:
+        best = known.best[runs.component[p]]
+        if lighter(light[0], light[1], best):
+            light[:] = best
+    return light
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _within(query, i, centre, j, limit):  # type: ignore[no-untyped-def]
-    """The last columns are 1 and 0."""
     total = np.float32(0.0)
-    for c in range(query.shape[1]):
+    for c in range(centre.shape[1]):
         gap = query[i, c] - centre[j, c]
         total += gap * gap
-    return total - np.float32(1.0) <= limit
+    return total <= limit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
