@@ -83,7 +83,7 @@ def counted(held: Cases, paths: Mapping[int, Sequence[Step]]) -> dict[str, np.nd
     return {named(c): followed(held, path) for c, path in paths.items()}
 
 
-def told(paths: Mapping[int, Sequence[Step]]) -> dict[str, str]:
+def meanings(paths: Mapping[int, Sequence[Step]]) -> dict[str, str]:
     """Column -> what it counts, in words."""
     return {named(c): "how many of these pages a case looks at for so long, in any order: " + "; ".join(map(str, path))
             for c, path in paths.items()}  # fmt: skip
