@@ -193,7 +193,11 @@ def apart(bench: Any, other: str) -> Estimate:
 
 
 def lift(bench: Any, without: str = "") -> Estimate:
-    """Of the first rule that is learned on two thirds, on the third kept back; intervals over visits."""
+    """Of the first rule that is learned on two thirds, on the third kept back; intervals over visits.
+
+    Precision counts twice as much as recall: of 1, .7, .5, .35 and .25 as beta that has the best lower end of the lift
+    on thirds of the two thirds (2.2 at a recall of a third, without PageValues).
+    """
     from ethogram.evaluate.bootstrap import interval, sums
     from ethogram.numeric.rule_learning import learn
 
@@ -205,7 +209,7 @@ def lift(bench: Any, without: str = "") -> Estimate:
     columns = [c for c in table.column_names if c not in known]
     bought = table["label"].to_numpy() > 0
     kept = np.random.default_rng(0).permutation(len(bought)) < len(bought) / 3
-    rule = learn(table.filter(~kept), bought[~kept], columns=columns, precision=0.0, held=0, seed=0)[0]
+    rule = learn(table.filter(~kept), bought[~kept], columns=columns, precision=0.0, held=0, beta=0.5, seed=0)[0]
     meets, yes = rule.applies(table.filter(kept)), bought[kept]
     parts = np.stack([meets & yes, meets, yes, np.ones(len(yes), bool)], 1) * 1.0
 

@@ -7,7 +7,7 @@ real-time engine missed in them, and why, in rules that the engine can run.
     risk     P( odds of the cluster's tag rate > c * odds of all | its tags and declines )                  (`cards`)
     rules    sequential covering on what people can read: the experts' numbers, visits, seconds, steps of the group's
              path                                                            (`mining`, `steps`, `numeric.rules`)
-    note     a template, or a language model's words with the card's numbers                 (`narrative`, `notes`)
+    note     a template, or a language model's words with the card's numbers                             (`narrative`)
 
 A log says: `session` (the transaction; else visits, cut at silence), `item` and `kind` (page and its type), `time`, and
 on any event of a session, the amount (`value`), a tag (`label`; what is not tagged so far is 0 or empty), whether the
@@ -39,7 +39,7 @@ from ethogram.risk.fin_deep_cluster.cards import Belief, Cards, cards
 from ethogram.risk.fin_deep_cluster.cases import Cases, cases
 from ethogram.risk.fin_deep_cluster.mining import mined
 from ethogram.risk.fin_deep_cluster.narrative import Note
-from ethogram.risk.fin_deep_cluster.steps import Step, counted, steps, told
+from ethogram.risk.fin_deep_cluster.steps import Step, counted, meanings, steps
 from ethogram.risk.fin_deep_cluster.vectors import Scales, Tokens, hybrid, paired, spread
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table, Watch
@@ -228,7 +228,7 @@ class FinDeepCluster:
 
     def columns(self) -> dict[str, str]:
         """Column of `table` -> what it says, for those that are a group's own."""
-        return told(self.fitted.paths)
+        return meanings(self.fitted.paths)
 
     def vectors(self, log: Log) -> np.ndarray:
         """x of every case, float32[n, d], in the order of `assess`."""

@@ -6,7 +6,8 @@
     held     the same on two thirds of the rows, measured on the third, over all three thirds
 
 A density cluster leaves out the members at its rim. Counted as not of the group, they teach a rule the cluster's border
-instead of the ring's habits. All rows teach; what is reported is of rows that did not teach.
+instead of the ring's habits. All rows teach; what is reported is of rows that did not teach, though the steps, like
+the cluster, come from all.
 
 `NEAR`, `ROUNDS` and `RECALL` were chosen on weeks 100 to 103 of `fraud_rings`, judged on other draws of those weeks.
 """

@@ -37,18 +37,23 @@ class Step(NamedTuple):
 
 
 def steps(held: Cases, rows: np.ndarray) -> tuple[Step, ...]:
-    """Steps of the group `rows`, bool[n], in the order in which its members first come to them."""
+    """Steps of the group `rows`, bool[n], in the order in which its members first come to them.
+
+    A page that nobody spends time on (each session's last one) is no step, unless no page has seconds.
+    """
     pages, each = _pages(held), _seconds(held)
     mine = rows[held.owner] & (pages.names[pages.codes] != "")
     code, owner, spent = pages.codes[mine], held.owner[mine], np.log(each[mine] + LEAST)
     place = (np.arange(len(held.owner)) - held.offsets[:-1][held.owner])[mine]
-    width = len(pages.names)
+    width, timed = len(pages.names), bool((spent > np.log(LEAST)).any())
     _, first = np.unique(owner * width + code, return_index=True)
     seen = np.bincount(code[first], minlength=width)
     met = np.bincount(code[first], place[first], minlength=width) / np.maximum(seen, 1)
     found = []
     for page in sorted(np.flatnonzero(seen >= max(1.0, SHARE * rows.sum())).tolist(), key=lambda p: (met[p], p)):
         s = spent[code == page]
+        if timed and s.max() <= np.log(LEAST):
+            continue
         middle = float(np.median(s))
         apart = WIDE * max(1.4826 * float(np.median(np.abs(s - middle))), LEAST)
         low, high = np.exp([middle - apart, middle + apart]) - LEAST
@@ -78,7 +83,7 @@ def counted(held: Cases, paths: Mapping[int, Sequence[Step]]) -> dict[str, np.nd
     return {named(c): followed(held, path) for c, path in paths.items()}
 
 
-def told(paths: Mapping[int, Sequence[Step]]) -> dict[str, str]:
+def meanings(paths: Mapping[int, Sequence[Step]]) -> dict[str, str]:
     """Column -> what it counts, in words."""
     return {named(c): "how many of these pages a case looks at for so long, in any order: " + "; ".join(map(str, path))
             for c, path in paths.items()}  # fmt: skip
