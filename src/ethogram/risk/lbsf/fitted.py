@@ -13,7 +13,7 @@ from ethogram.nn.train import train
 from ethogram.numeric.calibrate import Calibration
 from ethogram.risk.lbsf import Fitted
 from ethogram.risk.lbsf.encoding import Books, Encoded, encode
-from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged, moved
+from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, hidden, judged, moved
 from ethogram.verbs import State, Watch
 
 HELD = 0.15
@@ -42,7 +42,7 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
     positive = (1 - yes) / yes if options.balance else 1.0
 
     def loss(batch: np.ndarray) -> torch.Tensor:
-        made = reader.take(batch)
+        made = hidden(reader.take(batch), options.hide)
         payments = network.payments(made)
         states = network.states(payments, made)
         told = focal(network.judge(payments, states, made)[0], made.label, options.focal, positive)

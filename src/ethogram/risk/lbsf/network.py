@@ -199,6 +199,16 @@ def focal(logit: Tensor, label: Tensor, gamma: float, positive: float = 1.0) -> 
     return (weight * loss).mean() / (2 * positive / (1 + positive))
 
 
+def hidden(batch: Batch, share: float) -> Batch:
+    """The batch with the merchants' names of a share of the groups taken for unknown, drawn by torch's generator."""
+    if not share or "item" not in batch.fields.codes:
+        return batch
+    kept = torch.rand(len(batch.groups) - 1) >= share
+    codes = {**batch.fields.codes, "item": batch.fields.codes["item"] * kept[segments(batch.groups)]}
+    static = {**batch.static, "item": batch.static["item"] * kept}
+    return batch._replace(fields=replace(batch.fields, codes=codes), static=static)
+
+
 class Reader:
     """Batches of encoded cases; n-grams of the distinct texts are made once."""
 
