@@ -127,6 +127,10 @@ def test_hidden_names_are_those_of_whole_merchants():
     assert torch.equal(found.static["category"], batch.static["category"])
     assert torch.equal(found.fields.codes["category"], batch.fields.codes["category"])
     assert hidden(batch, 0.0) is batch
+    one = {**SMALL, "epochs": 1, "category": "item"}  # the name is all that there is
+    log = opened(*lending(40))
+    risks = [LBSF(**one, hide=h).fit(log, seed=1).assess(log)["risk"].to_numpy() for h in (0.0, 0.9)]
+    np.testing.assert_array_equal(*risks)
 
 
 def test_texts_hashed_once_are_those_hashed_anew():

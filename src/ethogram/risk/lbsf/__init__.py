@@ -116,7 +116,7 @@ class LBSF(Deciding):
     least: int = 20
     "People that a merchant must have in training to be known by its name."
     hide: float = 0.7
-    "Share of the merchants whose name is hidden in training, drawn anew each time, so that nobody is known by them."
+    "Share of the merchants whose name is hidden in training, drawn anew each time; none where `category` is the item."
     bins: int = 10
     "Quantiles of amounts that have an embedding."
     dim: int = searched(32, among=(16, 32, 64))
