@@ -228,7 +228,9 @@ def test_the_order_of_merchants_says_nothing_and_that_of_payments_says_all(cut, 
 
 
 def test_reasons_name_the_merchant_and_what_changed_there(cut, fitted):
-    said = fitted.assess(cut.test)
+    told = replace(fitted, why="attention")
+    told.fitted = fitted.fitted
+    said = told.assess(cut.test)
     for row in said.slice(0, 10).to_pylist():
         named = {r["what"]: r["value"] for r in row["reasons"]}
         assert set(named) <= {"lender (loan)", "shop 0 (shop)", "shop 1 (shop)"}
@@ -253,10 +255,7 @@ def test_reasons_say_what_the_answer_would_be_without_a_merchant(cut, fitted):
     fewer = replace(fewer, folded=replace(fewer.folded, cases=cases - np.arange(len(cases))))
     other, _ = judged(fitted.fitted.network, fewer, 64)
     np.testing.assert_allclose(by[cases[:-1]], logit - other, atol=1e-5)
-    told = replace(fitted, why="without")
-    told.fitted = fitted.fitted
-    said = told.assess(cut.test)
-    np.testing.assert_array_equal(said["risk"].to_numpy(), fitted.assess(cut.test)["risk"].to_numpy())
+    said = fitted.assess(cut.test)
     for row in said.slice(0, 10).to_pylist():
         first = row["reasons"][0]
         assert row["reason"] == f"Most depends on {first['what']}, which {first['value']}."

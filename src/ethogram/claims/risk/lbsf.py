@@ -74,14 +74,15 @@ def cost(bench: Any) -> Laws:
 
 
 @claim(
-    KEY, "The merchant that is looked at most is the one in which the trouble shows; without effect nothing is found"
+    KEY,
+    "The merchant without which the answer would move most is the one where trouble shows; without effect, nothing",
 )
 def reasons(bench: Any) -> Laws:
     return Laws(
         Law(
             "share of gambling and cash-loan defaulters whose first reason is the planted merchant", planted, ">=", 0.6
         ),
-        Law("the same, of reasons that say what the answer would be without a merchant", without, ">=", 0.6),
+        Law("the same, where the merchant of most attention comes first", attended, ">=", 0.6),
         Law("AUC − 0.5 where behaviour has no effect", lambda b: level(b, "no effect", minus=0.5), "within", 0.1),
     )
 
@@ -188,11 +189,11 @@ def planted(bench: Any, data: str = "payments") -> Estimate:
     return _found([(cell, cell.first) for cell in cells(bench, "lbsf", data)])
 
 
-def without(bench: Any) -> Estimate:
-    """`planted` where the first reason is the merchant without which the answer would move most."""
+def attended(bench: Any) -> Estimate:
+    """`planted` where the first reason is the merchant of most attention."""
     made = []
     for cell in cells(bench, "lbsf", "payments"):
-        built = replace(cell.built, why="without")
+        built = replace(cell.built, why="attention")
         built.fitted = cell.built.fitted
         made.append((cell, judged(built, cell.cut, cell.cut.test, cell.truth).first))
     return _found(made)

@@ -255,6 +255,8 @@ def moved(network: FoldedNetwork, encoded: Encoded, size: int) -> np.ndarray:
     reader, folded, found = Reader(encoded, network), encoded.folded, np.zeros(len(encoded.folded.key))
     for mine in reader.batches(np.arange(len(encoded)), size):
         batch = reader.take(mine)
+        if len(batch.groups) == 1:  # nobody has a payment
+            continue
         payments = network.payments(batch)
         merchants = network.merchants(payments, network.states(payments, batch), batch)
         whole = network.person(merchants, batch.cases, batch.profile)[0][segments(batch.cases)]
