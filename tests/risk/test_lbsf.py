@@ -18,7 +18,7 @@ from ethogram.nn.fields import Texts
 from ethogram.risk.lbsf import LBSF
 from ethogram.risk.lbsf.encoding import encode
 from ethogram.risk.lbsf.fitted import _loss, judge, missed
-from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged, moved
+from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, hidden, judged, moved
 from ethogram.risk.lbsf.reasons import _change
 
 SMALL = {"dim": 8, "epochs": 6, "least": 2, "batch": 16, "dropout": 0.0, "learning_rate": 1e-2}
@@ -112,6 +112,25 @@ def test_the_network_is_that_of_its_equations():
     p = torch.sigmoid(z)
     hard = -((1 - p[0]) ** 2 * p[0].log() * 3 + p[1] ** 2 * (1 - p[1]).log()) / 2 / 1.5
     torch.testing.assert_close(focal(z, y, 2.0, 3.0), hard)
+
+
+def test_hidden_names_are_those_of_whole_merchants():
+    built = LBSF(**SMALL)
+    encoded, books = encode(built, built.cases(opened(*lending(40))), None)
+    batch = Reader(encoded, FoldedNetwork(built, books, 0, True, 3)).take(np.arange(40))
+    torch.manual_seed(0)
+    found, sizes = hidden(batch, 0.7), batch.groups.diff()
+    gone = (found.static["item"] == 0) & (batch.static["item"] > 0)
+    assert 0.55 < float(gone.float().mean()) < 0.85
+    kept = ~gone.repeat_interleave(sizes)
+    assert torch.equal(found.fields.codes["item"], batch.fields.codes["item"] * kept)
+    assert torch.equal(found.static["category"], batch.static["category"])
+    assert torch.equal(found.fields.codes["category"], batch.fields.codes["category"])
+    assert hidden(batch, 0.0) is batch
+    one = {**SMALL, "epochs": 1, "category": "item"}  # the name is all that there is
+    log = opened(*lending(40))
+    risks = [LBSF(**one, hide=h).fit(log, seed=1).assess(log)["risk"].to_numpy() for h in (0.0, 0.9)]
+    np.testing.assert_array_equal(*risks)
 
 
 def test_texts_hashed_once_are_those_hashed_anew():
@@ -209,7 +228,9 @@ def test_the_order_of_merchants_says_nothing_and_that_of_payments_says_all(cut, 
 
 
 def test_reasons_name_the_merchant_and_what_changed_there(cut, fitted):
-    said = fitted.assess(cut.test)
+    told = replace(fitted, why="attention")
+    told.fitted = fitted.fitted
+    said = told.assess(cut.test)
     for row in said.slice(0, 10).to_pylist():
         named = {r["what"]: r["value"] for r in row["reasons"]}
         assert set(named) <= {"lender (loan)", "shop 0 (shop)", "shop 1 (shop)"}
@@ -234,10 +255,7 @@ def test_reasons_say_what_the_answer_would_be_without_a_merchant(cut, fitted):
     fewer = replace(fewer, folded=replace(fewer.folded, cases=cases - np.arange(len(cases))))
     other, _ = judged(fitted.fitted.network, fewer, 64)
     np.testing.assert_allclose(by[cases[:-1]], logit - other, atol=1e-5)
-    told = replace(fitted, why="without")
-    told.fitted = fitted.fitted
-    said = told.assess(cut.test)
-    np.testing.assert_array_equal(said["risk"].to_numpy(), fitted.assess(cut.test)["risk"].to_numpy())
+    said = fitted.assess(cut.test)
     for row in said.slice(0, 10).to_pylist():
         first = row["reasons"][0]
         assert row["reason"] == f"Most depends on {first['what']}, which {first['value']}."
@@ -326,6 +344,7 @@ def test_wrong_options_and_logs_are_told():
     events, users = lending(12)
     for wrong, told in (
         ({"fields": ("amounts",)}, "amounts"), ({"dim": 9}, "heads divide dim"), ({"next": -1.0}, "0 or more"),
+        ({"hide": 1.5}, "at most 1"),
         ({"profile": ("default",)}, "profile"),
     ):  # fmt: skip
         with pytest.raises(OptionError, match=told):

@@ -36,10 +36,11 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "trees": ("payment_aggregates", {}),
     "logistic": ("payment_aggregates", {"learner": "logistic"}),
     "no next payment": ("lbsf", {**AT, "next": 0.0}),
+    "names not hidden": ("lbsf", {**AT, "hide": 0.0}),
     "no effect": ("lbsf", AT),
     "limit alone": ("lbsf", AT),
 }
-ONCE = ("by time", "by category", "unfolded", "no next payment", "no effect", "limit alone")
+ONCE = ("by time", "by category", "unfolded", "no next payment", "names not hidden", "no effect", "limit alone")
 """Arms that are run on the first population alone."""
 REAL: dict[str, dict[str, Any]] = {
     "credit cards": {

@@ -13,7 +13,7 @@ from ethogram.nn.train import train
 from ethogram.numeric.calibrate import Calibration
 from ethogram.risk.lbsf import Fitted
 from ethogram.risk.lbsf.encoding import Books, Encoded, encode
-from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged, moved
+from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, hidden, judged, moved
 from ethogram.verbs import State, Watch
 
 HELD = 0.15
@@ -41,8 +41,11 @@ def fit(options: Any, found: Cases, valid: Cases | None, seed: int, watch: Watch
     yes = float(found.label[mine].mean())
     positive = (1 - yes) / yes if options.balance else 1.0
 
+    # where groups have no category of their own, the name is all that tells them apart
+    hide = 0.0 if options.category == "item" else options.hide
+
     def loss(batch: np.ndarray) -> torch.Tensor:
-        made = reader.take(batch)
+        made = hidden(reader.take(batch), hide)
         payments = network.payments(made)
         states = network.states(payments, made)
         told = focal(network.judge(payments, states, made)[0], made.label, options.focal, positive)

@@ -199,6 +199,16 @@ def focal(logit: Tensor, label: Tensor, gamma: float, positive: float = 1.0) -> 
     return (weight * loss).mean() / (2 * positive / (1 + positive))
 
 
+def hidden(batch: Batch, share: float) -> Batch:
+    """The batch with the merchants' names of a share of the groups taken for unknown, drawn by torch's generator."""
+    if not share or "item" not in batch.fields.codes:
+        return batch
+    kept = torch.rand(len(batch.groups) - 1) >= share
+    codes = {**batch.fields.codes, "item": batch.fields.codes["item"] * kept[segments(batch.groups)]}
+    static = {**batch.static, "item": batch.static["item"] * kept}
+    return batch._replace(fields=replace(batch.fields, codes=codes), static=static)
+
+
 class Reader:
     """Batches of encoded cases; n-grams of the distinct texts are made once."""
 
@@ -245,6 +255,8 @@ def moved(network: FoldedNetwork, encoded: Encoded, size: int) -> np.ndarray:
     reader, folded, found = Reader(encoded, network), encoded.folded, np.zeros(len(encoded.folded.key))
     for mine in reader.batches(np.arange(len(encoded)), size):
         batch = reader.take(mine)
+        if len(batch.groups) == 1:  # nobody has a payment
+            continue
         payments = network.payments(batch)
         merchants = network.merchants(payments, network.states(payments, batch), batch)
         whole = network.person(merchants, batch.cases, batch.profile)[0][segments(batch.cases)]
