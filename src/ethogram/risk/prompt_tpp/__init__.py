@@ -183,7 +183,8 @@ class PromptTPP:
         """With `risky`, who will do it soon; else how unlike the learnt stream each person's recent events are.
 
         With `risky`, `risk` is the chance of an event of that kind within `horizon` of the log's last instant, from
-        `draws` futures each (`ahead`); `reason` and `reasons` tell the kind's rate now and how often it came before.
+        `draws` futures each (`ahead`), null where nothing is known of the person; `reason` and `reasons` tell the
+        kind's rate now and how often it came before.
 
         Returns
         -------

@@ -47,14 +47,14 @@ def ahead(fitted: Fitted, log: Log, risky: str, horizon: int, draws: int, seed: 
     own = np.bincount(owner, minlength=len(found))
     by_user = {int(u): i for i, u in enumerate(done.users)}
     ids = log.vocabulary("user")
-    rows = []
+    rows: list[tuple[float | None, str, list[dict[str, object]], int]] = []
     for user in range(len(ids)):
         i = by_user.get(user, -1)
         if i < 0:
-            rows.append((0.0, "no events", [], 0))
+            rows.append((None, "no events", [], 0))
             continue
         times, events = float(rate[i, kind] / usual), int(found.lengths[i])
-        reasons = [
+        reasons: list[dict[str, object]] = [
             {"what": f"rate of '{risky}' now, over the mean of the log's people", "value": times,
              "share": float(rate[i, kind] / max(rate[i].sum(), 1e-300))},
             {"what": f"'{risky}' so far", "value": float(own[i]), "share": float(own[i] / max(events, 1))},
