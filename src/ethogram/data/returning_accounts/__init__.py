@@ -34,7 +34,7 @@ __all__ = ["KINDS", "RATES", "SHARED", "ReturningAccounts"]
     licence="none needed: generated here",
     origin="a generator; seeded, truth known",
     get="nothing to get",
-    version=2,
+    version=3,
 )
 @dataclass(frozen=True, kw_only=True)
 class ReturningAccounts:
