@@ -11,6 +11,7 @@ from tests.risk.ban_evasion.conftest import account, at, edit, generated, log_of
 from ethogram.errors import NotFitted, OptionError, UnknownName
 from ethogram.evaluate.classification import auc
 from ethogram.risk.ban_evasion import T2, T3A, Accounts, BanEvasion, Tasks
+from ethogram.risk.ban_evasion.card import said
 from ethogram.risk.ban_evasion.scorers import learn, restored, saved
 from ethogram.risk.ban_evasion.shortlist import Banned, Blocking
 from ethogram.system import load
@@ -29,7 +30,10 @@ def assessed(learned, fresh):
 
 def test_one_row_for_each_account_in_order(learned, fresh, assessed):
     a = Accounts.of(fresh)
-    assert assessed.column_names == ["user", "risk", "parent", "parent_score", "reason", "reasons", "returns"]
+    assert assessed.column_names[:5] == ["user", "time", "risk", "reason", "reasons"]
+    assert assessed.column_names[5:] == ["parent", "parent_score", "returns"]
+    third = a.time[np.minimum(a.offsets[:-1] + 2, a.offsets[1:] - 1)]
+    np.testing.assert_allclose(assessed["time"].cast(pa.int64()).to_numpy() / 1e6, third)
     assert assessed["user"].to_pylist() == a.names
     risk = assessed["risk"].to_numpy()
     assert risk.dtype == np.float64
@@ -126,6 +130,23 @@ def test_the_report_has_four_axes_and_finds_what_pairs_share(learned, fresh):
     found = {r["attribute"] for r in rows if r["comparison"] == "pairs / random pairs" and r["differs"]}
     assert {"same grams", "same pages", "same titles"} <= found
     assert not {"difference: minor", "difference: words per edit"} & found
+
+
+def test_the_page_opens_offline_and_tells_every_comparison(learned, fresh, tmp_path):
+    page = learned.page(fresh, tmp_path / "who.html").read_text("utf-8")
+    rows = learned.report(fresh).to_pylist()
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("<section") == len({r["comparison"] for r in rows}) + 1
+    assert page.count('scope="row"') == len(rows)
+    assert "how alike the titles of their pages are" in page
+    assert "says of one account whose it is" in page
+
+
+def test_every_attribute_is_told_in_words(learned):
+    task = Tasks(Accounts.of(learned.example())).make(T2)
+    words = [said(name) for name in task.names]
+    assert len(set(words)) == len(words)
+    assert not [w for w in words if w.startswith(("difference: ", "new: "))]
 
 
 def test_precision_at_k(learned, fresh):

@@ -22,7 +22,8 @@ The length of the shortlist was chosen on seed 903, with 102,975 banned accounts
     three edits       .822   .870   .928   .951   .970   .993      3
 
 Parents that 50 do not hold made 3 to 8 edits: nothing but the time of their ban says where to look. The specification's
-50 stands as a law that fails; 500 (1,000 after three edits) is what it takes.
+50 stands as a law that fails; 500 (1,000 after three edits) is what it takes. Names and times of the real sample had
+been looked at before its bounds were written.
 """
 
 from __future__ import annotations

@@ -84,12 +84,14 @@ def _returns(bench: Any) -> dict[str, Estimate]:
     mine = Accounts.of(made(bench, FIRST))
     there = mine.parent >= 0
     usual = (mine.created[there] - mine.blocked[mine.parent[there]]) / DAY
-    halves = np.log(np.median(lag) / np.median(usual))
+    drawn = lag[np.random.default_rng(0).integers(0, n, (draws, n))]
+    ratio = np.log(np.median(np.vstack([lag, drawn]), 1) / np.median(usual))
+    low, high = np.quantile(ratio[1:], [0.05, 0.95])
     return {
         "letters": above(np.array([levenshtein([name] * n, new) for name in old])),
         "grams": above(np.array([jaccard([g] * n, grams(new)) for g in held])),
         "rank": Estimate(*mean(found - by_chance, units=units, resamples=draws), units=n, unit="returns"),
-        "lag": Estimate(float(halves), float(halves), float(halves), units=n, unit="returns"),
+        "lag": Estimate(float(ratio[0]), float(low), float(high), 0.90, n, "returns"),
         "late": Estimate(
             *mean((lag > 60) - (usual > 60).mean(), units=units, resamples=draws), units=n, unit="returns"
         ),

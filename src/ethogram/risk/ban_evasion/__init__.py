@@ -30,6 +30,7 @@ M. Niverthi, G. Verma, S. Kumar: Characterizing, Detecting, and Predicting Onlin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -37,11 +38,11 @@ import pyarrow as pa
 
 from ethogram.errors import NotFitted, OptionError, StateError, UnknownName, unknown
 from ethogram.numeric.scorer import Scorer
-from ethogram.risk.ban_evasion.accounts import Accounts
+from ethogram.risk.ban_evasion.accounts import EARLY, Accounts
 from ethogram.risk.ban_evasion.card import Card, common_pages, reasons, sentence
 from ethogram.risk.ban_evasion.learning import account_scorer, best_parents
 from ethogram.risk.ban_evasion.profiles import Idf
-from ethogram.risk.ban_evasion.report import characterise
+from ethogram.risk.ban_evasion.report import LEVEL, characterise
 from ethogram.risk.ban_evasion.scorers import Either, Kind, learn, restored, saved
 from ethogram.risk.ban_evasion.shortlist import FIELDS, Blocking
 from ethogram.risk.ban_evasion.tasks import T1, T2, T3A, Task, Tasks
@@ -122,9 +123,14 @@ class BanEvasion:
         return self
 
     def assess(self, log: Log) -> Table:
-        """One row per account: `user`, `risk` (that it belongs to somebody who was banned before, in [0, 1]), `parent`
-        and `parent_score` (the banned account that fits best, null without any), `reason`, `reasons`, and `returns`
-        (that the person behind a banned account comes back; null where it is not banned).
+        """One row per account.
+
+        Returns
+        -------
+        table : `user`, `time` (of the last edit that was read, null without any), `risk` (that it belongs to somebody
+            who was banned before, in [0, 1]), `reason`, `reasons` (see `card.reasons`), `parent` and `parent_score`
+            (the banned account that fits best, null without any), and `returns` (that the person behind a banned
+            account comes back; null where it is not banned).
         """
         tasks, learned = self._tasks(log), self._learned()
         a, key = tasks.accounts, self._key
@@ -142,9 +148,9 @@ class BanEvasion:
         told = [sentence(s, p, w) for s, p, w in zip(score.tolist(), names, why, strict=True)]
         return pa.table(
             {
-                "user": a.ids.ids, "risk": risk, "parent": pa.array(names, pa.string()),
-                "parent_score": pa.array(score, mask=~known), "reason": told, "reasons": pa.array(why, REASON),
-                "returns": pa.array(back, mask=~banned),
+                "user": a.ids.ids, "time": self._read_until(a), "risk": risk, "reason": told,
+                "reasons": pa.array(why, REASON), "parent": pa.array(names, pa.string()),
+                "parent_score": pa.array(score, mask=~known), "returns": pa.array(back, mask=~banned),
             }
         )  # fmt: skip
 
@@ -189,6 +195,14 @@ class BanEvasion:
     def report(self, log: Log) -> Table:
         """How evading accounts differ from others, and returning ones from strangers; see `report.characterise`."""
         return characterise(Tasks(Accounts.of(log)))
+
+    def page(self, log: Log, path: str | Path, title: str = "Accounts that come back after a ban") -> Path:
+        """Write `report` as one HTML page that opens offline; the path."""
+        from ethogram.risk.ban_evasion.page import characterisation
+
+        a = Accounts.of(log)
+        words = f"{len(a):,} accounts, {int((a.parent >= 0).sum()):,} known returns, {len(a.time):,} edits"
+        return characterisation(path, characterise(Tasks(a)), title, words, LEVEL)
 
     def precision(self, log: Log, k: tuple[int, ...] = (10, 50, 100)) -> Table:
         """Of the k accounts with the highest risk in a log of known returns, how many are known to return.
@@ -237,6 +251,16 @@ class BanEvasion:
     @property
     def _key(self) -> str:
         return T2 if self.stage == "early" else T3A
+
+    def _read_until(self, a: Accounts) -> pa.Array:
+        rows = np.arange(len(a))
+        early = self._key == T2
+        stop = a.stops(rows, np.full(len(a), np.nan) if early else a.blocked, EARLY if early else None)
+        some = stop > a.offsets[rows]
+        last = np.zeros(len(a))
+        last[some] = a.time[stop[some] - 1]
+        micros = (last * 1e6).astype(np.int64)
+        return pa.array(micros, mask=~some).cast(pa.timestamp("us", "UTC"))
 
     def _tasks(self, log: Log) -> Tasks:
         return Tasks(Accounts.of(log), self._learned().idf)

@@ -17,11 +17,30 @@ SAID = {
     "same name": "how alike the names are (Levenshtein)", "same keys": "how alike the names are on a keyboard",
     "same grams": "letter groups that the names share", "same name words": "words that the names share",
     "same pages": "pages that both edited", "shared pages": "weight of the pages that both edited",
-    "on old pages": "share of its pages that the banned account had edited", "same titles": "how alike the titles are",
+    "on old pages": "share of its pages that the banned account had edited",
+    "same titles": "how alike the titles of their pages are",
     "same added": "how alike the words added are", "same deleted": "how alike the words deleted are",
     "same comments": "how alike the comments are", "same vocabulary": "words added by both",
     "same hours": "hours of the day at which both edit",
 }  # fmt: skip
+WORDS = {
+    "age": "age at its ban (hours, logarithm)", "delay": "seconds until its first edit (logarithm)",
+    "edits per day": "edits on a day on which it edits (logarithm)",
+    "gap": "seconds between edits of a day (logarithm)", "gap spread": "spread of the time between edits of a day",
+    "weekend": "share of edits on weekends", "edits": "number of edits (logarithm)",
+    "active days": "number of days with edits (logarithm)", "pages": "number of pages (logarithm)",
+    "revisions per page": "edits of one page (logarithm)", "talk": "share of edits on talk pages",
+    "own pages": "share of edits on user pages", "project pages": "share of edits on pages of the project",
+    "size": "characters that an edit adds (signed logarithm)", "change": "characters that an edit changes (logarithm)",
+    "deletions": "share of edits that shorten", "minor": "share of edits marked as minor",
+    "reverts": "share of edits that undo", "commented": "share of edits with a comment",
+    "comment length": "length of comments (logarithm)", "subjective": "share of subjective words",
+    "sentiment": "sentiment of what it added", "ease": "reading ease of what it added (Flesch, 100 is easy)",
+    "words per edit": "words added by an edit (logarithm)", "name length": "letters of the name",
+    "name digits": "share of digits in the name", "name capitals": "share of capitals in the name",
+    "name signs": "share of signs in the name", "name words": "words of the name",
+}  # fmt: skip
+"""Attribute -> what it is; hours and categories of words say it themselves."""
 REMINDER = "This is evidence, not a finding: the decision remains with a human."
 
 
@@ -76,8 +95,9 @@ def said(column: str) -> str:
     if column in SIMILARITIES:
         return SAID[column]
     kind, _, name = column.partition(": ")
-    name = f"share of {name} words" if name in CATEGORIES else name
-    return {"difference": f"difference in {name}", "new": f"{name} of the new account"}.get(kind, column)
+    name = name or column
+    name = f"share of {name} words" if name in CATEGORIES else WORDS.get(name, f"share of edits at {name}")
+    return {"difference": f"difference in {name}", "new": f"the new account's {name}"}.get(kind, name)
 
 
 def number(value: float) -> str:

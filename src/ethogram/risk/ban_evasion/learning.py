@@ -16,10 +16,10 @@ from ethogram.risk.ban_evasion.scorers import Either, Kind, learn
 from ethogram.risk.ban_evasion.shortlist import Banned, Blocking
 from ethogram.risk.ban_evasion.tasks import T2, Task, Tasks
 
-BLOCK = 200
-"""Accounts whose candidates are scored at once."""
+PAIRS = 60_000
+"""Pairs that are scored at once; the banned accounts of a block are read once, so small blocks read them often."""
 ADDED = 10_000
-"""Banned accounts that are read at once."""
+"""Accounts that are read at once."""
 LEARNED = 4_000
 """Most accounts from which risks are learned, drawn from all alike: the share that returns stays as it is."""
 FOLDS = 5
@@ -70,12 +70,12 @@ def shortlisted(
     for rows in np.array_split(banned, 1 + len(banned) // ADDED):
         index.add(tasks.old(rows), a.blocked[rows])
     found, alike = np.full((len(asked), candidates), -1, np.int64), np.zeros((len(asked), candidates))
-    for at in range(0, len(asked), BLOCK):
-        rows = asked[at : at + BLOCK]
+    for at in range(0, len(asked), ADDED):
+        rows = asked[at : at + ADDED]
         # without a time of creation nothing can be said to have been banned before
         created = np.where(np.isnan(a.created[rows]), -1e9, a.created[rows])
         places, close = index.search(tasks.seen(key, rows), created, candidates)
-        found[at : at + BLOCK], alike[at : at + BLOCK] = np.where(places >= 0, banned[places], -1), close
+        found[at : at + ADDED], alike[at : at + ADDED] = np.where(places >= 0, banned[places], -1), close
     return found, alike
 
 
@@ -102,11 +102,12 @@ def best_parents(
     best: list[list[dict[str, Any]]] = [[] for _ in range(n)]
     rows: list[tuple[np.ndarray, ...]] = []
     why: list[list[dict[str, Any]]] = []
-    for at in range(0, n, BLOCK):
-        row, column = np.nonzero(held[at : at + BLOCK] >= 0)
+    block = max(1, PAIRS // held.shape[1])
+    for at in range(0, n, block):
+        row, column = np.nonzero(held[at : at + block] >= 0)
         if not len(row):
             continue
-        old = held[at : at + BLOCK][row, column]
+        old = held[at : at + block][row, column]
         columns = tasks.columns(key, old, asked[at + row])
         z = model.logit(columns)
         logits[at + row, column] = z
@@ -149,7 +150,7 @@ def account_scorer(
     logits = np.full(held.shape, -np.inf)
     for f in range(FOLDS):
         model = learn(kind, task.columns[own != f], task.label[own != f], task.names, l2)
-        for mine in np.array_split(np.flatnonzero(fold == f), max(1, int((fold == f).sum()) // BLOCK)):
+        for mine in np.array_split(np.flatnonzero(fold == f), 1 + int((fold == f).sum()) * candidates // PAIRS):
             row, column = np.nonzero(held[mine] >= 0)
             if len(row):
                 seen = tasks.columns(task.key, held[mine][row, column], rows[mine][row])
