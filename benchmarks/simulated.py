@@ -1,6 +1,6 @@
 """Simulated people, measured in a process of their own, so that the memory that is told is theirs.
 
-    python -m benchmarks.simulated world|sparse|objects|log|minds|endpoint PEOPLE TICKS
+    python -m benchmarks.simulated world|sparse|network|objects|log|minds|archetypes|endpoint PEOPLE TICKS
 
 prints one line of JSON. The model of `world`, `sparse` and `objects` is the same: who is awake takes one of eight items
 by the product of 16 tastes with 16 properties and Gumbel noise; what was taken is counted, kept, and logged.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -45,8 +46,8 @@ def told(began: tuple[float, float], before: float, decisions: int, ticks: int, 
     return {"decisions": decisions, "ticks": ticks, "wall": wall, "cpu": cpu, "peak": most, "own": own, **more}
 
 
-def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
-    """Ours: columns, a log on the disk with its chain of hashes, two threads where there are two cores."""
+def crowd(people: int, folder: Path | None, every: int = 1, **options: Any) -> Any:
+    """People who take an item by taste every so many ticks; `options` of the world."""
     from ethogram.world import Action, Acts, Column, World, everyone
     from ethogram.world.choosing import tasted
 
@@ -62,19 +63,22 @@ def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
     def taste(luck: Any) -> np.ndarray:
         return np.asarray(luck.normal("taste", TASTES))
 
-    def build(people: int, folder: Path) -> World:
-        return World(
-            people, columns={"taste": Column(width=TASTES, initial=taste), "last": -1},
-            things={"item": {"vector": items(), "taken": np.zeros(ITEMS, np.int64)}},
-            actions=[Action("take", on="item", rule=everyone(), apply=take)], policies={"choose": choose}, seed=1,
-            wake=(lambda luck: luck.integers("first", every)[:, 0]) if every > 1 else 0, workers=os.cpu_count() or 1,
-            folder=folder, every=10**6,
-        )  # fmt: skip
+    return World(
+        people, columns={"taste": Column(width=TASTES, initial=taste), "last": -1},
+        things={"item": {"vector": items(), "taken": np.zeros(ITEMS, np.int64)}},
+        actions=[Action("take", on="item", rule=everyone(), apply=take)], policies={"choose": choose}, seed=1,
+        wake=(lambda luck: luck.integers("first", every)[:, 0]) if every > 1 else 0, folder=folder, every=10**6,
+        **options,
+    )  # fmt: skip
 
+
+def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
+    """Ours: columns, a log on the disk with its chain of hashes, two threads where there are two cores."""
+    workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="ethogram-simulated-") as folder:
-        build(100, Path(folder) / "warm").run(every)
+        crowd(100, Path(folder) / "warm", every, workers=workers).run(every)
         before = peak()
-        made = build(people, Path(folder) / "run").run(every)
+        made = crowd(people, Path(folder) / "run", every, workers=workers).run(every)
         acted, began = made.events, clock()
         made.run(every + ticks)
         return told(began, before, made.events - acted, ticks, taken=made.state["item.taken"].tolist())
@@ -83,6 +87,34 @@ def world(people: int, ticks: int, every: int = 1) -> dict[str, Any]:
 def sparse(people: int, ticks: int) -> dict[str, Any]:
     """Ours, with a tenth awake."""
     return world(people, ticks, EVERY)
+
+
+def network(people: int, ticks: int) -> dict[str, Any]:
+    """A social network with a tenth awake: everybody follows ten, is shown a feed of ten posts, and acts on it."""
+    from ethogram.numeric.graphs import Graph
+    from ethogram.world.social import Crowd, Followed, Mix, Platform, Popular, Topical, traits
+
+    def build(people: int, folder: Path) -> Any:
+        columns, rng = traits(people, 1, rate=1 / EVERY), np.random.default_rng(2)
+        follows = Graph.of(np.repeat(np.arange(people), 10), rng.integers(0, people, 10 * people), people)
+        feed = Mix((Followed(), 4), (Topical(), 3), (Popular(), 3))
+        platform = Platform(columns.pop("taste"), follows=follows, feed=feed)
+        return platform.world(
+            columns=columns, policies={"crowd": Crowd(feed)}, seed=1, folder=folder, every=10**6,
+            wake=lambda luck: luck.integers("first", EVERY)[:, 0], workers=os.cpu_count() or 1,
+        )  # fmt: skip
+
+    with tempfile.TemporaryDirectory(prefix="ethogram-simulated-") as folder:
+        build(1_000, Path(folder) / "warm").run(2 * EVERY)
+        before = peak()
+        made = build(people, Path(folder) / "run").run(2 * EVERY)
+        acted, began = made.events, clock()
+        made.run(2 * EVERY + ticks)
+        state, shares = made.state, made.events / max(1, people)
+        return told(
+            began, before, made.events - acted, ticks, posts=int(state["posts"]), events=shares,
+            awake=(made.events - acted) / ticks / people,
+        )  # fmt: skip
 
 
 class Person:
@@ -208,6 +240,76 @@ def minds(people: int, ticks: int) -> dict[str, Any]:
     return found
 
 
+def archetypes(people: int, ticks: int, sample: int = 2_000) -> dict[str, Any]:
+    """A question per class of age and mood, beside a question for each of some people in the very state they are in.
+
+    What somebody chooses hangs on age and mood as they are; a class knows them to a fiftieth and a thirtieth.
+    """
+    from ethogram.lm import ScriptedLM
+    from ethogram.lm.scripted import Drawn
+    from ethogram.world import Action, Column, World, everyone
+    from ethogram.world.archetypes import Archetypes
+
+    options = {"buys tea": ("buy", 0), "buys milk": ("buy", 1), "waits": ("nothing", -1)}
+
+    def likely(age: Any, mood: Any) -> np.ndarray:
+        weights = np.exp([0.04 * (age - 50), 2 * mood - 1, 0.3 + 0 * age])
+        return np.asarray(weights / weights.sum(0))
+
+    def rule(messages: Any, rng: Any) -> Any:
+        said = messages[-1].text
+        age, mood = map(float, re.findall(r"age ([\d.]+), mood ([\d.]+)", said)[0])
+        chances = dict(zip(options, likely(age, mood).tolist(), strict=True))
+        if "Of 100 such people" in said:
+            return json.dumps({name: round(100 * p) for name, p in chances.items()})
+        return Drawn(chances)
+
+    def classes(rows: np.ndarray, seen: Any) -> np.ndarray:
+        return np.asarray(seen["age"][rows] // 2 * 30 + seen["mood"][rows] * 30 // 1, np.int64)
+
+    def told_of(age: float, mood: float) -> str:
+        return f"A person of age {age:.2f}, mood {mood:.4f} stands in a shop."
+
+    def buy(state: Any, done: Any) -> None:
+        state["mood"][done.rows] = 0.3 + 0.69 * state["mood"][done.rows]
+
+    lm = ScriptedLM(rule, name="shoppers")
+    policy = Archetypes(
+        options, classes, lambda code, _: told_of(code // 30 * 2 + 1, (code % 30 + 0.5) / 30), by="shares"
+    )
+    made = World(
+        people, columns={name: Column(initial=lambda luck, n=name, s=scale: s * luck.uniform(n)[:, 0])
+                         for name, scale in (("age", 100), ("mood", 1))},
+        things={"good": {"sold": [0, 0]}}, actions=[Action("buy", on="good", rule=everyone(), apply=buy)],
+        policies={"p": policy}, lm=lm, seed=5,
+    )  # fmt: skip
+    rng, calls, gaps, exact, cpu = np.random.default_rng(0), [], [], [], 0.0
+    for tick in range(ticks):
+        who = rng.choice(people, min(sample, people), replace=False)
+        asked = [told_of(made.state["age"][i], made.state["mood"][i]) for i in who]
+        expected = likely(*(made.state[n].astype(float) for n in ("age", "mood"))).mean(1)
+        before, began = len(lm.asked), clock()
+        made.run(tick + 1)
+        cpu += clock()[1] - began[1]
+        calls.append(len(lm.asked) - before)
+        record = next(made.live.tape.records(tick))
+        ours = np.bincount(record.object[record.object >= 0], minlength=2) / people
+
+        async def each(asked: list[str] = asked, tick: int = tick) -> list[str]:
+            replies = await asyncio.gather(*(lm.chat(a, seed=people * tick + i) for i, a in enumerate(asked)))
+            return [r.text for r in replies]
+
+        said = asyncio.run(each())
+        theirs = np.array([said.count(name) / len(who) for name in list(options)[:2]])
+        ours, theirs = (np.append(s, 1 - s.sum()) for s in (ours, theirs))
+        gaps.append((100 * (ours - theirs)).tolist())
+        exact.append((100 * (ours - expected)).tolist())
+    return {
+        "calls": calls, "gaps": gaps, "exact": exact, "decisions": people * ticks, "cpu": cpu,
+        "shares": made.shares(), "peak": peak(),
+    }  # fmt: skip
+
+
 def endpoint(people: int, ticks: int) -> dict[str, Any]:
     """Minds that ask a real endpoint, which answers after 200 ms, over 64 and 256 lanes; one call a decision."""
     import subprocess
@@ -250,6 +352,9 @@ def endpoint(people: int, ticks: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    kinds = {"world": world, "sparse": sparse, "objects": objects, "log": log, "minds": minds, "endpoint": endpoint}
+    kinds = {
+        "world": world, "sparse": sparse, "network": network, "objects": objects, "log": log, "minds": minds,
+        "archetypes": archetypes, "endpoint": endpoint,
+    }  # fmt: skip
     kind = kinds[sys.argv[1]]
     json.dump(kind(int(sys.argv[2]), int(sys.argv[3])), sys.stdout)

@@ -1,4 +1,4 @@
-"""Simulated people: a million as columns beside an object for each, the log on the disk, and minds that take 200 ms.
+"""Simulated people: a million as columns beside an object for each, forked, in a network; the log; minds of 200 ms.
 
 ``python -m benchmarks simulation``; with ``--quick`` small sizes that show that everything runs.
 """
@@ -9,8 +9,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from benchmarks.harness import Target
 from benchmarks.race import Found, Race
@@ -20,6 +23,14 @@ QUICK = "quick" in os.environ.get("ETHOGRAM_BENCH", "").split(",")
 PEOPLE = 20_000 if QUICK else 1_000_000
 LOOPED = 2_000 if QUICK else 200_000
 """People of the loop: a million of them would take minutes, and no longer each."""
+
+FORK = "forked into a folder"
+STEPS = {
+    "declared": "a world declared, in memory", "resumed": "ethogram, resumed", FORK: "ethogram, forked into a folder",
+    "without links": "the same where the file system has no links", "forked in memory": "ethogram, forked in memory",
+    "columns copied": "all columns copied in memory", "ran a tick": "ethogram, the fork's first tick",
+    "saved after a tick": "ethogram, its next checkpoint",
+}  # fmt: skip
 
 
 def measured(kind: str, people: int, ticks: int) -> dict[str, Any]:
@@ -74,6 +85,72 @@ def logged() -> Found:
         f"{told['bytes']:.1f} bytes an event; batches of {PEOPLE:,} events; the page cache takes the writes"
     )
     return found
+
+
+def network() -> Found:
+    """(a), with feeds."""
+    size = PEOPLE
+    told = min((measured("network", size, 10) for _ in range(1 if QUICK else 3)), key=lambda t: t["wall"])
+    ticks = {clock: told["ticks"] / told[clock] for clock in ("wall", "cpu")}
+    row = {
+        "": "ethogram, a tenth awake", "people": size, "ticks / s": ticks["wall"], "ticks / CPU s": ticks["cpu"],
+        "acts a tick": told["decisions"] / told["ticks"], "posts": told["posts"], "peak RSS, MiB": told["peak"],
+    }  # fmt: skip
+    notes = [
+        "everybody follows ten; feeds of ten posts from those followed, by taste and by popularity; logged to disk"
+    ]
+    return Found([row], {"ticks": ticks["wall"], "cpu ticks": ticks["cpu"], "peak": told["peak"]}, notes=notes)
+
+
+def archetypes() -> Found:
+    """(f): classes beside calls for each person."""
+    size, ticks = (5_000, 2) if QUICK else (100_000, 5)
+    told = measured("archetypes", size, ticks)
+    gaps, exact = np.abs(np.array(told["gaps"])), np.abs(np.array(told["exact"]))
+    mean = np.abs(np.array(told["gaps"]).mean(0))
+    row = {
+        "": "ethogram, a call per class", "people": size, "calls, first tick": told["calls"][0],
+        "calls, later ticks": max(told["calls"][1:]), "points off, mean of samples": float(mean.max()),
+        "points off, worst sample": float(gaps.max()), "points off the model's chances": float(exact.max()),
+        "decisions / CPU s": told["decisions"] / told["cpu"],
+    }  # fmt: skip
+    notes = [
+        f"{ticks} samples of 2,000 people, one a tick, a call for each; a share of such a sample has a standard error"
+        " of about 1 point, the mean of five of 0.5",
+        "the model's chances are what a call for each of the people would give on average",
+    ]
+    values = {
+        "calls": float(max(told["calls"])), "points": float(mean.max()), "exact": float(exact.max()),
+        "cpu rate": told["decisions"] / told["cpu"],
+    }  # fmt: skip
+    return Found([row], values, notes=notes)
+
+
+def forks() -> Found:
+    """Resumed, forked, saved."""
+    with tempfile.TemporaryDirectory(prefix="ethogram-branched-") as made:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.branched", str(PEOPLE), f"{made}/of"],
+            env=dict(os.environ), stdout=subprocess.PIPE, text=True, check=True,
+        )  # fmt: skip
+    told = json.loads(done.stdout.splitlines()[-1])
+    rows, values = [], {}
+    for name, what in STEPS.items():
+        one = told[name]
+        rows.append(
+            {
+                "": what, "CPU ms": 1e3 * one["cpu"], "wall ms": 1e3 * one["wall"],
+                "own memory, MiB": one["anonymous"], "written, MiB": one["written"] / 2**20,
+            }
+        )  # fmt: skip
+        values |= {f"{name} {column}": float(one[column]) for column in ("cpu", "anonymous", "written")}
+    notes = [
+        "82 bytes a person: 16 tastes, the last choice, identity, wake, policy; a tenth is awake in a tick",
+        "own memory: anonymous, after the allocator gave back what was free; written: files of columns that no other"
+        " folder holds; events are copied, 16 bytes each",
+        "resumed: the declaration is made anew, and its columns go where the checkpoint holds the same",
+    ]
+    return Found(rows, values, notes=notes)
 
 
 def minds() -> Found:
@@ -133,6 +210,44 @@ def cases() -> Iterable[Any]:
         [
             Target("packed, events / s", lambda v: v["packed to disk"], least=1e7),
             Target("with the chain of hashes, events / s", lambda v: v["chained to disk"], least=5e5),
+        ],
+    )
+    yield Race(
+        "simulation_network",
+        f"a social network of {PEOPLE:,} people",
+        network,
+        [
+            Target("ticks / s, a tenth awake, logged, with feeds", lambda v: v["ticks"], least=1),
+            Target("peak RSS, MiB", lambda v: v["peak"], most=4_096),
+        ],
+        threads=2,
+    )
+    yield Race(
+        "simulation_forks",
+        f"a run of {PEOPLE:,} people resumed, forked and saved",
+        forks,
+        [
+            Target(
+                "fork, of the CPU time without links", lambda v: v[f"{FORK} cpu"] / v["without links cpu"], most=0.2
+            ),
+            Target("fork, own memory in MiB", lambda v: v[f"{FORK} anonymous"], most=2),
+            Target("fork, MiB of columns written", lambda v: v[f"{FORK} written"] / 2**20, most=1),
+            Target("fork in memory, own memory in MiB", lambda v: v["forked in memory anonymous"], most=2),
+            Target(
+                "resumed, own memory of that of a world declared",
+                lambda v: v["resumed anonymous"] / v["declared anonymous"],
+                most=0.5,
+            ),
+        ],
+    )
+    yield Race(
+        "simulation_archetypes",
+        "100,000 people by archetype beside a call for each",
+        archetypes,
+        [
+            Target("calls of a step", lambda v: v["calls"], most=2_000),
+            Target("points off calls per person, mean of five samples of 2,000", lambda v: v["points"], most=2),
+            Target("points off the model's own chances", lambda v: v["exact"], most=2),
         ],
     )
     yield Race(

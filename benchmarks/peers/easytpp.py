@@ -30,34 +30,40 @@ def write(parts: Parts, kinds: int, folder: Path) -> None:
 
 
 def ask(
-    model: str, parts: Parts, kinds: int, *, settings: Mapping[str, Any], name: str, seed: int, epochs: int,
-    draws: int = 0,
+    model: str, parts: Parts, kinds: int, *, settings: Mapping[str, Any], seed: int, epochs: int, draws: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train one of its models; its own thinning (predictions of time and type) is switched off meanwhile.
+    """Train one of its models now, on one thread; its own thinning (predictions of time and type) is switched off.
+
+    Nothing is taken from the store: who is timed turn by turn with another has to run in the same minutes.
 
     Parameters
     ----------
-    model : EasyTPP's name. parts : train, valid, test -> (times, types) of each sequence. name : of these sequences.
+    model : EasyTPP's name. parts : train, valid, test -> (times, types) of each sequence.
     settings : of its trainer and model (`batch_size`, `learning_rate`, `hidden_size` ...), over its defaults.
     draws : with it, time its thinning afterwards: so many next times behind every event of two test batches.
 
     Returns
     -------
     dict
-        ``answer`` holds `curve` (per epoch: log-likelihood per event of validation and test as EasyTPP computes it,
-        CPU and wall seconds of training and validation, `train_cpu` of the epoch alone), `events` of training,
-        `events_per_cpu_second`, `peak_mb`, `parameters`, `versions`; with `draws` also `draw_cpu` seconds for `asked`
-        events.
+        `curve` (per epoch: log-likelihood per event of validation and test as EasyTPP computes it, of test with the
+        integral by the trapezoid rule, CPU and wall seconds of training and validation, `train_cpu` of the epoch
+        alone), `events` of training, `events_per_cpu_second`, `peak_mb`, `parameters`, `versions`; with `draws` also
+        `draw_cpu` seconds for `asked` events.
 
     Raises
     ------
     PeerError
         EasyTPP is not installed or fails.
     """
-    question = {"model": model, "data": name, "settings": dict(settings), "seed": seed, "epochs": epochs, "threads": 1}
-    if draws:
-        question["draws"] = draws
+    question = {
+        "model": model,
+        "settings": dict(settings),
+        "seed": seed,
+        "epochs": epochs,
+        "threads": 1,
+        "draws": draws,
+    }
     with tempfile.TemporaryDirectory(prefix="ethogram-easytpp-") as made:
         folder = Path(made)
         write(parts, kinds, folder)
-        return PEER.stored(f"easytpp-{model}", question, lambda: {"folder": str(folder), "kinds": kinds})
+        return PEER.ask({**question, "threads": 1, "folder": str(folder), "kinds": kinds})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import simulated
+from benchmarks import branched, simulated
 
 
 def test_columns_and_objects_make_the_same_choices_on_average():
@@ -27,3 +27,32 @@ def test_minds_at_an_endpoint_keep_its_lanes_busy():
         assert 0 < one["occupancy"] <= 64 / min(64, int(lanes))
         assert one["wall"] >= 0.2
         assert one["rate"] == pytest.approx(64 / one["wall"])
+
+
+def test_archetypes_are_as_many_calls_as_there_are_classes_and_choose_like_calls_per_person():
+    """(f): 1,500 classes, 20,000 people, 2,000 of them asked at each of two ticks."""
+    found = simulated.archetypes(20_000, 2)
+    assert 1_400 < found["calls"][0] <= 1_500
+    assert found["calls"][1] < 100
+    assert found["shares"] == {"archetype": 1.0}
+    # 2 points, and three standard errors of the mean of 4,000 calls beside 40,000 draws
+    assert np.abs(np.mean(found["gaps"], 0)).max() < 2 + 3 * 100 * (0.24 / 4_000 + 0.24 / 40_000) ** 0.5
+    assert np.abs(found["exact"]).max() < 2
+
+
+def test_a_network_shows_feeds_to_those_who_are_awake():
+    found = simulated.network(2_000, 5)
+    assert 0.05 < found["awake"] < 0.2
+    assert found["posts"] > 500
+
+
+def test_what_a_fork_takes_is_told(tmp_path, monkeypatch):
+    from ethogram.world import mapped
+
+    monkeypatch.setattr(mapped, "LARGE", 2_000)
+    branched.prepared(2_000, tmp_path / "a" / "run")
+    found = branched.steps(2_000, tmp_path / "a")
+    one, other = found["forked into a folder"], found["without links"]
+    assert one["written"] < 0.2 * other["written"]
+    assert other["written"] > 82 * 2_000
+    assert {"declared", "resumed", "forked in memory", "saved after a tick"} < set(found)

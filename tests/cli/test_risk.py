@@ -2,13 +2,16 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
+import pyarrow.csv as table_csv
 import pyarrow.parquet as pq
 import pytest
 from tests.risky import payments, visits
 
 from ethogram.cli import main
+from ethogram.cli.risk_cases import Judging, remarks
 from ethogram.errors import StepError
 from ethogram.log import Log
 from ethogram.numeric import rule_sets
@@ -76,6 +79,13 @@ def test_the_log_that_it_learned_from_flatters(here, call):
     assert "flatter" not in call("risk", "score", "m", "pay").out
 
 
+def test_a_system_that_reads_what_is_protected_is_told(made):
+    log = Log.open(made / "pay")
+    for by, profile, notes in ((None, ("group",), 1), ("age", ("group", "age"), 1), ("age", ("group",), 0)):
+        found = remarks("m", SimpleNamespace(profile=profile), log, Judging(by=by))
+        assert ["laws forbid deciding by it" in f for f in found] == [True] * notes
+
+
 def test_a_split_that_it_was_fitted_with_gives_the_windows(here, call):
     assert call("fit", "lender_share", "train", "--protocol", "by-decision", "--out", "m2").code == 0
     said = call("risk", "score", "m2", "train")
@@ -93,6 +103,13 @@ def test_explain_tells_one_case(here, call):
     assert told["user"] == "u0013"
     assert sum(abs(r["share"]) for r in told["reasons"]) == pytest.approx(1)
     assert len(told["latest"]) == min(15, told["events"])
+    rows, people = Log.open("pay").table(), Log.open("pay").users
+    table_csv.write_csv(rows.select(["user", "item", "time", "value"]), "told.csv")
+    table_csv.write_csv(people, "people.csv")
+    from_files = call(
+        "risk", "explain", "m", "told.csv", "--users", "people.csv", "--user", "u0013", "--json", "-"
+    ).json
+    assert from_files["risk"] == pytest.approx(told["risk"])
 
 
 def test_report_is_one_page(here, call):
@@ -137,6 +154,16 @@ def test_nothing_learned_and_nobody_to_judge(here, refused):
     assert "fit lender_share LOG --out FOLDER" in refused("risk", "score", "lender_share", "pay")
     Path("no value.csv").write_text("user,item,time\nu1,lender 1,2024-01-01\nu2,rent,2024-01-02\n")
     assert "no column is the value" in refused("risk", "score", "m", "no value.csv")
+
+
+def test_assess_takes_the_same_systems_and_tells_the_same_mistakes(here, call, refused):
+    assert call("assess", "m", "pay", "--json", "-").json[0]["risk"] > 0
+    assert "a saved system has the options that it learned with" in refused("assess", "m", "pay", "--outcome", "x")
+    assert "cannot assess: its verbs are" in refused("assess", "popularity", "pay")
+    assert "fit lender_share LOG --out FOLDER" in refused("assess", "lender_share", "pay")
+    Path("lender_share").mkdir(exist_ok=True)  # a folder of a system's name that holds no system
+    assert "fit lender_share LOG --out FOLDER" in refused("assess", "lender_share", "pay")
+    assert "there is no folder 'popularit'" in refused("assess", "popularit", "pay")
 
 
 def test_help_reads_well(call):

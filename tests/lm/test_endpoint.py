@@ -53,7 +53,7 @@ def test_429_waits_as_long_as_it_was_told(faulty: Faulty):
     reply = lm(faulty).sync.chat("hi")
     assert reply.text == "hello"
     assert reply.tries == 2
-    assert 0.3 <= time.perf_counter() - began < 3
+    assert 0.3 <= time.perf_counter() - began < 20
 
 
 def test_retry_after_holds_back_the_other_calls_too(faulty: Faulty):

@@ -177,16 +177,23 @@ def test_a_pool_retrieves_the_nearest_keys_and_learns_to_be_near():
     assert (pool.key.grad[~chosen] == 0).all()
 
 
-def test_a_vote_is_for_training_alone_and_used_entries_are_spared():
+def test_a_batch_takes_what_is_nearest_together_and_used_entries_are_spared():
     torch.manual_seed(0)
-    pool = PromptPool(6, entries=4, chosen=1, rows=1, diversify=0.8).train()
+    pool = PromptPool(6, entries=4, chosen=1, rows=2, diversify=2.0).train()
     query = torch.randn(9, 6)
+    with torch.no_grad():  # the mean query's direction, though single ones lie elsewhere
+        pool.key[2] = torch.cat([query.mean(0), torch.tensor([0.15 * 6**0.5])])
     voted = pool.pick(query, vote=True).entries
-    assert (voted == voted[0]).all()
-    first = int(voted[0].int().argmax())
+    assert (voted.int().argmax(1) == 2).all()
+    own = pool.prompt.detach().view(2, 4, 2, 6)[:, 2].clone()
     pool.close()
-    assert pool.used[0, first] == 1
+    assert pool.used.tolist() == [0, 0, 1, 0]
+    for free in (0, 1, 3):  # begin where the window ended
+        assert torch.equal(pool.prompt.detach().view(2, 4, 2, 6)[:, free], own)
     again = pool.pick(query, vote=True).entries
-    assert not again[:, first].any()
-    alone = [pool.eval().pick(query[i : i + 1]).entries[0] for i in range(9)]
+    assert not again[:, 2].any()
+    told = pool.eval().pick(query).entries
+    assert told[:, 2].all()  # where it answers, what no window has learned is not there
+    pool.used[0] = 0.5
+    alone = [pool.pick(query[i : i + 1], vote=False).entries[0] for i in range(9)]
     assert (torch.stack(alone) == pool.pick(query).entries).all()

@@ -6,19 +6,12 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import adjusted_rand_score
+from tests.numeric.clouds import blobs
 
 from ethogram.errors import OptionError
 from ethogram.nn.near import search
 from ethogram.numeric.density import assign, backends, density
 from ethogram.numeric.density.exact import SMALL, nearest
-
-
-def blobs(n, d, clusters, noise=0.2, seed=0):
-    rng = np.random.default_rng(seed)
-    few = int(n * noise)
-    centres = rng.uniform(-10, 10, (clusters, d))
-    x = centres[rng.integers(0, clusters, n - few)] + rng.standard_normal((n - few, d))
-    return np.concatenate([x, rng.uniform(-12, 12, (few, d))])[rng.permutation(n)]
 
 
 def full_tree(x, samples):

@@ -63,6 +63,22 @@ def test_quality_by_hand():
     assert measured.lift == pytest.approx((2 / 3) / (3 / 5))
 
 
+def test_beta_says_what_a_miss_costs():
+    measured = Quality(10, 6, 20, 100)
+    assert measured.f(1.0) == measured.f1 == pytest.approx(2 * 0.6 * 0.3 / 0.9)
+    assert measured.f(2.0) == pytest.approx(5 * 0.6 * 0.3 / (4 * 0.6 + 0.3))
+    assert Quality(0, 0, 0, 5).f(2.0) == 0
+    x = np.arange(1_000.0)
+    target = (x % 3 == 0) & (x >= 400) & (x < 700) | (x >= 500) & (x < 560)  # a dense middle, thin sides
+    wide, tight = (
+        learn({"x": x}, target, rules=1, held=0, precision=0.0, beta=b)[0].measured({"x": x}, target) for b in (3, 0.3)
+    )
+    assert wide.recall > 0.9 > 0.6 > tight.recall
+    assert tight.precision > 0.9 > wide.precision
+    with pytest.raises(OptionError, match="beta above 0"):
+        learn({"x": x}, target, beta=0.0)
+
+
 def test_parts_keep_the_shares():
     target = np.arange(300) < 30
     part = _dealt(target, 1 / 3, 0)

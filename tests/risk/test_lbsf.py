@@ -14,10 +14,11 @@ from tests.risk.people import DAY, lending, opened, stamps
 from ethogram.errors import LeakError, OptionError, RolesError
 from ethogram.evaluate.classification import auc
 from ethogram.log import Log
+from ethogram.nn.fields import Texts
 from ethogram.risk.lbsf import LBSF
 from ethogram.risk.lbsf.encoding import encode
-from ethogram.risk.lbsf.fitted import judge
-from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, judged
+from ethogram.risk.lbsf.fitted import _loss, judge, missed
+from ethogram.risk.lbsf.network import FoldedNetwork, Reader, focal, hidden, judged, moved
 from ethogram.risk.lbsf.reasons import _change
 
 SMALL = {"dim": 8, "epochs": 6, "least": 2, "batch": 16, "dropout": 0.0, "learning_rate": 1e-2}
@@ -74,24 +75,33 @@ def test_numbers_are_those_of_a_plain_loop():
 
 def test_the_network_is_that_of_its_equations():
     """One person, merchant by merchant, by hand from the weights."""
-    built = LBSF(**SMALL)
+    built = LBSF(**SMALL, waves=3)
     encoded, books = encode(built, built.cases(opened(*lending(5))), None)
     network = FoldedNetwork(built, books, 0, True, 3).eval()
     batch = Reader(encoded, network).take(np.arange(5))
     with torch.no_grad():
         logit, share = network(batch)
-        found = network.merchants(batch)
-        x = network.fields(batch.fields)
+        x = network.payments(batch)
+        states = network.states(x, batch)
+        found = network.merchants(x, states, batch)
+        waves = torch.sin((torch.exp(batch.when) - 1)[:, None] * network.turn + network.shift)
+        time = torch.cat([batch.fields.numbers["time"], waves], 1)
+        fields = replace(batch.fields, numbers={**batch.fields.numbers, "time": time})
+        torch.testing.assert_close(x, network.fields(fields))
+        assert network.turn.detach().numpy() == pytest.approx(2 * np.pi / np.array([1.0, 180**0.5, 180.0]), rel=1e-5)
         for g in range(int(batch.cases[1])):
             a, b = int(batch.groups[g]), int(batch.groups[g + 1])
             gates = network.fields.gate(torch.zeros(1, network.fields.gate.in_features))
             assert torch.equal(2 * torch.sigmoid(gates), torch.ones_like(gates))  # gates begin at 1
             h = network.encoder(x[a:b], torch.tensor([0, b - a]), batch.step[a:b])
             score = torch.tanh(network.look(torch.cat([h, batch.when[a:b, None]], 1))) @ network.ask.weight.T
-            v = (score.softmax(0) * h).sum(0) + network.facts(batch.stats[g])
+            torch.testing.assert_close(states[a:b], h)
+            v = (score.softmax(0) * h).sum(0) + x[a:b].mean(0) + network.facts(batch.stats[g])
             for name in ("item", "category"):
                 v = v + network.fields.tables[name].weight[batch.static[name][g]]
-            torch.testing.assert_close(found[g], network.norm(v))
+            z = network.norm(v)
+            deep = torch.nn.functional.gelu(network.up(z), approximate="tanh")
+            torch.testing.assert_close(found[g], network.read(z + network.down(deep)))
         members = found[: int(batch.cases[1])]
         whole, mine = network.sets(members, torch.tensor([0, len(members)]))
         torch.testing.assert_close(share[: len(members)], mine)
@@ -102,6 +112,85 @@ def test_the_network_is_that_of_its_equations():
     p = torch.sigmoid(z)
     hard = -((1 - p[0]) ** 2 * p[0].log() * 3 + p[1] ** 2 * (1 - p[1]).log()) / 2 / 1.5
     torch.testing.assert_close(focal(z, y, 2.0, 3.0), hard)
+
+
+def test_hidden_names_are_those_of_whole_merchants():
+    built = LBSF(**SMALL)
+    encoded, books = encode(built, built.cases(opened(*lending(40))), None)
+    batch = Reader(encoded, FoldedNetwork(built, books, 0, True, 3)).take(np.arange(40))
+    torch.manual_seed(0)
+    found, sizes = hidden(batch, 0.7), batch.groups.diff()
+    gone = (found.static["item"] == 0) & (batch.static["item"] > 0)
+    assert 0.55 < float(gone.float().mean()) < 0.85
+    kept = ~gone.repeat_interleave(sizes)
+    assert torch.equal(found.fields.codes["item"], batch.fields.codes["item"] * kept)
+    assert torch.equal(found.static["category"], batch.static["category"])
+    assert torch.equal(found.fields.codes["category"], batch.fields.codes["category"])
+    assert hidden(batch, 0.0) is batch
+    one = {**SMALL, "epochs": 1, "category": "item"}  # the name is all that there is
+    log = opened(*lending(40))
+    risks = [LBSF(**one, hide=h).fit(log, seed=1).assess(log)["risk"].to_numpy() for h in (0.0, 0.9)]
+    np.testing.assert_array_equal(*risks)
+
+
+def test_texts_hashed_once_are_those_hashed_anew():
+    texts = ["monthly rent", None, "lottery slips", ""]
+    once, places = Texts.of(texts, 64), np.array([2, 1, 2, 0, 3])
+    taken, anew = once.take(places), Texts.of([texts[i] for i in places], 64)
+    assert torch.equal(taken.grams, anew.grams)
+    assert torch.equal(taken.offsets, anew.offsets)
+
+
+def test_the_next_payment_is_told_from_the_state_before_it():
+    """Against a loop over merchants; payments of one moment are not each other's next."""
+    events, users = lending(4)
+    twice = events.slice(3, 1)
+    built = LBSF(**SMALL)
+    encoded, books = encode(built, built.cases(opened(pa.concat_tables([events, twice]), users)), None)
+    network = FoldedNetwork(built, books, 0, True, 3).eval()
+    batch = Reader(encoded, network).take(np.arange(4))
+    with torch.no_grad():
+        payments = network.payments(batch)
+        states = network.states(payments, batch)
+        losses = []
+        for a, b in pairwise(batch.groups.tolist()):
+            for row in range(a + 1, b):
+                if batch.step[row] != batch.step[row - 1]:
+                    gap, size = batch.fields.numbers["time"][row, 6], batch.fields.numbers["amount"][row, 3]
+                    off = (network.next(states[row - 1]) - torch.stack([gap, size])).abs()
+                    losses += torch.where(off < 1, off**2 / 2, off - 0.5).tolist()
+        assert len(losses) == 2 * (len(events) - int(np.diff(encoded.folded.cases).sum()))
+        assert float(network.surprise(states, batch)) == pytest.approx(np.mean(losses), rel=1e-5)
+        # a later payment changes no earlier state
+        numbers = {n: b.clone() for n, b in batch.fields.numbers.items()}
+        last = int(batch.groups[1]) - 1
+        numbers["amount"][last] += 5
+        other = batch._replace(fields=replace(batch.fields, numbers=numbers))
+        moved = (network.states(network.payments(other), other) - states).abs().amax(1) > 0
+        assert moved.nonzero().ravel().tolist() == [last]
+
+
+def test_training_stops_by_the_loss_of_what_is_told():
+    label = np.r_[np.zeros(40), np.ones(10)]
+    z = np.random.default_rng(0).normal(label, 1.0)
+    base = -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
+    told = LBSF()
+    found = _loss(told, z, label, 4.0)
+    assert 0 < found < 0.7 * base
+    assert _loss(told, 30 * z + 7, label, 4.0) == pytest.approx(found, rel=1e-6)  # however sure it is of itself
+    assert _loss(told, -z, label, 4.0) == pytest.approx(base)
+    assert _loss(told, z, 0 * label, 4.0) == pytest.approx(np.logaddexp(0, z).mean() / 1.6)  # nothing to calibrate by
+    plain = (np.where(label > 0, 4.0, 1.0) * np.logaddexp(0, np.where(label > 0, -z, z))).mean() / 1.6
+    assert _loss(LBSF(probabilities="raw"), z, label, 4.0) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_every_seed_learns(cut, seed):
+    built = LBSF(**SMALL).fit(cut.train, cut.valid, seed=seed)
+    assert built.fitted.facts["validation loss, as a share of that of the bad rate alone"] < 0.8
+    assert 1 <= built.fitted.facts["epoch that was kept"] <= SMALL["epochs"]
+    said = built.assess(cut.test)
+    assert auc(outcome(cut.log, said), said["risk"].to_numpy()) > 0.85
 
 
 def reordered(encoded, order):
@@ -139,7 +228,9 @@ def test_the_order_of_merchants_says_nothing_and_that_of_payments_says_all(cut, 
 
 
 def test_reasons_name_the_merchant_and_what_changed_there(cut, fitted):
-    said = fitted.assess(cut.test)
+    told = replace(fitted, why="attention")
+    told.fitted = fitted.fitted
+    said = told.assess(cut.test)
     for row in said.slice(0, 10).to_pylist():
         named = {r["what"]: r["value"] for r in row["reasons"]}
         assert set(named) <= {"lender (loan)", "shop 0 (shop)", "shop 1 (shop)"}
@@ -150,6 +241,28 @@ def test_reasons_name_the_merchant_and_what_changed_there(cut, fitted):
     assert "grew longer, from 7.0 to 14.0 days" in _change(np.cumsum([7, 7, 7, 7, 14, 14, 14, 14]) * DAY, None)
     assert "night went from 0% to 100%" in _change(at + np.repeat([0, 12 * DAY // 24], 4), np.ones(8))
     assert _change(at[:2], np.ones(2)) == "2 payments of 1 on average, too few to tell a change"
+
+
+def test_reasons_say_what_the_answer_would_be_without_a_merchant(cut, fitted):
+    """Against logs in which the merchant's payments are not there; facts of the others stay as they are."""
+    encoded, logit, _ = judge(fitted, fitted.fitted, fitted.cases(cut.test))
+    by = moved(fitted.fitted.network, encoded, 64)
+    share, _ = missed(fitted, fitted.fitted, encoded)
+    cases = encoded.folded.cases
+    np.testing.assert_allclose(np.add.reduceat(share, cases[:-1]), 1, rtol=1e-5)
+    left = np.delete(np.arange(len(by)), cases[:-1])  # the first of each person is gone
+    fewer = reordered(encoded, left)
+    fewer = replace(fewer, folded=replace(fewer.folded, cases=cases - np.arange(len(cases))))
+    other, _ = judged(fitted.fitted.network, fewer, 64)
+    np.testing.assert_allclose(by[cases[:-1]], logit - other, atol=1e-5)
+    said = fitted.assess(cut.test)
+    for row in said.slice(0, 10).to_pylist():
+        first = row["reasons"][0]
+        assert row["reason"] == f"Most depends on {first['what']}, which {first['value']}."
+        assert first["value"].startswith(("raises the risk: ", "lowers the risk: "))
+    lone = fitted.cases(cut.test.where("item == 'lender'"))
+    alone = judge(fitted, fitted.fitted, lone)[0]
+    assert np.isfinite(moved(fitted.fitted.network, alone, 64)).all()  # without the only one nobody is left
 
 
 def test_payments_behind_the_decision_are_refused_or_cut(cut, fitted):
@@ -216,6 +329,7 @@ def test_other_folds_fields_and_encoders_run():
     for how in (
         {"fold": "category"}, {"fold": "time", "chunk": 45.0}, {"fold": "random"}, {"fold": "all", "merchants": 1},
         {"encoder": "transformer", "payments": 5}, {"encoder": "mean", "relation": "mean", "peak": False},
+        {"waves": 4, "next": 0.0},
         {"fields": ("merchant", "time")}, {"rank": "recency", "merchants": 1, "days": 60.0}, {"focal": 2.0},
         {"probabilities": "isotonic"}, {"balance": False, "profile": ("age", "job")},
     ):  # fmt: skip
@@ -229,7 +343,9 @@ def test_other_folds_fields_and_encoders_run():
 def test_wrong_options_and_logs_are_told():
     events, users = lending(12)
     for wrong, told in (
-        ({"fields": ("amounts",)}, "amounts"), ({"dim": 9}, "heads divide dim"), ({"profile": ("default",)}, "profile"),
+        ({"fields": ("amounts",)}, "amounts"), ({"dim": 9}, "heads divide dim"), ({"next": -1.0}, "0 or more"),
+        ({"hide": 1.5}, "at most 1"),
+        ({"profile": ("default",)}, "profile"),
     ):  # fmt: skip
         with pytest.raises(OptionError, match=told):
             LBSF(**wrong)

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from ethogram import data
 from ethogram.data.registry import find
@@ -80,6 +81,47 @@ def test_the_network_is_held_back_where_prompts_learn():
     assert all(np.allclose(a, b.detach()) for a, b in zip(base, network.base(), strict=True))
     assert not all(np.allclose(a, b.detach()) for a, b in zip(prompts, network.prompts(), strict=True))
     assert all(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_in_turns_prompts_come_first(epochs):
+    built = made(alternate=True, update_epochs=epochs).fit(windows()[0], seed=1)
+    network = built.fitted.process
+    before = [[p.detach().clone() for p in group] for group in (network.prompts(), network.base())]
+    built.update(windows()[1])
+    prompts, base = (
+        any(not torch.equal(a, b.detach()) for a, b in zip(old, group, strict=True))
+        for old, group in zip(before, (network.prompts(), network.base()), strict=True)
+    )
+    assert prompts
+    assert base == (epochs > 1)
+
+
+def test_a_regime_writes_into_entries_of_its_own():
+    """Two windows of different kinds: each leaves the other's prompts as they were."""
+    rng = np.random.default_rng(0)
+
+    def window(names):
+        rows = [
+            (u, int(t), names[int(rng.integers(2))]) for u in range(12) for t in np.cumsum(rng.exponential(HOUR, 15))
+        ]
+        return log(*rows)
+
+    built = made(kinds=("a", "b", "c", "d"), base_rate=0.0, vote=True).fit(window("ab"), seed=1)
+    pool = built.fitted.process.pools[0]
+    used = (pool.used > 0).numpy()
+    held = pool.prompt.detach().clone().view(2, 6, -1)
+    built.update(window("cd"))
+    pool = built.fitted.process.pools[0]
+    fresh = (pool.used > 0).numpy() & ~used
+    now = pool.prompt.detach().view(2, 6, -1)
+    assert used.sum() == 2
+    assert fresh.sum() == 2
+    assert torch.equal(now[:, used], held[:, used])
+    assert not torch.equal(now[:, fresh], held[:, fresh])
+    table = built.usage(window("ab")).to_pandas()
+    own = table[(table.layer == 0) & table.entry.isin(np.flatnonzero(used))].share.sum() / 24
+    assert own > 0.8  # the first regime is found again
 
 
 @pytest.mark.parametrize("process", ["hawkes", "renewal", "poisson", "recurrent"])
@@ -229,6 +271,73 @@ def test_kinds_that_come_later_can_be_named():
     built = made(kinds=("k0", "k1", "k2", "k3", "k4", "late")).fit(windows()[0], seed=1)
     built.update(log(("a", 0, "k0"), ("a", HOUR, "late"), ("a", 2 * HOUR, "k1")))
     assert len(built.fitted.marks) == 6
+
+
+def test_what_is_wrong_with_events_is_told_or_kept_apart():
+    """Without a time: quarantined. Backwards, or of one instant: one order. Unknown kinds at answer time: unknown."""
+    rows = [("a", 3 * HOUR, "k0"), ("a", None, "k1"), ("a", HOUR, "k1"), ("a", HOUR, "k0"), ("b", HOUR, "k0")]
+    time = pa.array([t for _, t, _ in rows], pa.timestamp("us", "UTC"))
+    wrong = Log.open(pa.table({"user": [u for u, _, _ in rows], "time": time, "kind": [k for *_, k in rows]}))
+    assert sum(wrong.events.quarantined.values()) == 1
+    clean = log(*[rows[i] for i in (2, 3, 0, 4)])
+    for process in ("attentive", "hawkes"):
+        one, other = (made(process=process, epochs=1).fit(x, seed=1) for x in (wrong, clean))
+        assert one.forecast(wrong.histories()).equals(other.forecast(clean.histories()))
+    # b has one event: something is known, from what others did
+    rows = fitted().forecast(log(("b", HOUR, "k0"), ("c", HOUR, "never met")).histories()).to_pylist()
+    assert all(r["time"] is not None and r["kind"] in {f"k{i}" for i in range(5)} for r in rows)
+
+
+def test_a_kind_that_never_came_is_possible_and_unlikely():
+    built = made(process="hawkes", kinds=("k0", "k1", "k2", "k3", "k4", "never")).fit(windows()[0], seed=1)
+    told = built.assess(windows()[0])
+    assert np.isfinite(told.column("risk").to_numpy()).all()
+    built.risky = "never"
+    assert built.assess(windows()[0]).column("risk").to_numpy().max() < 0.2
+    first = built.forecast(windows()[0].histories()).column("kind").to_pylist()
+    assert "never" not in first
+
+
+def test_warnings_are_the_laws_chances():
+    """Of a kind that is called forth by another that comes by itself: its silence has a closed form."""
+    from ethogram.numeric.hawkes import Hawkes
+    from ethogram.risk.prompt_tpp.learning import Rescaled
+
+    built = made(process="hawkes", draws=4_000, risky="call", horizon="2h").fit(windows()[0], seed=1)
+    law = Hawkes(np.array([0.4, 0.1]), np.array([[0.0, 0.8], [0.0, 0.0]]), 1.5)  # an hour is the unit
+    built.fitted.process, built.fitted.unit = law, float(HOUR)
+    built.fitted.marks = Marks("kind", built.fitted.marks.ids.__class__(["itself", "call"]))
+    now = ("z", 5 * HOUR, "call")
+    rows = built.assess(log(("a", 5 * HOUR, "itself"), ("b", 0, "call"), now)).to_pylist()
+    grid = np.linspace(0, 2, 20_001)
+    late = 0.8 * (1 - np.exp(-1.5 * (2 - grid)))
+    quiet = 0.1 * 2 + 0.4 * np.trapezoid(1 - np.exp(-late), grid)
+    said = {r["user"]: r["risk"] for r in rows}
+    assert said["b"] == pytest.approx(1 - np.exp(-quiet), abs=0.025)
+    assert said["a"] == pytest.approx(1 - np.exp(-quiet - 0.8 * (1 - np.exp(-1.5 * 2))), abs=0.025)
+    assert {r["user"]: r["events"] for r in rows} == {"a": 1, "b": 1, "z": 1}
+    assert isinstance(built.fitted.answers, Rescaled)
+
+
+def test_a_network_warns_alike_whoever_else_is_asked_about():
+    built = fitted(risky="k1", horizon="3h")
+    every = {r["user"]: r["risk"] for r in built.assess(windows()[0]).to_pylist()}
+    assert all(0 <= r <= 1 for r in every.values())
+    assert len(set(every.values())) > 2
+    table = windows()[0].table()
+    last = pa.compute.max(table.column("time")).as_py()
+    keep = pa.compute.or_(
+        pa.compute.equal(table.column("user"), 3), pa.compute.equal(table.column("time"), pa.scalar(last))
+    )
+    assert {r["user"]: r["risk"] for r in built.assess(Log.open(table.filter(keep))).to_pylist()}[3] == every[3]
+
+
+def test_what_cannot_be_warned_of_is_told():
+    with pytest.raises(StepError, match="no kind 'theft' to be warned of; there are: k0, k1"):
+        fitted(risky="theft").assess(windows()[0])
+    for wrong in ("soon", "0h", "-3d"):
+        with pytest.raises(OptionError, match="horizon"):
+            made(horizon=wrong)
 
 
 def test_silences_of_centuries_and_single_events_are_answered():

@@ -57,7 +57,7 @@ def test_a_server_that_does_not_answer_is_told_in_time_and_comes_back(server: Re
     begun = time.monotonic()
     with pytest.raises(StoreError):
         store.append([event(1)])
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
     server.thaw()
     # whether the first try came through is not known; tried again, it stands there once
     assert store.append([event(1)]).outcomes[0] in ("accepted", "duplicate")

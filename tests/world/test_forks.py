@@ -205,7 +205,7 @@ def test_damage_and_other_worlds_are_told(kept, tmp_path):
     root = copied("newer")
     for place in (root / "checkpoints").iterdir():
         written = json.loads((place / "state.json").read_text())
-        written["state"]["format"] = 2
+        written["state"]["format"] = 3
         text = json.dumps(written["state"], sort_keys=True).encode()
         written["checksum"] = hashlib.blake2b(text, digest_size=16).hexdigest()
         (place / "state.json").write_text(json.dumps(written))
@@ -215,6 +215,15 @@ def test_damage_and_other_worlds_are_told(kept, tmp_path):
     shutil.rmtree(root / "checkpoints")
     with pytest.raises(StateError, match="declared otherwise"):
         again(root, seed=9)
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_a_process_that_was_killed_before_its_tape_began_can_be_continued(tmp_path, size):
+    root = tmp_path / "a"
+    market(folder=root).close()
+    file = root / "events.bin"
+    file.write_bytes(file.read_bytes()[:size])
+    assert market(folder=root, resume=True).run(8).fingerprint == market().run(8).fingerprint
 
 
 def test_a_command_from_outside_survives_a_kill(tmp_path):

@@ -30,12 +30,19 @@ def test_the_market_does_what_is_tested(plain):
     assert plain.state["stall.fame"].sum() == sum(k == "praise" for k in table["kind"].to_pylist())
 
 
-@pytest.mark.parametrize(("workers", "batch"), [(2, 65_536), (8, 7), (1, 1), (2, 1_000), (1, 1_000_000)])
-def test_threads_and_batches_change_nothing(plain, workers, batch):
-    other = market(minds=2, workers=workers, batch=batch).run(24)
-    assert other.fingerprint == plain.fingerprint
-    for name in plain.state:
-        assert other.state[name].tobytes() == plain.state[name].tobytes(), name
+@pytest.fixture(scope="module")
+def many():
+    """More people than a batch of 1,000."""
+    return market(people=1_500, minds=4).run(4)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("batch", [1, 7, 1_000, 1_000_000])
+def test_threads_and_batches_change_nothing(many, workers, batch):
+    other = market(people=1_500, minds=4, workers=workers, batch=batch, lm=slow(0.004, batch)).run(4)
+    assert other.fingerprint == many.fingerprint
+    for name in many.state:
+        assert other.state[name].tobytes() == many.state[name].tobytes(), name
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

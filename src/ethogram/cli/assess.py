@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ethogram.cli.asking import check_ending, worded, write
+from ethogram.cli.judges import judging
 from ethogram.cli.opening import Reading, describes, open_log
-from ethogram.cli.options import Set, make
+from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
-from ethogram.errors import OptionError
 
 SHOWN = 20
 
@@ -37,22 +37,9 @@ def assess(
     out
         Also write the table to this file (.parquet or .csv).
     """
-    from ethogram.saving import HEAD, read
-    from ethogram.system import info, load
-
     say = Output(json)
     check_ending(out)
-    saved = (Path(key) / HEAD).is_file()
-    known = read(Path(key)).key if saved else key
-    if "assess" not in info(known).verbs:
-        raise OptionError(f"{known} cannot assess; its verbs are {', '.join(info(known).verbs)}.")
-    if saved and (sets or flags):
-        raise OptionError(f"{key} is a saved {known} and keeps the options it was fitted with; fit it anew for others.")
-    built = load(key) if saved else make(key, sets, flags)
-    if not saved and hasattr(built, "fit"):
-        raise OptionError(
-            f"{key} learns before it judges: ethogram fit {key} LOG --out MODEL, then ethogram assess MODEL {log}"
-        )
+    built = judging(key, sets, flags)
     events = open_log(log, reading, say)
     say.line(f"{key}: judging {describes(events)}")
     found = built.assess(events)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -11,9 +10,10 @@ import numpy as np
 from cyclopts import Parameter
 
 from ethogram.cli.asking import MOST_COMPARED
+from ethogram.cli.judges import judging as judging
 from ethogram.cli.opening import Reading, describes, open_log
 from ethogram.cli.output import Output
-from ethogram.errors import NotFitted, OptionError, StepError, UnknownName, nearest
+from ethogram.errors import OptionError, StepError, UnknownName, nearest
 
 if TYPE_CHECKING:
     from ethogram.evaluate.risk import Cases, Judgement
@@ -51,54 +51,6 @@ class Windows(NamedTuple):
     valid: Cases
     test: Cases
     words: str
-
-
-def judging(model: str, sets: Sequence[str] = ()) -> Any:
-    """A system that judges: a folder of a saved one, or the key of one that need not learn.
-
-    Raises
-    ------
-    OptionError
-        It cannot assess. UnknownName : neither a folder nor a system.
-    """
-    from ethogram.catalogue import index
-    from ethogram.system import find, load
-
-    place = Path(model).expanduser()
-    if place.exists():
-        if sets:
-            raise OptionError(f"--set {sets[0]}: a saved system has the options that it learned with; leave it out.")
-        built = load(place)
-        known = built.info
-    else:
-        known = _known(model)
-        if "assess" in known.verbs:
-            from ethogram.cli.options import make
-
-            built = make(model, sets)
-    if "assess" not in known.verbs:
-        able = ", ".join(k for k, i in index().items() if "assess" in i.verbs and i.area == "risk")
-        verbs = ", ".join(known.verbs)
-        raise OptionError(
-            f"{known.key} cannot assess: its verbs are {verbs}. Systems that judge risk: {able or 'none'}."
-        )
-    if built.fitted is None and hasattr(find(known.key), "fit"):
-        raise NotFitted(
-            f"{known.key} has learned nothing yet; `ethogram fit {known.key} LOG --out FOLDER`, then give FOLDER here."
-        )
-    return built
-
-
-def _known(model: str) -> Any:
-    from ethogram.catalogue import index
-    from ethogram.system import info
-
-    try:
-        return info(model)
-    except UnknownName:
-        raise UnknownName(
-            f"there is no folder '{model}', nor a system of that name.{nearest(model, index())}"
-        ) from None
 
 
 def assessed(built: Any, log: Log, say: Output) -> Table:
@@ -203,6 +155,16 @@ def flattered(model: str, log: Log, how: Judging) -> list[str]:
         "The system learned from cases of this log: the figures flatter it. Fit it with --protocol by-decision, or "
         "judge it on a log that it has not seen."
     ]
+
+
+def remarks(model: str, built: Any, log: Log, how: Judging) -> list[str]:
+    """What a reader has to know of the system: `flattered`, and whether it reads what is protected."""
+    from ethogram.evaluate.risk.cases import GROUP
+
+    name = how.by or GROUP
+    reads = name in getattr(built, "profile", ())
+    told = f"The system reads '{name}', the attribute whose groups are compared here; many laws forbid deciding by it."
+    return [*flattered(model, log, how), *([told] if reads else [])]
 
 
 def _cases(built: Any, log: Log, how: Judging, say: Output) -> Cases:

@@ -27,6 +27,7 @@ def clusters(
     /,
     *,
     rules: Path | None = None,
+    lm: str | None = None,
     json: Json = None,
     reading: Reading | None = None,
 ) -> None:
@@ -40,6 +41,9 @@ def clusters(
         A log directory, a file or folder of events, or the name of a data set.
     rules
         Also write the rules to this file (.json), for `ethogram serve --rules` and other rule engines.
+    lm
+        A language model that tells the narratives: local, or the URL of an endpoint. A text with a number that is not
+        on the card is refused, and the template stays.
     """
     say = Output(json)
     if rules is not None and rules.suffix != ".json":
@@ -47,9 +51,12 @@ def clusters(
     built = judging(model)
     if "assign" not in built.info.verbs:
         raise OptionError(f"{built.info.key} finds no clusters; `ethogram risk score` shows its risks.")
+    if lm is not None and not hasattr(built, "narrate"):
+        raise OptionError(f"--lm {lm}: {built.info.key} has no narratives that a language model could tell.")
     events = open_log(log, reading, say)
     say.line(f"{built.info.key}: assigning {describes(events)}")
     placed = built.assign(events)
+    told_by = _narrated(built, lm, say) if lm is not None else None
     cards = built.cards().to_pylist()
     labels = np.asarray(placed["cluster"].to_numpy(), np.int64)
     here = dict(zip(*(v.tolist() for v in np.unique(labels, return_counts=True)), strict=True))
@@ -58,6 +65,7 @@ def clusters(
         f"{len(cards):,} clusters, {flagged:,} of them flagged; {len(labels) - outside:,} "
         f"of {len(labels):,} cases of this log fall into one"
     )
+    meaning = built.columns() if callable(getattr(built, "columns", None)) else {}
     told = [{**card, "here": here.get(card["cluster"], 0)} for card in cards]
     there = [c for c in COLUMNS if any(card.get(c) is not None for card in cards)]
     say.table([*(COLUMNS[c] for c in there), "here"], [[c[n] for n in (*there, "here")] for c in told[:SHOWN]])
@@ -68,10 +76,25 @@ def clusters(
             say.line(f"cluster {card['cluster']}: {card.get('narrative') or 'no narrative'}")
             for rule in card["rules"]:
                 say.line(f"  where {rule}")
+            for name in (n for n in meaning if any(f"{n} " in rule for rule in card["rules"])):
+                say.line(f"  {name}: {meaning[name]}")
     if rules is not None:
         count = _export(built, told, rules)
         say.line(f"{count:,} rules written to {rules}")
-    say.result({"clusters": told, "outside": outside, "cases": placed.to_pylist() if json else None})
+    say.result({"clusters": told, "outside": outside, "cases": placed.to_pylist() if json else None,
+                "narratives": told_by})  # fmt: skip
+
+
+def _narrated(built: Any, lm: str, say: Output) -> dict[str, int]:
+    """Have a model tell the narratives, and say what became of them."""
+    from ethogram.lm import LM
+
+    model = LM.connect(lm)
+    model.sync.capabilities()  # nothing answers: the error says so, and nothing is told
+    found: dict[str, int] = built.narrate(model)
+    say.line(f"narratives: {found['told']:,} told by {model.identity}, {found['refused']:,} refused, "
+             f"{found['failed']:,} without a valid answer; the template stays for those")  # fmt: skip
+    return found
 
 
 def _export(built: Any, cards: list[dict[str, Any]], path: Path) -> int:
@@ -81,5 +104,6 @@ def _export(built: Any, cards: list[dict[str, Any]], path: Path) -> int:
     mined = built.mined() if callable(getattr(built, "mined", None)) else {}
     found = [(str(c["cluster"]), c.get("narrative") or "", mined.get(c["cluster"], [])) for c in cards]
     found = [one for one in found if one[2]]
-    path.write_text(jsonlib.dumps(written(built.info.key, found), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    own = built.columns() if callable(getattr(built, "columns", None)) else {}
+    path.write_text(jsonlib.dumps(written(built.info.key, found, own), indent=1, ensure_ascii=False) + "\n", "utf-8")
     return sum(len(own) for _, _, own in found)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ethogram.cli.opening import open_log
+from ethogram.cli.opening import Reading, open_log
 from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
 from ethogram.cli.risk_cases import assessed, judging, place_of
@@ -25,6 +25,8 @@ def explain(
     user: Annotated[str, Parameter(help="Whose case; the riskiest of several.")],
     session: Annotated[str | None, Parameter(help="Which of the user's sessions, where a case is one.")] = None,
     last: int = 15,
+    users: str | None = None,
+    items: str | None = None,
     sets: Set = (),
     json: Json = None,
 ) -> None:
@@ -38,10 +40,15 @@ def explain(
         A log directory, a file or folder of events, or the name of a data set.
     last
         So many of the latest events are shown.
+    users
+        File with a row per user, the id first.
+    items
+        File with a row per item, its id first. Other columns than the usual ones: write a log directory with
+        `ethogram log import` first.
     """
     say = Output(json)
     built = judging(model, sets)
-    events = open_log(log, None, say)
+    events = open_log(log, Reading(users=users, items=items), say)
     found = cases_of(events, assessed(built, events, say))
     place = place_of(found, user, session)
     case = found.table.slice(place, 1).to_pylist()[0]

@@ -11,7 +11,7 @@ from ethogram import __version__
 from ethogram.cli.opening import Reading
 from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
-from ethogram.cli.risk_cases import Judging, flattered, judged, judging, windows
+from ethogram.cli.risk_cases import Judging, judged, judging, remarks, windows
 from ethogram.errors import OptionError
 
 
@@ -58,8 +58,8 @@ def report(
     told = judged(found, how)
     written = risk_report(
         out, told, found.valid, found.test, events, title=title, subtitle=f"{built.info.key} on {log}",
-        words=found.words + ".", cards=cards_of(built), limit=cases, charts=charts, notes=flattered(model, events, how),
-        machine={"system": built.info.key, "ethogram": __version__},
+        words=found.words + ".", cards=cards_of(built), limit=cases, charts=charts,
+        notes=remarks(model, built, events, how), machine={"system": built.info.key, "ethogram": __version__},
     )  # fmt: skip
     say.line(f"{found.words}")
     say.line(f"{min(cases, len(found.test)):,} of {len(found.test):,} cases written to {written}")

@@ -12,7 +12,7 @@ from ethogram.cli.asking import check_ending, write
 from ethogram.cli.opening import Reading
 from ethogram.cli.options import Set
 from ethogram.cli.output import Json, Output
-from ethogram.cli.risk_cases import Judging, flattered, judged, judging, windows
+from ethogram.cli.risk_cases import Judging, judged, judging, remarks, windows
 
 if TYPE_CHECKING:
     from ethogram.evaluate.risk import Approval, Cases, Judgement
@@ -60,7 +60,7 @@ def score(
     built = judging(model, sets)
     found, events = windows(model, built, log, how, reading, say)
     told = judged(found, how)
-    notes = [*flattered(model, events, how), *told.notes]
+    notes = [*remarks(model, built, events, how), *told.notes]
     say.line(found.words)
     shown(told, found.test, say)
     for note in [*notes, *told.warnings]:

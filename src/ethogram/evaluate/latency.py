@@ -3,8 +3,9 @@
 What a service feels is not the time per row of a batch: a request has its own encoding, and no neighbours to share it
 with. A system that can hold itself ready for single requests (`prepared`) is timed as a service would run it, and `way`
 says so. Candidates are drawn from the catalogue, other ones and another person in each request; two requests before the
-first that counts warm caches and compilers; making the system ready is not timed. Requests are made by one thread,
-without context.
+first that counts warm caches and compilers; making the system ready is not timed. Requests are made and answered by one
+thread, as the service does it (where threads share a small request, the slowest is waited for: on a busy machine that
+takes a turn of the scheduler), without context.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ethogram.errors import OptionError
 from ethogram.evaluate.machine import load
@@ -61,15 +63,17 @@ def latency(
     size = min(candidates, len(vocabulary))
     wall, cpu, busy = [], [], load()
     score, way = served(system, questions)
-    for number in range(WARM + requests):
-        at = int(rng.integers(len(questions)))
-        some = Candidates(rng.choice(len(vocabulary), size, replace=False).astype(np.int32), vocabulary, shared=True)
-        who = questions.histories[at : at + 1]
-        began = time.perf_counter(), time.process_time()
-        score(who, some)
-        if number >= WARM:
-            wall.append(time.perf_counter() - began[0])
-            cpu.append(time.process_time() - began[1])
+    with threadpool_limits(1):
+        for number in range(WARM + requests):
+            at = int(rng.integers(len(questions)))
+            drawn = rng.choice(len(vocabulary), size, replace=False).astype(np.int32)
+            some = Candidates(drawn, vocabulary, shared=True)
+            who = questions.histories[at : at + 1]
+            began = time.perf_counter(), time.process_time()
+            score(who, some)
+            if number >= WARM:
+                wall.append(time.perf_counter() - began[0])
+                cpu.append(time.process_time() - began[1])
     median, late = np.quantile(wall, [0.5, 0.95]) * 1e3
     return Latency(size, requests, float(median), float(late), float(np.mean(cpu) * 1e3), busy, way)
 

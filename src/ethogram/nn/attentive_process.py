@@ -111,10 +111,10 @@ class AttentiveProcess(nn.Module):
         at = _state(streams, streams.owner, streams.before)
         keys, values, picked = [], [], []
         ahead = self._ahead(streams) if self.pools and self.timed else None
+        query = _so_far(streams, first) if self.pools else None
         for layer in range(self.layers):
             if self.pools:
                 pool: PromptPool = self.pools[layer]  # type: ignore[assignment]
-                query = _so_far(streams, torch.stack(states).mean(0))
                 picked.append(pool.pick(query, vote, self._centre()))
             keys.append([])
             values.append([])

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ethogram.log import kernels
 from ethogram.log.columns import hashes
 
 
@@ -36,6 +37,12 @@ class Texts:
         places = hashes(pa.array(flat, pa.string())) % np.uint64(buckets - 1) + np.uint64(1) if flat else np.zeros(0)
         offsets = np.append(0, np.cumsum([len(bag) for bag in bags]))
         return cls(torch.from_numpy(places.astype(np.int64)), torch.from_numpy(offsets.astype(np.int64)))
+
+    def take(self, places: np.ndarray) -> Texts:
+        """Some of the texts, int64[k], in this order."""
+        ends = self.offsets.numpy()
+        rows, offsets = kernels.ragged_rows(ends[places], ends[places + 1])
+        return Texts(self.grams[torch.from_numpy(rows)], torch.from_numpy(offsets))
 
 
 def _pieces(text: str | None) -> list[str]:

@@ -1,9 +1,10 @@
 """A pool of learned prefixes that are found by what a sequence has been like so far, and completed in time.
 
 Each entry is a key and `rows` pairs of prompts, one for attention's keys and one for its values. A sequence's query is
-the mean of the layer's states over the events known so far (not of their times, which tell how much there was and not
-what); the `chosen` entries with the largest cosine stand before
-the events. In time a prompt is completed by the encoding of the estimated next arrival,
+the mean of the first layer's states over the events known so far (not of their times, which tell how much there was and
+not what); the `chosen` entries with the largest cosine stand before the events. Deeper layers ask with the same query:
+their own states move with the network and the prompts below, and no longer find the keys of windows that are gone. In
+time a prompt is completed by the encoding of the estimated next arrival,
 
     [prompt ; TE(t')],   t' = last known time + mean gap so far (one unit where there is no gap yet).
 
@@ -18,11 +19,15 @@ spread of the first window's states (`settle`), and one small constant coordinat
 The query is detached: the key loss, 1 - mean cosine of the chosen keys, pulls keys to queries and not the other way.
 States differ by how many events are known, so nothing is chosen by what is still to come; official code retrieves
 once by the mean over the whole sequence, which in a likelihood tells the future. With `vote`, all states of a batch
-take the entries that most of them chose; only for training, since it makes an answer depend on its neighbours.
+take the entries nearest to the mean of their queries (the code counts their choices; but single states are noisy, and
+their majority takes unused entries for a regime that has its own); only for training, since it makes an answer depend
+on its neighbours.
 
-While it learns, entries that earlier windows used are chosen less readily (`diversify` times the share of those
-windows' choices), so that a new regime finds entries of its own; a returning one is nearer to its old keys than that
-(the diversified selection of Z. Wang et al.: Learning to Prompt for Continual Learning. CVPR 2022).
+While it learns, entries of earlier windows are chosen less readily, by `diversify`, so that a new regime finds entries
+of its own; a returning one is nearer to its old keys than that (the diversified selection of Z. Wang et al.: Learning
+to Prompt for Continual Learning. CVPR 2022). Where it answers, only entries that some window learned are there. When a
+window is over, entries that none has used yet take over what the window's own hold: random prompts would be noise that
+the network below has never read.
 
 Reference: S. Xue et al.: Prompt-augmented Temporal Point Process for Streaming Event Sequence. NeurIPS 2023.
 """
@@ -35,8 +40,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CONSTANT, MOMENTUM = 0.15, 0.1
-"""Length of the constant coordinate over the spread of the others; weight of the newest batch."""
+CONSTANT, MOMENTUM, FEW = 0.15, 0.1, 0.1
+"""Length of the constant coordinate over the spread of the others; weight of the newest batch; share of a window's
+choices that makes an entry one of those that it learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,7 @@ class PromptPool(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.chosen, self.rows, self.diversify, self.settling = min(chosen, entries), rows, diversify, False
-        self.register_buffer("used", torch.zeros(2, entries))  # share of the choices of earlier windows; how many
+        self.register_buffer("used", torch.zeros(entries))  # share of the choices, summed over earlier windows
         self.register_buffer("fresh", torch.zeros(entries), persistent=False)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
@@ -84,16 +90,19 @@ class PromptPool(nn.Module):
             self.settle(query.detach())
         query = (query.detach() - self.mean - centre) / self.spread
         query = torch.cat([query, query.new_full((len(query), 1), CONSTANT * query.shape[1] ** 0.5)], 1)
-        cosine = F.normalize(query, dim=1) @ F.normalize(self.key, dim=1).T
-        near = (cosine - self.diversify * self.used[0] if self.training else cosine).detach()
-        best = near.topk(self.chosen, 1).indices
-        entries = torch.zeros_like(cosine, dtype=torch.bool).scatter_(1, best, True)
+        key = F.normalize(self.key, dim=1)
+        cosine = F.normalize(query, dim=1) @ key.T
+        held = (self.used > 0).to(cosine.dtype)
+        if self.training:
+            less = self.diversify * held
+        else:  # more than a cosine can make good
+            less = 3.0 * (1 - held) * float(held.sum() >= self.chosen)
+        entries = torch.zeros_like(cosine, dtype=torch.bool)
         if vote:
-            # a full count, ties by nearness: rounding must not decide what a whole window learns
-            votes = entries.sum(0) + near.mean(0).clamp(-1, 1) / 4
-            most = votes.topk(self.chosen).indices
-            entries = torch.zeros_like(entries)
-            entries[:, most] = True
+            near = (F.normalize(query.mean(0), dim=0) @ key.T).detach() - less
+            entries[:, near.topk(self.chosen).indices] = True
+        else:
+            entries.scatter_(1, (cosine.detach() - less).topk(self.chosen, 1).indices, True)
         if self.training:
             self.fresh += entries.float().mean(0).detach()
         drawn = (cosine * entries).sum(1) / self.chosen
@@ -110,8 +119,10 @@ class PromptPool(nn.Module):
 
     @torch.no_grad()
     def close(self) -> None:
-        """A window is over: what it chose counts as used."""
-        share = self.fresh / self.fresh.max().clamp_min(1e-9)
-        self.used[0] = (self.used[0] * self.used[1] + share) / (self.used[1] + 1)
-        self.used[1] += 1
+        """A window is over: what it chose counts as used, what nobody has used begins where it ended."""
+        share = self.fresh / self.fresh.sum().clamp_min(1e-9)
+        self.used += (share > FEW) * share
+        best, free = share.topk(self.chosen).indices, (self.used == 0).nonzero().ravel()
+        held = self.prompt.view(2, -1, self.rows, self.prompt.shape[-1])
+        held[:, free] = held[:, best[torch.arange(len(free)) % self.chosen]]
         self.fresh.zero_()

@@ -11,7 +11,8 @@ only the cell is in the cache, and nothing of the size of all instants is ever s
 same runs in torch. Before the first event the cell is empty, so the intensity is constant.
 
 Reference: H. Mei, J. Eisner: The Neural Hawkes Process: A Neurally Self-Modulating Multivariate Point Process. NeurIPS
-2017. The product of a kind's embedding with the input matrix is learned as one table x.
+2017. x_k is a row of E V' + b and made once a pass: there are few kinds. Learned as one table it took several times the
+steps (Adam moves a product of two factors further than their product), .03 nats per event after five epochs.
 """
 
 from __future__ import annotations
@@ -46,9 +47,12 @@ class RecurrentProcess(nn.Module):
         self.kinds, self.hidden = kinds, hidden
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            bound = 1 / math.sqrt(hidden)
-            self.table = nn.Parameter(torch.empty(kinds + 1, 7 * hidden).uniform_(-bound, bound))
-            self.own = nn.Parameter(torch.empty(7 * hidden, hidden).uniform_(-bound, bound))
+            bound = 1 / math.sqrt(2 * hidden)  # of a layer that reads kind and state side by side
+            self.embedding = nn.Parameter(torch.randn(kinds + 1, hidden))  # the last row is the unknown kind
+            self.into, self.own = (
+                nn.Parameter(torch.empty(7 * hidden, hidden).uniform_(-bound, bound)) for _ in range(2)
+            )
+            self.bias = nn.Parameter(torch.empty(7 * hidden).uniform_(-bound, bound))
             self.out = nn.Linear(hidden, kinds)
             self.scale = nn.Parameter(torch.zeros(kinds))
 
@@ -62,7 +66,8 @@ class RecurrentProcess(nn.Module):
         """Cells of all states of sequences in units of the mean gap."""
         plan = cells.Plan.of(streams)
         kind = torch.from_numpy(np.where(streams.kind < 0, self.kinds, streams.kind)[plan.event])
-        return Encoded(streams, cells.run(self.table[kind], self.own, plan), plan.place, plan.since)
+        table = torch.addmm(self.bias, self.embedding, self.into.t())
+        return Encoded(streams, cells.run(table[kind], self.own, plan), plan.place, plan.since)
 
     def intensity(self, encoded: Encoded, states: States, when: np.ndarray) -> Tensor:
         """lambda [m, K] at instants `when` float64[m], not before what each of `states` knows."""

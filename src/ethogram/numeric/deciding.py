@@ -23,6 +23,15 @@ def listed(what: list[str], value: list[str], share: Any, offsets: Any) -> pa.Ar
     return pa.ListArray.from_arrays(pa.array(np.asarray(offsets, np.int32)), rows)
 
 
+def money(value: float) -> str:
+    """A sum as it is read aloud.
+
+    >>> money(10_523.4), money(390.84), money(0.313)
+    ('10,523', '390.8', '0.313')
+    """
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:,.4g}"
+
+
 @dataclass(kw_only=True)
 class Deciding:
     """Options of the users' side table; see `ethogram.log.cases`."""

@@ -4,15 +4,15 @@ One rule at a time, until the group is covered or no rule is precise enough:
 
     grow    a beam of conjunctions; each step adds the interval of a column, or the value of a text, with the largest
             gain = p (log2 (p + 1/2) / (p + n + 1) - log2 base)       p, n: covered rows of the group and of the others
-    prune   of all conjunctions met on the way, the one of best F1 on rows that did not grow it, the shorter in a tie
-    loosen  each condition in turn, the others fixed: the interval of best F1, its ends moved halfway to the next row
+    prune   of all conjunctions met on the way, the one of best F on rows that did not grow it, the shorter in a tie
+    loosen  each condition in turn, the others fixed: the interval of best F, its ends moved halfway to the next row
             that would be wrong (as far as they go where there is none), then to a short number within that room
     merge   rules of equal columns become their hull where that is no worse; a rule that adds little is left out
 
 An interval of one column is one condition. A third of the rows takes no part in it and measures what is reported.
 
-Deviations from RIPPER: pruning by F1, since a group of twenty rows must be met as well as told apart; a beam in the
-place of one greedy path; no second pass of optimisation over the whole set.
+Deviations from RIPPER: pruning by F_beta (F above; beta is 1 unless said), since a group of twenty rows must be met as
+well as told apart; a beam in the place of one greedy path; no second pass of optimisation over the whole set.
 
 References: J. Fuernkranz, G. Widmer: Incremental Reduced Error Pruning. ICML 1994; W. Cohen: Fast Effective Rule
 Induction. ICML 1995; J. R. Quinlan: Learning Logical Definitions from Relations. Machine Learning 5, 1990 (the gain).
@@ -27,7 +27,7 @@ from dataclasses import replace
 import numpy as np
 
 from ethogram.errors import OptionError
-from ethogram.numeric.rules import Condition, Quality, Rows, Rule, applies, column, length, names, quality
+from ethogram.numeric.rules import Condition, Rows, Rule, applies, column, length, names, quality
 
 BOUNDS = 24
 """Ends of intervals that are tried for a column on each side."""
@@ -40,7 +40,7 @@ Columns = dict[str, np.ndarray]
 
 def learn(
     rows: Rows, target: np.ndarray, *, columns: Sequence[str] | None = None, most: int = 4, rules: int = 3,
-    beam: int = 5, precision: float = 0.5, held: float = 1 / 3, seed: int = 0,
+    beam: int = 5, precision: float = 0.5, held: float = 1 / 3, beta: float = 1.0, seed: int = 0,
 ) -> list[Rule]:  # fmt: skip
     """Rules for a group, best first; empty where none is precise enough.
 
@@ -50,6 +50,7 @@ def learn(
     most : conditions of a rule. rules : rules at most. beam : conjunctions that are kept while one grows.
     precision : least share of covered rows that are of the group, on the rows that rules are learned from.
     held : share of rows that measure only.
+    beta : in F_beta, by which rules are pruned, loosened and merged: how much more recall counts than precision.
 
     Raises
     ------
@@ -67,8 +68,8 @@ def learn(
         raise OptionError(f"rules: {length(rows)} rows, but the group is told of {len(target)}.")
     if not target.any() or target.all():
         raise OptionError("rules: nothing or everything is of the group; there is nothing to tell apart.")
-    if min(most, rules, beam) < 1 or not (0 <= held < 1 and 0 <= precision <= 1):
-        raise OptionError("rules: most, rules and beam are 1 or more, held lies in [0, 1), precision in [0, 1].")
+    if min(most, rules, beam) < 1 or not (0 <= held < 1 and 0 <= precision <= 1 and beta > 0):
+        raise OptionError("rules: most, rules, beam: 1 or more; held in [0, 1), precision in [0, 1]; beta above 0.")
     data = {name: column(rows, name) for name in (names(rows) if columns is None else columns)}
     part = _dealt(target, held, seed)
     learning = part < 2
@@ -79,8 +80,9 @@ def learn(
         grow, prune = open_ & (part == 0), open_ & (part == 1)
         if not (grow & target).any():
             break
-        rule = _pruned(_grown(data, target, grow, most, beam), data, target, prune if (prune & target).any() else grow)
-        rule = _loosened(rule, data, target, open_)
+        judging = prune if (prune & target).any() else grow
+        rule = _pruned(_grown(data, target, grow, most, beam), data, target, judging, beta)
+        rule = _loosened(rule, data, target, open_, beta)
         covered = rule.applies(data)
         own = quality(covered[open_], target[open_])
         if not rule.conditions or own.hits < min(2, size) or own.precision < precision:
@@ -95,7 +97,7 @@ def learn(
             learnt=quality(r.applies(data)[learning], target[learning]),
             held=quality(r.applies(data)[~learning], target[~learning]) if not learning.all() else None,
         )
-        for r in _merged(found, data, target & learning, learning)
+        for r in _merged(found, data, target & learning, learning, beta)
     ]
 
 
@@ -174,14 +176,14 @@ def _often(values: np.ndarray) -> list[str]:
     return [str(v) for v in found[np.argsort(-counts, kind="stable")][:SHOWN]]
 
 
-def _pruned(rules: list[Rule], data: Columns, target: np.ndarray, among: np.ndarray) -> Rule:
+def _pruned(rules: list[Rule], data: Columns, target: np.ndarray, among: np.ndarray, beta: float) -> Rule:
     part = {name: values[among] for name, values in data.items()}
     own = target[among]
-    best = max(range(len(rules)), key=lambda i: (rules[i].measured(part, own).f1, -len(rules[i].conditions), -i))
+    best = max(range(len(rules)), key=lambda i: (rules[i].measured(part, own).f(beta), -len(rules[i].conditions), -i))
     return rules[best]
 
 
-def _loosened(rule: Rule, data: Columns, target: np.ndarray, among: np.ndarray) -> Rule:
+def _loosened(rule: Rule, data: Columns, target: np.ndarray, among: np.ndarray, beta: float) -> Rule:
     """Each condition as wide as the others allow; one that has become the whole line is dropped."""
     size = int((target & among).sum())
     for _ in range(2):
@@ -190,7 +192,7 @@ def _loosened(rule: Rule, data: Columns, target: np.ndarray, among: np.ndarray) 
             if condition.values:
                 continue
             rows = among & others.applies(data)
-            wide = _widest(condition.column, data[condition.column][rows], target[rows], size)
+            wide = _widest(condition.column, data[condition.column][rows], target[rows], size, beta)
             kept = () if wide is None or (math.isinf(wide.low) and math.isinf(wide.high)) else (wide,)
             if wide is None:
                 kept = (condition,)
@@ -199,8 +201,8 @@ def _loosened(rule: Rule, data: Columns, target: np.ndarray, among: np.ndarray) 
     return rule
 
 
-def _widest(name: str, values: np.ndarray, target: np.ndarray, size: int) -> Condition | None:
-    """The interval of best F1 against a group of `size`, its ends as far out as no further row is met."""
+def _widest(name: str, values: np.ndarray, target: np.ndarray, size: int, beta: float) -> Condition | None:
+    """The interval of best F_beta against a group of `size`, its ends as far out as no further row is met."""
     known = ~np.isnan(values)
     every, mine = np.sort(values[known]), np.sort(values[known & target])
     if not len(mine):
@@ -209,8 +211,9 @@ def _widest(name: str, values: np.ndarray, target: np.ndarray, size: int) -> Con
     p, covered = (
         np.searchsorted(v, ends, "right")[None, :] - np.searchsorted(v, ends, "left")[:, None] for v in (mine, every)
     )
-    f1 = np.where(ends[:, None] <= ends[None, :], 2 * p / (np.maximum(covered, 0) + size), -1.0)
-    i, j = np.unravel_index(int(f1.argmax()), f1.shape)
+    f = (1 + beta**2) * p / (np.maximum(covered, 0) + beta**2 * size)
+    f = np.where(ends[:, None] <= ends[None, :], f, -1.0)
+    i, j = np.unravel_index(int(f.argmax()), f.shape)
     below, above = every[every < ends[i]], every[every > ends[j]]
     if len(values) > known.sum() and not len(below) and not len(above):
         return Condition(
@@ -235,8 +238,8 @@ def _short(low: float, high: float, *, up: bool) -> float:
     return float(high if up else low)
 
 
-def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.ndarray) -> list[Rule]:
-    """Rules of equal columns joined where their hull is no worse; by F1, without those that add little."""
+def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.ndarray, beta: float) -> list[Rule]:
+    """Rules of equal columns joined where their hull is no worse; by F_beta, without those that add little."""
     part = {name: values[learning] for name, values in data.items()}
     own = target[learning]
     rules = list(rules)
@@ -246,16 +249,15 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
         for i in range(len(rules)):
             for j in range(i + 1, len(rules)):
                 hull = _hull(rules[i], rules[j])
-                if (
-                    hull is not None
-                    and _score(hull, part, own).f1 >= quality(applies((rules[i], rules[j]), part), own).f1
-                ):
+                if hull is not None and hull.measured(part, own).f(beta) >= quality(
+                    applies((rules[i], rules[j]), part), own
+                ).f(beta):
                     rules = [*rules[:i], hull, *rules[i + 1 : j], *rules[j + 1 :]]
                     joined = True
                     break
             if joined:
                 break
-    rules.sort(key=lambda r: (-_score(r, part, own).f1, str(r)))
+    rules.sort(key=lambda r: (-r.measured(part, own).f(beta), str(r)))
     kept: list[Rule] = []
     for rule in rules:
         hits = rule.applies(part) & own
@@ -263,10 +265,6 @@ def _merged(rules: list[Rule], data: Columns, target: np.ndarray, learning: np.n
         if not kept or (new.sum() >= ADDS * hits.sum() and new.any()):
             kept.append(rule)
     return kept
-
-
-def _score(rule: Rule, part: Columns, own: np.ndarray) -> Quality:
-    return rule.measured(part, own)
 
 
 def _hull(one: Rule, other: Rule) -> Rule | None:

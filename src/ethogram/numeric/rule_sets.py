@@ -1,8 +1,10 @@
 """Rules on disk: what `ethogram risk clusters --rules FILE` writes and `ethogram serve --rules FILE` reads.
 
-    {"format": 1, "system": KEY, "clusters": [{"cluster": "3", "narrative": "...", "rules": JSONLOGIC}, ...]}
+    {"format": 1, "system": KEY, "clusters": [{"cluster": "3", "narrative": "...", "rules": JSONLOGIC}, ...],
+     "columns": {"steps of group 3": "what it counts", ...}}
 
-JSONLOGIC is that of `rule_formats`, so that other rule engines read it too.
+JSONLOGIC is that of `rule_formats`, so that other rule engines read it too; `columns`, which may be absent, says what
+those columns are that the log itself does not have.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from ethogram.numeric.rules import Rule
 FORMAT = 1
 
 
-def written(system: str, clusters: Sequence[tuple[str, str, Sequence[Rule]]]) -> dict[str, Any]:
+def written(
+    system: str, clusters: Sequence[tuple[str, str, Sequence[Rule]]], columns: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """(cluster, narrative, rules) of each as the content of the file."""
     told = [{"cluster": c, "narrative": said, "rules": json_logic(rules)} for c, said, rules in clusters]
-    return {"format": FORMAT, "system": system, "clusters": told}
+    return {"format": FORMAT, "system": system, "clusters": told, "columns": dict(columns or {})}
 
 
 def read(path: Path) -> tuple[str, list[tuple[str, Rule]]]:

@@ -108,7 +108,12 @@ class Quality:
 
     @property
     def f1(self) -> float:
-        return 2 * self.hits / (self.covered + self.size) if self.covered + self.size else 0.0
+        return self.f(1.0)
+
+    def f(self, beta: float) -> float:
+        """F_beta: recall counts `beta` times as much as precision; 0 where nothing is covered and nothing there."""
+        whole = self.covered + beta**2 * self.size
+        return (1 + beta**2) * self.hits / whole if whole else 0.0
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ethogram.log.groups import keyed
 from ethogram.log.profile import Profile
 from ethogram.log.vocabulary import Vocabulary
 from ethogram.numeric.calibrate import Calibration
-from ethogram.numeric.deciding import Deciding, listed
+from ethogram.numeric.deciding import Deciding, listed, money
 from ethogram.numeric.logistic import newton
 from ethogram.numeric.totals import EVERYTHING, NAMES, names, totals
 from ethogram.numeric.trees import Trees
@@ -35,6 +35,10 @@ from ethogram.verbs import Log, State, Table, Watch
 
 RIDGE = 10.0
 """Penalty of the logistic regression's weights, on scaled columns."""
+
+
+STEADY = 0.02
+"""Slopes of monthly sums, of their mean, that are not called a change."""
 
 
 class Fitted(NamedTuple):
@@ -246,7 +250,11 @@ def _reasons(fitted: Fitted, rows: np.ndarray, z: np.ndarray, k: int) -> tuple[p
             value.append(f"{word} the risk" + ("" if facts is None else f": {_told(facts)}"))
             told.append(float(share[i, c]))
     per = order.shape[1]
-    said = [f"{what[i * per].capitalize()} {value[i * per]}." for i in range(len(rows))]
+    # the sentence speaks for the answer: of the named categories the strongest on the side on which the answer lies
+    picked = np.take_along_axis(moved, order, 1)
+    side = np.where(moved.sum(1, keepdims=True) >= 0, picked, -picked) > 0
+    best = np.arange(len(rows)) * per + side.argmax(1)
+    said = [f"{what[i].capitalize()} {value[i]}." for i in best.tolist()]
     return pa.array(said, pa.string()), listed(what, value, told, np.arange(len(rows) + 1) * per)
 
 
@@ -254,6 +262,10 @@ def _told(facts: np.ndarray) -> str:
     """A block of aggregates in words."""
     whole, slope = NAMES.index("count whole"), facts[NAMES.index("slope")]
     if not facts[whole] > 0:
-        return "no payment"
-    change = "" if np.isnan(slope) else f", monthly sums change by {slope:+.0%} of their mean a month"
-    return f"{facts[whole]:,.0f} payments, {facts[whole + 1]:,.4g} in sum{change}"
+        return "no payment there"
+    change = ""
+    if not np.isnan(slope):
+        way = "grow" if slope > 0 else "fall"
+        size = f"{way} by {abs(slope):.0%} of their mean a month" if abs(slope) >= STEADY else "stay as they are"
+        change = f", monthly sums {size}"
+    return f"{facts[whole]:,.0f} payments, {money(facts[whole + 1])} in sum{change}"

@@ -1,14 +1,16 @@
 """Risks of people as they are now: stored history and what a request brings, judged as one log, with reasons.
 
-Each request is judged alone, so that no answer depends on who else asked at the same moment. What a system reads beside
-events (the users' side table) is the request's `profile`, and `decided`, the instant of the decision: now, or the time
-that the request names; events at or behind it are not read.
+No answer depends on who else asked at the same moment. Requests that wait together are judged by one call where the
+system judges each person apart from the others (`Deciding`, whose contract says so) and their events and profiles have
+the same columns; all others, and those of a call that fails, are judged one by one. What a system reads beside events
+(the users' side table) is the request's `profile`, and `decided`, the instant of the decision: now, or the time that
+the request names; events at or behind it are not read.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,7 @@ from msgspec import UNSET
 from ethogram.errors import EthogramError
 from ethogram.log import Log
 from ethogram.log.roles import ROLES
+from ethogram.numeric.deciding import Deciding
 from ethogram.numeric.rules import Rule
 from ethogram.serve import wire
 from ethogram.serve.problems import Refused
@@ -47,8 +50,24 @@ class Case:
     profile: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Read:
+    """What is known of a case: its events, oldest first, where they are from, and both as tables without an id."""
+
+    case: Case
+    events: Sequence[Entry]
+    source: str
+    table: pa.Table
+    about: pa.Table
+
+    @property
+    def shape(self) -> Hashable:
+        """Equal for cases that one call may judge."""
+        return id(self.case.served), *((f.name, f.type) for t in (self.table, self.about) for f in t.schema)
+
+
 class Assessing:
-    """Judges cases one by one.
+    """Judges cases, those that may be by one call.
 
     Parameters
     ----------
@@ -59,9 +78,23 @@ class Assessing:
         self.store, self.rules = store, dict(rules or {})
 
     def __call__(self, cases: list[Case]) -> list[wire.Assessed | Exception]:
-        return [self._judged(case) for case in cases]
+        answers: list[Any] = [None] * len(cases)
+        groups: dict[Hashable, list[tuple[int, Read]]] = {}
+        for i, case in enumerate(cases):
+            try:
+                read = self._read(case)
+            except Exception as error:
+                answers[i] = error
+                continue
+            alone = not isinstance(case.served.system, Deciding) or case.session or case.served.name in self.rules
+            groups.setdefault(i if alone else read.shape, []).append((i, read))
+        for group in groups.values():
+            found = self._together([read for _, read in group])
+            for (i, _), answer in zip(group, found, strict=True):
+                answers[i] = answer
+        return answers
 
-    def _judged(self, case: Case) -> wire.Assessed:
+    def _read(self, case: Case) -> Read:
         held = () if case.user is None else self.store.user(case.user, None).ring
         ids = {k.entry.id for k in held}
         fresh = [e for e in case.brought if e.id not in ids]
@@ -70,17 +103,31 @@ class Assessing:
         if not events:
             right = "events, or the id of a user that the store knows"
             raise Refused("invalid", "There is nothing to judge: no event is known.", "$.events", right)
-        log = as_log(events, case)
-        row = self._case(log, case)
-        served = case.served
-        read = "both" if stored and fresh else "store" if stored else "request"
+        source = "both" if stored and fresh else "store" if stored else "request"
+        return Read(case, events, source, *as_tables(events, case))
+
+    def _together(self, reads: list[Read]) -> Sequence[wire.Assessed | Exception]:
+        """Answers to reads of one shape; what fails for several is asked one by one, so that it fails for one."""
+        try:
+            if len(reads) == 1:
+                log = as_log(reads, [reads[0].case.user or STRANGER])
+                return [self._answer(reads[0], self._case(log, reads[0].case), log)]
+            names = [f"{n:06d}" for n in range(len(reads))]
+            log = as_log(reads, names)
+            rows = {r["user"]: r for r in reads[0].case.served.system.assess(log).to_pylist()}
+            return [self._answer(read, rows[name], log) for name, read in zip(names, reads, strict=True)]
+        except Exception as error:
+            return [error] if len(reads) == 1 else [self._together([read])[0] for read in reads]
+
+    def _answer(self, read: Read, row: Mapping[str, Any], log: Log) -> wire.Assessed:
+        served = read.case.served
         risk = float(row["risk"]) if row.get("risk") is not None else math.nan
         if not 0 <= risk <= 1:
             raise ValueError(f"{served.name}: a risk of {risk}")
         met = [wire.Met(cluster=c, rule=str(r)) for c, r in self._rules(served, log, row)]
         return wire.Assessed(
             risk=risk, reason=str(row.get("reason") or ""), reasons=[_reason(r) for r in row.get("reasons") or ()],
-            model=served.name, version=served.version, read=read, events=len(events),  # type: ignore[arg-type]
+            model=served.name, version=served.version, read=read.source, events=len(read.events),  # type: ignore[arg-type]
             session=UNSET if row.get("session") is None else str(row["session"]),
             cluster=UNSET if row.get("cluster") is None else str(row["cluster"]),
             rules=met if served.name in self.rules else UNSET,
@@ -120,24 +167,35 @@ class Assessing:
         return [(cluster, rule) for cluster, rule in known if bool(rule.applies(facts)[0])]
 
 
-def as_log(events: Sequence[Entry], case: Case) -> Log:
-    """Events of one person, oldest first, as the log that a system reads."""
+def as_tables(events: Sequence[Entry], case: Case) -> tuple[pa.Table, pa.Table]:
+    """(events, oldest first; what is known of the person) as the columns of a log, but for the person's id."""
     names = [n for n in dict.fromkeys(k for e in events for k in e.content) if n not in OWN]
-    user = case.user or STRANGER
     made: dict[str, Any] = {
-        "user_id": [user] * len(events),
         "item_id": [e.item for e in events],
         "time": pa.array([e.time for e in events], pa.timestamp("us", "UTC")),
         "kind": [e.kind or None for e in events],
-        **{n: _column([e.content.get(n) for e in events]) for n in names},
+        **{n: _column([e.content.get(n) for e in events]) for n in sorted(names)},
     }
-    decided = getattr(case.served.system, "decided", None)
-    told = {n: [v] for n, v in case.profile.items() if v is not None and n not in ("user", "user_id")}
-    told[decided if isinstance(decided, str) else "decided"] = pa.array([case.asked], pa.timestamp("us", "UTC"))
+    if "value" in made and pa.types.is_integer(made["value"].type):
+        made["value"] = made["value"].cast(pa.float64())  # what a log makes of it anyway
     absent = [n for n in ("item_id", "kind") if all(v is None for v in made[n])]
-    table = pa.table({n: v for n, v in made.items() if n not in absent})
-    roles: dict[str, Any] = {r: c for r, c in (("item", "item_id"), ("kind", "kind")) if c not in absent}
-    log = Log.open(table, user="user_id", time="time", users=pa.table({"user": [user], **told}), **roles)
+    decided = getattr(case.served.system, "decided", None)
+    told = {n: [v] for n, v in sorted(case.profile.items()) if v is not None and n not in ("user", "user_id")}
+    told[decided if isinstance(decided, str) else "decided"] = pa.array([case.asked], pa.timestamp("us", "UTC"))
+    return pa.table({n: v for n, v in made.items() if n not in absent}), pa.table(told)
+
+
+def as_log(reads: Sequence[Read], ids: Sequence[str]) -> Log:
+    """What is known of people, under ids of their own, as the log that a system reads; all have the same columns."""
+    lengths = [len(r.table) for r in reads]
+    table = pa.concat_tables([r.table for r in reads])
+    users = pa.concat_tables([r.about for r in reads])
+    owner = pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(ids), dtype=np.int32), lengths), pa.array(ids))
+    roles: dict[str, Any] = {r: c for r, c in (("item", "item_id"), ("kind", "kind")) if c in table.column_names}
+    log = Log.open(
+        table.add_column(0, "user_id", owner.cast(pa.string())), user="user_id", time="time",
+        users=users.add_column(0, "user", pa.array(ids)), **roles,
+    )  # fmt: skip
     if log.events.quarantined:
         counts = ", ".join(f"{n} {reason}" for reason, n in log.events.quarantined.items())
         right = "events as in the log that the model learned from"

@@ -58,7 +58,7 @@ class Service:
         self.metrics = Metrics()
         waiting = self.limits.waiting
         self.scoring: Lane[Job, wire.Answer] = Lane("score", Answering(store), waiting=waiting)
-        self.assessing: Lane[Case, wire.Assessed] = Lane("assess", Assessing(store, rules), waiting=waiting, batch=1)
+        self.assessing: Lane[Case, wire.Assessed] = Lane("assess", Assessing(store, rules), waiting=waiting)
         self.writing: Lane[tuple[list[Entry], bool], Appended] = Lane("write", self._write, waiting=waiting, batch=64)
         self.rest: Lane[Any, Any] = Lane("rest", lambda calls: [call() for call in calls], waiting=waiting, batch=1)
         shelf.switched = lambda name: self.metrics.switched.labels(name).inc()

@@ -62,11 +62,15 @@ ALWAYS = (options_stay_put, saved_whole)
 
 
 def _taught(case: Case) -> tuple[Any, Log]:
-    """The system and a log for it: its own example, learned from, where it brings one; else the log of all checks."""
+    """The system and a log for it: its own example, learned from once, where it brings one; else the log of all
+    checks."""
     built = case.make()
     if "assess" in case.info.verbs and hasattr(built, "fit") and hasattr(built, "example") and not case.has("simulate"):
-        log = built.example(seed=1)
-        return built.fit(log, seed=1), log
+        if "taught" not in case._fits:
+            log = built.example(seed=1)
+            case._fits["taught"] = built.fit(log, seed=1), log
+        taught: tuple[Any, Log] = case._fits["taught"]
+        return taught
     return built, case.log
 
 
@@ -106,7 +110,32 @@ def a_row_for_each(case: Case) -> None:
     assert table.equals(built.assess(log)), "asking twice differs"
 
 
-ASSESSES = (a_row_for_each,)
+def answers_cannot_mislead(case: Case) -> None:
+    """Of a system with an example of its own: a saved one answers the same, risks are probabilities that differ, and
+    reasons come with shares of all evidence, none below 0, the largest first. What speaks against may say so in words
+    or by a signed `weight`."""
+    built, log = _taught(case)
+    if "taught" not in case._fits:
+        return
+    table = built.assess(log)
+    with tempfile.TemporaryDirectory() as folder:
+        built.save(Path(folder) / "model")
+        assert load(Path(folder) / "model").assess(log).equals(table), "saved and loaded, it answers otherwise"
+    if "risk" in table.column_names:
+        risk = table["risk"].to_numpy()
+        assert ((risk >= 0) & (risk <= 1)).all(), "a risk is no probability"
+        assert risk.std() > 0, "everybody has the same risk"
+    if "reasons" not in table.column_names:
+        return
+    assert all(table["reason"].to_pylist()), "an answer without a reason"
+    for told in table["reasons"].to_pylist():
+        shares = [r["share"] for r in told if isinstance(r, dict)]
+        assert all(0 <= s <= 1 + 1e-6 for s in shares), f"shares {shares}"
+        assert sum(shares) <= 1 + 1e-5, f"shares {shares} are more than all"
+        assert shares == sorted(shares, reverse=True), "the largest share does not come first"
+
+
+ASSESSES = (a_row_for_each, answers_cannot_mislead)
 
 
 def cases_are_fixed(case: Case) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +96,7 @@ def levenshtein(one: Sequence[str], other: Sequence[str]) -> np.ndarray:
     >>> levenshtein(["Gfstudent21", "kitten"], ["gfstudent2", "sitting"]).round(3).tolist()
     [0.909, 0.571]
     """
-    return _similar([folded(n) for n in one], [folded(n) for n in other], 1.0)
+    return _similar(one, other, folded, 1.0)
 
 
 def keyboard(one: Sequence[str], other: Sequence[str]) -> np.ndarray:
@@ -105,7 +105,7 @@ def keyboard(one: Sequence[str], other: Sequence[str]) -> np.ndarray:
     >>> keyboard(["Tr0ll", "hello"], ["troll", "jello"]).round(3).tolist()
     [1.0, 0.9]
     """
-    return _similar([plain(n) for n in one], [plain(n) for n in other], 0.5)
+    return _similar(one, other, plain, 0.5)
 
 
 def grams(names: Sequence[str], n: int = 3) -> list[frozenset[str]]:
@@ -142,10 +142,11 @@ def jaccard(one: Sequence[Any], other: Sequence[Any]) -> np.ndarray:
     return found
 
 
-def _similar(one: list[str], other: list[str], near: float) -> np.ndarray:
+def _similar(one: Sequence[str], other: Sequence[str], read: Callable[[str], str], near: float) -> np.ndarray:
     if len(one) != len(other):
         raise OptionError(f"{len(one)} names and {len(other)} others: give as many of each.")
-    a, b = points(one), points(other)
+    made = {n: read(n) for n in {*one, *other}}  # a name stands in many pairs
+    a, b = (points([made[n] for n in names]) for names in (one, other))
     found: np.ndarray = _distances(a.offsets, a.codes, b.offsets, b.codes, _NEIGHBOURS, near)
     longest = np.maximum(np.diff(a.offsets), np.diff(b.offsets))
     return np.asarray(np.where(longest > 0, 1 - found / np.maximum(longest, 1), 1.0))

@@ -6,7 +6,7 @@ The column `wake` is the truth; buckets are hints that are checked against it, a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,26 @@ MOST_TICKS = 2**23
 
 
 class Calendar:
-    """Buckets over a column of wake ticks (int64, one per row), which it writes."""
+    """Buckets over a column of wake ticks (int64, one per row), which it writes.
+
+    `own`, where it is set, gives the column to be written: others may look at the one that is here.
+    """
 
     def __init__(self, wake: np.ndarray):
         self.wake = wake
+        self.own: Callable[[], np.ndarray] | None = None
         self._buckets: dict[int, list[np.ndarray]] = {}
         self._ticks: list[int] = []
-        if len(wake):
-            order = np.argsort(wake, kind="stable")
-            ticks, starts = np.unique(wake[order], return_index=True)
-            for tick, rows in zip(ticks.tolist(), np.split(order, starts[1:]), strict=True):
-                if tick != NEVER:
-                    self._put(tick, rows)
+        self._sorted(None, wake)
+
+    def _sorted(self, rows: np.ndarray | None, ticks: np.ndarray) -> None:
+        """Put rows (None: all) into the buckets of their ticks."""
+        order = np.argsort(ticks, kind="stable")
+        rows, ticks = order if rows is None else rows[order], ticks[order]
+        starts = np.flatnonzero(np.diff(ticks, prepend=-1))  # ticks are 0 or more
+        for tick, part in zip(ticks[starts].tolist(), np.split(rows, starts[1:]), strict=False):
+            if tick != NEVER:
+                self._put(tick, part)
 
     def _put(self, tick: int, rows: np.ndarray) -> None:
         if tick not in self._buckets:
@@ -45,6 +53,8 @@ class Calendar:
         after = np.asarray(after, np.int64)
         if after.size and after.min() < 1:
             raise WorldError(f"wake after {after.min()} ticks; give 1 or more (a tick that is past does not return).")
+        if self.own is not None:
+            self.wake = self.own()
         if after.ndim == 0:
             tick = NEVER if after == NEVER else now + int(after)
             self.wake[rows] = tick
@@ -53,11 +63,7 @@ class Calendar:
             return
         ticks = np.where(after == NEVER, NEVER, now + np.minimum(after, NEVER - 1 - now))
         self.wake[rows] = ticks
-        order = np.argsort(ticks, kind="stable")
-        different, starts = np.unique(ticks[order], return_index=True)
-        for tick, part in zip(different.tolist(), np.split(rows[order], starts[1:]), strict=True):
-            if tick != NEVER:
-                self._put(tick, part)
+        self._sorted(rows, ticks)
 
     def next(self) -> int | None:
         """The next tick at which somebody may be awake, None where all sleep."""
@@ -68,6 +74,14 @@ class Calendar:
         while self._ticks and self._ticks[0] <= tick:
             heapq.heappop(self._ticks)
         return _awake(self._buckets.pop(tick, ()), self.wake, tick)
+
+    def copy(self) -> Calendar:
+        """The same over the same column, which whoever takes it must own before it is written."""
+        made = Calendar.__new__(Calendar)
+        made.wake, made.own = self.wake, None
+        made._buckets = {t: list(parts) for t, parts in self._buckets.items()}
+        made._ticks = list(self._ticks)
+        return made
 
     def put_back(self, rows: np.ndarray, tick: int) -> None:
         """Undo a `take` whose tick was not done."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from ethogram.errors import BudgetSpent, LMError, NotRecorded, WorldError
 from ethogram.lm.ledger import answered
+from ethogram.world import late
 from ethogram.world.acts import NOTHING, SOURCES, Acts, Batch, Decision, encoded, joined
 from ethogram.world.columns import POLICY, UID
 from ethogram.world.declared import PEOPLE, Declared
@@ -126,14 +127,17 @@ async def minded(
 
 async def _decided(mind: Any, told: Context, world: Declared) -> tuple[Decision, ...]:
     """Decisions that can be done in this world, or one that says why there is none."""
+    if (why := await late.noted(mind, told)) is not None:
+        return (Decision(via="fallback", why=why),)
+    limit = late.limit(mind, told)
     try:
-        found = await asyncio.wait_for(mind.act(told), world.deadline)
+        found = await asyncio.wait_for(mind.act(told), limit)
         several = tuple(found) if isinstance(found, list | tuple) else (found,)
         if world.master is not None:
             free = [isinstance(d, Decision) and not d.verb for d in several]
             several = tuple(
                 [
-                    await asyncio.wait_for(world.master.judge(told, d), world.deadline) if f else d
+                    await asyncio.wait_for(world.master.judge(told, d), limit) if f else d
                     for d, f in zip(several, free, strict=True)
                 ]
             )
@@ -146,6 +150,7 @@ async def _decided(mind: Any, told: Context, world: Declared) -> tuple[Decision,
         why = f"BudgetSpent: {error}"
     except TimeoutError:
         why = f"no answer within {world.deadline:g} seconds" if world.deadline else "TimeoutError"
+        await late.note(told, why)
     except (LMError, WorldError) as error:
         why = f"{type(error).__name__}: {error}"
     return (Decision(via="fallback", why=why[:500]),)

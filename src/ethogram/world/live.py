@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ethogram.world.calendar import Calendar
 from ethogram.world.columns import UID, WAKE
 from ethogram.world.declared import BUILT_IN, DEMOTE, PROMOTE, Declared, built_in
 from ethogram.world.draws import Draws
+from ethogram.world.mapped import Stored, owned
 from ethogram.world.minds import Overlay
 from ethogram.world.state import Frozen, State
 from ethogram.world.tape import Tape
@@ -28,9 +29,10 @@ class Live:
 
     Attributes
     ----------
-    shared : columns that a snapshot or a fork also holds. draws : random numbers. overlay : minds.
-    policies : vector policies; those that learn are this run's own. tick : the next tick.
-    texts : what columns of codes stand for. commanded : commands that were done at this tick and are not logged yet.
+    shared : columns that a snapshot, a fork or a file also holds. stored : large columns as the newest checkpoint has
+    them. draws : random numbers. overlay : minds. policies : vector policies; those that learn are this run's own.
+    tick : the next tick. texts : what columns of codes stand for. commanded : commands that were done at this tick and
+    are not logged yet.
     seconds, decisions : what each part of the work took, and how many decisions of each source there were.
     """
 
@@ -43,6 +45,7 @@ class Live:
     policies: dict[str, Any]
     tick: int = 0
     shared: set[str] = field(default_factory=set)
+    stored: dict[str, Stored] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     decisions: Counter[str] = field(default_factory=Counter)
     commanded: list[Command] = field(default_factory=list)
@@ -50,6 +53,15 @@ class Live:
     texts: TextTable = field(default_factory=TextTable)
     plain: bool = True
     "Whether identities are the row numbers."
+
+    def __post_init__(self) -> None:
+        self.dated(self.calendar)
+
+    def dated(self, calendar: Calendar) -> None:
+        """Take a calendar over the column of wake ticks, which is this run's own when it is written."""
+        # bound to what holds the columns, not to this object: `at_once` gives it other ones
+        calendar.own = partial(owned, self.arrays, WAKE, self.shared, self.stored)
+        self.calendar = calendar
 
     @classmethod
     def begin(cls, arrays: dict[str, np.ndarray], world: Declared, seed: int, tape: Tape, agenda: Agenda) -> Live:
@@ -75,7 +87,7 @@ class Live:
         def wake(rows: np.ndarray, ticks: Any) -> None:
             self.calendar.set(rows, now, ticks)
 
-        return State(self.arrays, now, self.draws, self.shared, wake, schedule, self.texts)
+        return State(self.arrays, now, self.draws, self.shared, wake, schedule, self.texts, self.stored)
 
     def do(self, command: Command, world: Declared) -> None:
         """Do a command now."""
@@ -139,19 +151,14 @@ class Live:
         ----------
         minds : False shares minds and texts, and leaves the tape out: for a branch in which nobody decides.
         """
-        self.shared |= set(self.arrays) - {WAKE}
-        arrays = dict(self.arrays)
-        arrays[WAKE] = self.arrays[WAKE].copy()
-        calendar = copy.copy(self.calendar)
-        calendar.wake = arrays[WAKE]
-        calendar._buckets = {t: list(parts) for t, parts in self.calendar._buckets.items()}
-        calendar._ticks = list(self.calendar._ticks)
+        self.shared |= set(self.arrays)
         kinds = self.overlay.kinds
         overlay = Overlay.restore(kinds, self.overlay.kept()) if minds else Overlay(kinds, dict(self.overlay.held))
         return Live(
-            arrays, self.draws, calendar, self.agenda.copy(), Tape(None, list(self.tape.entries) if minds else None),
-            overlay, {n: own(p) for n, p in self.policies.items()}, self.tick,
-            set(self.shared), commanded=list(self.commanded), broken=self.broken,
+            dict(self.arrays), self.draws, self.calendar.copy(), self.agenda.copy(),
+            Tape(None, list(self.tape.entries) if minds else None), overlay,
+            {n: own(p) for n, p in self.policies.items()}, self.tick,
+            set(self.shared), dict(self.stored), commanded=list(self.commanded), broken=self.broken,
             texts=self.texts.copy() if minds else self.texts, plain=self.plain,
         )  # fmt: skip
 

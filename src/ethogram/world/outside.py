@@ -32,6 +32,8 @@ class Outside:
         how long it may take.
     """
 
+    clocked = True  # no recording of a model holds what is said here: a replay waits no longer than the run
+
     def __init__(self, persona: Mapping[str, Any], source: Source | None = None):
         self.persona, self.source = persona, source
         self.pending: Decision | None = None

@@ -47,7 +47,7 @@ def relabelled(build: Callable[[], World], until: int, *, seed: int = 0, refers:
         other.live.arrays[name] = np.where(moved >= 0, place[np.maximum(moved, 0)], moved) if name in refers else moved
     other.live.shared.clear()
     other.live.plain = False
-    other.live.calendar = Calendar(other.live.arrays[WAKE])
+    other.live.dated(Calendar(other.live.arrays[WAKE]))
     other.live.overlay.held = {int(place[row]): held for row, held in other.live.overlay.held.items()}
     other.live.overlay.held = dict(sorted(other.live.overlay.held.items()))
     found: list[str] = []

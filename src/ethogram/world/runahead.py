@@ -168,7 +168,7 @@ async def _until(live: Live, world: Declared, barrier: int) -> None:
         live.broken = live.broken or f"tick {live.tick} or later, run ahead: {type(error).__name__}: {error}"
         raise
     work.write()
-    live.calendar = Calendar(live.arrays[WAKE])
+    live.dated(Calendar(live.arrays[WAKE]))
     live.tick = barrier
 
 

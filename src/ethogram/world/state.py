@@ -14,6 +14,7 @@ from ethogram.errors import WorldError, unknown
 from ethogram.text.table import TextTable
 from ethogram.world.columns import UID, WAKE
 from ethogram.world.draws import WORLD, Draws, Luck
+from ethogram.world.mapped import Stored, owned
 
 NEVER = np.iinfo(np.int64).max
 """Tick of waking of whoever sleeps until somebody wakes them."""
@@ -82,19 +83,20 @@ class State(Frozen):
     def __init__(
         self, arrays: dict[str, np.ndarray], tick: int, draws: Draws, shared: set[str] | None = None,
         wake: Any = None, schedule: Any = None, texts: TextTable | None = None,
+        stored: Mapping[str, Stored] | None = None,
     ):  # fmt: skip
         super().__init__(arrays, tick, draws, texts)
-        self._own, self._shared, self._wake, self._schedule = arrays, shared or set(), wake, schedule
+        self._own, self._wake, self._schedule = arrays, wake, schedule
+        self._shared: set[str] = set() if shared is None else shared
+        self._stored = stored or {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in (UID, WAKE):
+            self._views.pop(name, None)  # waking somebody may have made it another array
             return super().__getitem__(name)
         if name not in self._own:
             raise WorldError(unknown("column", name, self._own))
-        if name in self._shared:
-            self._own[name] = self._own[name].copy()
-            self._shared.discard(name)
-        return self._own[name]
+        return owned(self._own, name, self._shared, self._stored)
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name in (UID, WAKE):
@@ -109,7 +111,11 @@ class State(Frozen):
         return self.texts.add(texts)
 
     def wake(self, rows: Any, ticks: Any = 1) -> None:
-        """Wake people after so many ticks (1 or more, one number or one each; NEVER lets them sleep)."""
+        """Wake people after so many ticks (1 or more, one number or one each; NEVER lets them sleep).
+
+        It takes the place of when they would have been awake next. In a command that is this very tick where they are
+        due: commands come before people, so whoever is put off by one does not act at its tick.
+        """
         self._wake(np.atleast_1d(np.asarray(rows, np.int64)), ticks)
 
     def schedule(self, command: str, after: int = 1, **arguments: Any) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ class Tape:
             self._file = _opened(path)
             if self._file.tell() == 0:
                 self._file.write(_MAGIC)
-                for entry in self.entries:  # of the run that this one branched off
-                    self._put(entry.record().encode(), entry.chain)
+                self.entries = self._taken(path, self.entries)
+                self._file.flush()
             self._size = self._file.tell()
 
     @property
@@ -65,6 +66,22 @@ class Tape:
     @property
     def events(self) -> int:
         return sum(e.events for e in self.entries)
+
+    def _taken(self, path: Path, entries: list[Entry]) -> list[Entry]:
+        """Write the records of the run that this one branched off, as they lie there; the entries of the copies."""
+        made, files = [], dict[Path, Any]()
+        with ExitStack() as opened:
+            for entry in entries:
+                start = self._file.tell()
+                if isinstance(entry.where, bytes):
+                    self._put([entry.where], entry.chain)
+                else:
+                    source, at, size = entry.where
+                    if source not in files:
+                        files[source] = opened.enter_context(source.open("rb"))
+                    _copied(files[source], at, size, self._file)
+                made.append(replace(entry, where=(path, start, self._file.tell() - start)))
+        return made
 
     def _put(self, pieces: list[Any], chain: bytes) -> int:
         size = 0
@@ -123,6 +140,12 @@ class Tape:
                 f"{path} cannot be read ({error.strerror}); a run's folder holds its events there."
             ) from None
         data = mapped.data
+        if len(data) < len(_MAGIC) and _MAGIC.startswith(bytes(data)):  # killed before anything happened
+            del data, mapped
+            file = _opened(path)
+            os.truncate(path, 0)
+            file.close()
+            return cls(path)
         if bytes(data[: len(_MAGIC)]) != _MAGIC:
             raise StateError(f"{path} is not a tape of events.")
         at, entries, chain = len(_MAGIC), [], bytes(LINK)
@@ -159,3 +182,14 @@ def _opened(path: Path) -> Any:
         file.close()
         raise WorldError(f"{path.parent}: this run is open elsewhere; close it there, or fork it.") from None
     return file
+
+
+def _copied(source: Any, at: int, size: int, to: Any) -> None:
+    """Append a part of a file, in pieces."""
+    source.seek(at)
+    while size:
+        piece = source.read(min(size, 2**20))
+        if not piece:
+            raise StateError(f"{source.name} ends before its events do.")
+        to.write(piece)
+        size -= len(piece)

@@ -42,7 +42,8 @@ class World:
     names : kind of things -> names. observe : (frozen state, row) -> what a mind observes, in words.
     lm : language model of minds, archetypes and the game master. master : judges acts in free words.
     fallback : policy that decides where a mind could not. deadline : seconds of wall time that a mind has for a
-        decision. spent : "degrade" (to the fallback) or "stop" (BudgetSpent) when the budget of the model is spent.
+        decision; a strict replay is late where the recorded run was, and nowhere else.
+    spent : "degrade" (to the fallback) or "stop" (BudgetSpent) when the budget of the model is spent.
     seed : of all random numbers. wake : tick at which people are first awake: one, one each, or a function of luck.
     start : time of tick 0. length : of a tick, for example "10m".
     batch : people that a vector policy is asked at once; workers : threads. Neither changes a result.
@@ -135,6 +136,7 @@ class World:
             if not resume:
                 raise WorldError(f"{root} holds a run already; give resume=True to continue it, or another folder.")
             self.live = checkpoint.resume(self.live, self.declared, root)
+            checkpoint.lean(self.kept[0], self.live)
             self._kept_at = self.tick
             return
         self.live.tape = Tape(root / EVENTS)
@@ -302,7 +304,6 @@ class World:
         made = self._branch(self.tick if at is None else at, commands)
         if seed is not None:
             forking.another_luck(made.live, seed)
-        made.kept[made.tick] = made.live.copy()
         forking.renamed(made, run or f"{self.declared.run}, fork {made.tick}")
         if folder is not None:
             root = Path(folder)
@@ -312,6 +313,8 @@ class World:
             made.live.tape = Tape(root / EVENTS, made.live.tape.entries)
             made.live.agenda.path = root / COMMANDS
             made.checkpoint()
+            checkpoint.remap(made.live)
+        made.kept[made.tick] = made.live.copy()
         for command in [do] if isinstance(do, Command) else do:
             made.intervene(command)
         return made
@@ -336,7 +339,7 @@ class World:
         Raises
         ------
         WorldError
-            The run has no folder, or broke off.
+            The run has no folder, or broke off. StateError: a file that it maps was changed by somebody else.
         """
         if self.folder is None:
             raise WorldError("this run has no folder; give World(folder=...).")

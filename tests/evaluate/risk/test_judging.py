@@ -41,6 +41,23 @@ def test_cases_know_what_the_log_knows(log, cases):
     assert set(cases.features) == {"loan", "age", "group"}  # never the outcome, nor when it was known
 
 
+def test_numbers_with_many_values_are_grouped_by_quarters(log, cases):
+    found = cases_of(log, cases.table, group="age").group.to_pylist()
+    ages = np.array(log.users["age"].to_pylist(), float)
+    told = dict(zip(log.users["user"].to_pylist(), ages, strict=True))
+    first, second, third = np.quantile(ages, (0.25, 0.5, 0.75), method="lower")
+    for user, group in zip(cases.users.to_pylist(), found, strict=True):
+        age = told[user]
+        expected = (
+            f"age to {first:g}" if age <= first else f"age above {first:g} to {second:g}" if age <= second
+            else f"age above {second:g} to {third:g}" if age <= third else f"age above {third:g}"
+        )  # fmt: skip
+        assert group == expected
+    few = log.users.append_column("children", pa.array(np.arange(len(log.users)) % 3))
+    other = Log.open(log.table().select(["user", "item", "time", "value"]), users=few)
+    assert set(cases_of(other, cases.table, group="children").group.to_pylist()) == {"0", "1", "2"}
+
+
 def test_money_from_events_where_no_column_tells(log):
     bare = Log.open(log.table().select(["user", "item", "time", "value"]))
     found = cases_of(bare, pa.table({"user": ["u0001", "stranger", "u0003"], "risk": [0.1, 0.2, 0.3]}))

@@ -33,7 +33,7 @@ def log_of(accounts, edits):
 
 
 def generated(seed):
-    read = ReturningAccounts(pairs=200, malicious=450, benign=450, days=150, seed=seed).read()
+    read = ReturningAccounts(pairs=130, malicious=300, benign=300, days=100, seed=seed).read()
     return Log.open(read.events, users=read.users, **read.roles)
 
 
@@ -44,4 +44,4 @@ def made():
 
 @pytest.fixture(scope="session")
 def learned(made):
-    return BanEvasion().fit(made, seed=0)
+    return BanEvasion(candidates=25).fit(made, seed=0)

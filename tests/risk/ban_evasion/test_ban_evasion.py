@@ -1,5 +1,6 @@
 """The three tools: risks, parents, cards, the report; and what they answer to poor logs."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +10,10 @@ from tests.risk.ban_evasion.conftest import account, at, edit, generated, log_of
 
 from ethogram.errors import NotFitted, OptionError, UnknownName
 from ethogram.evaluate.classification import auc
-from ethogram.risk.ban_evasion import T2, Accounts, BanEvasion, Tasks
-from ethogram.risk.ban_evasion.shortlist import Banned
+from ethogram.risk.ban_evasion import T2, T3A, Accounts, BanEvasion, Tasks
+from ethogram.risk.ban_evasion.card import said
+from ethogram.risk.ban_evasion.scorers import learn, restored, saved
+from ethogram.risk.ban_evasion.shortlist import Banned, Blocking
 from ethogram.system import load
 
 
@@ -27,7 +30,10 @@ def assessed(learned, fresh):
 
 def test_one_row_for_each_account_in_order(learned, fresh, assessed):
     a = Accounts.of(fresh)
-    assert assessed.column_names == ["user", "risk", "parent", "parent_score", "reason", "reasons", "returns"]
+    assert assessed.column_names[:5] == ["user", "time", "risk", "reason", "reasons"]
+    assert assessed.column_names[5:] == ["parent", "parent_score", "returns"]
+    third = a.time[np.minimum(a.offsets[:-1] + 2, a.offsets[1:] - 1)]
+    np.testing.assert_allclose(assessed["time"].cast(pa.int64()).to_numpy() / 1e6, third)
     assert assessed["user"].to_pylist() == a.names
     risk = assessed["risk"].to_numpy()
     assert risk.dtype == np.float64
@@ -55,10 +61,38 @@ def test_scores_are_those_of_the_pair_and_reasons_its_largest_parts(learned, fre
     columns = tasks.columns(T2, *pair)
     assert scorer.probability(columns)[0] == pytest.approx(row["parent_score"])
     parts = scorer.parts(columns)[0]
-    shares = np.sort(np.abs(parts))[::-1][:3] / np.abs(parts).sum()
-    assert [abs(r["share"]) for r in row["reasons"]] == pytest.approx(shares.tolist())
+    best = np.argsort(-np.abs(parts), kind="stable")[:3]
+    assert [r["weight"] for r in row["reasons"]] == pytest.approx(parts[best].tolist())
+    shares = np.abs(parts[best]) / np.abs(parts).sum()
+    assert [r["share"] for r in row["reasons"]] == pytest.approx(shares.tolist())
     assert "guilty" not in row["reason"]
     assert "human" in row["reason"]
+
+
+def test_shares_cannot_mislead(assessed):
+    """They are of all evidence, for and against, and what speaks against says so."""
+    told = [row for row in assessed["reasons"].to_pylist() if row]
+    assert len(told) > 100
+    for row in told:
+        shares = [r["share"] for r in row]
+        assert all(0 <= s <= 1 for s in shares)
+        assert sum(shares) <= 1 + 1e-9
+        assert shares == sorted(shares, reverse=True)
+        assert all(r["what"].startswith("against: ") == (r["weight"] < 0) for r in row)
+    assert {r["weight"] < 0 for row in told for r in row} == {True, False}
+
+
+@pytest.mark.parametrize("kind", ["boosted", "logistic", "blend"])
+def test_every_scorer_is_a_sum_of_parts_and_comes_back(made, kind):
+    task = Tasks(Accounts.of(made)).make(T2)
+    one = learn(kind, task.columns, task.label, task.names, 30.0)
+    z, parts = one.logit(task.columns), one.parts(task.columns)
+    assert np.ptp(z - parts.sum(1)) < 1e-9
+    assert auc(task.label, z) > 0.85
+    back = restored(saved(one))
+    assert type(back) is type(one)
+    assert back.names == task.names
+    np.testing.assert_array_equal(back.logit(task.columns), z)
 
 
 def test_parents_are_ranked(learned, fresh):
@@ -96,6 +130,23 @@ def test_the_report_has_four_axes_and_finds_what_pairs_share(learned, fresh):
     found = {r["attribute"] for r in rows if r["comparison"] == "pairs / random pairs" and r["differs"]}
     assert {"same grams", "same pages", "same titles"} <= found
     assert not {"difference: minor", "difference: words per edit"} & found
+
+
+def test_the_page_opens_offline_and_tells_every_comparison(learned, fresh, tmp_path):
+    page = learned.page(fresh, tmp_path / "who.html").read_text("utf-8")
+    rows = learned.report(fresh).to_pylist()
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("<section") == len({r["comparison"] for r in rows}) + 1
+    assert page.count('scope="row"') == len(rows)
+    assert "how alike the titles of their pages are" in page
+    assert "says of one account whose it is" in page
+
+
+def test_every_attribute_is_told_in_words(learned):
+    task = Tasks(Accounts.of(learned.example())).make(T2)
+    words = [said(name) for name in task.names]
+    assert len(set(words)) == len(words)
+    assert not [w for w in words if w.startswith(("difference: ", "new: "))]
 
 
 def test_precision_at_k(learned, fresh):
@@ -141,7 +192,7 @@ def test_the_index_grows_and_forgets(learned, fresh):
     tasks = Tasks(Accounts.of(fresh), learned.fitted.idf)
     a = tasks.accounts
     banned = tasks.n[np.isfinite(a.blocked)]
-    index = Banned(tasks.idf)
+    index = Banned(tasks.idf, learned.fitted.blocking[T3A])
     for rows in np.array_split(banned, 3):
         index.add(tasks.old(rows), a.blocked[rows])
     child = tasks.n[a.parent >= 0][:20]
@@ -155,8 +206,25 @@ def test_the_index_grows_and_forgets(learned, fresh):
     assert gone not in {index.names[p] for p in places.ravel() if p >= 0}
 
 
+def test_blocking_learns_what_returns_share_and_how_soon_they_come(made):
+    """Against made-up truth: people bring pages and come back soon; where nobody's ban is near, time says nothing."""
+    tasks = Tasks(Accounts.of(made))
+    found = Blocking.learn(tasks, T3A)
+    assert min(found.weights) >= 0
+    assert found.weights[1] > 3  # titles
+    assert found.fade > 0.5
+    a = tasks.accounts
+    # the same returns years later: every account that was banned before is as far away
+    far = replace(a, created=np.where(a.parent >= 0, a.created + 5e10, a.created), blocked=a.blocked)
+    tasks.accounts = far
+    assert Blocking.learn(tasks, T3A).fade < found.fade
+    few = replace(a, parent=np.where(np.cumsum(a.parent >= 0) > 10, -1, a.parent))
+    tasks.accounts = few
+    assert Blocking.learn(tasks, T3A) == Blocking()
+
+
 def test_bad_options_and_no_fit():
-    for wrong in ({"candidates": 0}, {"l2": 0.0}, {"reasons": 0}, {"stage": "late"}):
+    for wrong in ({"candidates": 0}, {"l2": 0.0}, {"reasons": 0}, {"stage": "late"}, {"scorer": "guess"}):
         with pytest.raises(OptionError):
             BanEvasion(**wrong)
     with pytest.raises(NotFitted):

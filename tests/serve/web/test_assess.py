@@ -228,3 +228,58 @@ def test_a_real_system_answers_as_on_a_log(tmp_path):
             assert told["risk"] == pytest.approx(batch[user]["risk"], abs=1e-9)
             assert told["reason"] == batch[user]["reason"]
     held.close()
+
+
+@pytest.mark.parametrize(("key", "how"), [("payment_aggregates", {"steps": 20}), ("lbsf", {"epochs": 1, "dim": 8})])
+def test_what_waits_together_is_judged_by_one_call(key, how, tmp_path, monkeypatch):
+    """The same answers as one by one: several people, strangers, one twice, other columns, and one that cannot be."""
+    import ethogram
+    from ethogram import data
+    from ethogram.serve.assessing import Assessing, Case
+    from ethogram.serve.state import Entry
+
+    log = data.load("payments", users=150, payments=(30, 60))
+    system = ethogram.system(key, **how).fit(log, seed=0)
+    system.save(tmp_path / "credit")
+    held = open_store(f"lmdb:{tmp_path}/state")
+    rows = [r for r in log.table().to_pylist() if r["user"] < 9]
+    columns = ("value", "category", "description", "direction", "channel")
+    held.append(
+        [
+            Entry(f"e{n}", str(r["user"]), str(r["item"]), "pay", round(r["time"].timestamp() * 1e6),
+                  {c: r[c] for c in columns})
+            for n, r in enumerate(rows) if r["user"] < 8
+        ]
+    )  # fmt: skip
+    served = Shelf(held, {"credit": tmp_path / "credit"}).find(None, "assess")
+    end = max(round(r["time"].timestamp() * 1e6) for r in rows) + 1
+    extra = [Entry("x", "1", "lender", "pay", end - 5, {"value": 900, "category": "cash loan"})]
+    cases = [Case(served, str(u), None, [], end + u) for u in range(6)]
+    cases += [
+        Case(served, "1", None, extra, end),
+        Case(served, None, None, extra, end),
+        Case(served, "99", None, [], end),
+    ]
+    cases += [Case(served, "7", None, [], end, {"age": 40.0}), Case(served, "7", "s1", [], end)]
+    judge = Assessing(held)
+    alone = [judge([case])[0] for case in cases]
+    calls = []
+    whole = type(served.system).assess
+    monkeypatch.setattr(type(served.system), "assess", lambda self, log: calls.append(log) or whole(self, log))
+    together = judge(cases)
+    assert len(calls) == 4  # those of the same columns, the two of others, and the one that names a session
+    for one, other in zip(alone, together, strict=True):
+        if isinstance(one, Exception):
+            assert str(one) == str(other)
+            continue
+        assert other.risk == pytest.approx(one.risk, rel=1e-5)
+        assert (other.reason, other.events, other.read) == (one.reason, one.events, one.read)
+        assert [r.what for r in other.reasons] == [r.what for r in one.reasons]
+    assert [type(a).__name__ for a in alone[-3:]] == ["Refused", "Assessed", "Refused"]
+    # a call that fails for several fails for nobody who can be judged
+    monkeypatch.setattr(
+        type(served.system), "assess", lambda self, log: whole(self, log) if len(log.users) == 1 else 1 / 0
+    )
+    again = judge(cases)
+    assert [getattr(a, "risk", str(a)) for a in again] == [getattr(a, "risk", str(a)) for a in alone]
+    held.close()

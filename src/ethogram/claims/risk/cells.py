@@ -10,14 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.claims import Estimate
+from ethogram.claims.risk import households
 from ethogram.evaluate import classification, machine
 from ethogram.evaluate.bootstrap import interval
 from ethogram.evaluate.record import Record
 from ethogram.evaluate.subject import options_of
 
-AT: dict[str, Any] = {"least": 30, "patience": 3}
+AT: dict[str, Any] = {"least": 30}
 """Options of all arms that learn a network."""
-SEEDS, USERS, DRAWS = 3, 4_000, 1_000
+SEEDS, USERS, MANY, DRAWS = 3, 4_000, 20_000, 1_000
+LARGE = "payments of 20,000"
+"""One population of its own, on which few arms are run."""
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "lbsf": ("lbsf", AT),
     "90 days": ("lbsf", {**AT, "days": 90.0}),
@@ -32,9 +35,12 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "merchant and time": ("lbsf", {**AT, "fields": ("merchant", "time"), "columns": ()}),
     "trees": ("payment_aggregates", {}),
     "logistic": ("payment_aggregates", {"learner": "logistic"}),
+    "no next payment": ("lbsf", {**AT, "next": 0.0}),
+    "names not hidden": ("lbsf", {**AT, "hide": 0.0}),
     "no effect": ("lbsf", AT),
+    "limit alone": ("lbsf", AT),
 }
-ONCE = ("by time", "by category", "no effect")
+ONCE = ("by time", "by category", "unfolded", "no next payment", "names not hidden", "no effect", "limit alone")
 """Arms that are run on the first population alone."""
 REAL: dict[str, dict[str, Any]] = {
     "credit cards": {
@@ -46,6 +52,7 @@ REAL: dict[str, dict[str, Any]] = {
     "departments": {"fold": "department", "category": "department", "merchants": 16, "payments": 12, "days": 182.0},
     "stores": {"fold": "store_id", "category": "department", "merchants": 4, "payments": 48, "days": 182.0},
     "cdnow": {"least": 1, "merchants": 1, "payments": 16, "category": "item"},
+    "visits": {"merchants": 3, "payments": 1, "category": "item", "profile": households.SEEN},
 }
 
 
@@ -79,7 +86,6 @@ def cells(bench: Any, arm: str, data: str = "payments") -> list[Cell]:
 def _log(bench: Any, arm: str, data: str, seed: int) -> tuple[Any, pa.Table | None]:
     """A population, cut by decision, with its truth; kept for the arms that follow."""
     from ethogram import data as sets
-    from ethogram.claims.risk import households
 
     held = bench.__dict__.setdefault("_lbsf_logs", {})
     effect = 0.0 if arm == "no effect" else 1.0
@@ -89,18 +95,21 @@ def _log(bench: Any, arm: str, data: str, seed: int) -> tuple[Any, pa.Table | No
     for old in [k for k in held if k[0] != data]:
         del held[old]
     truth = None
-    if data == "payments":
+    if data in ("payments", LARGE):
         how = {"users": quick_users(bench), "seed": seed, "effect": effect}
+        how |= {"users": MANY, "seed": SEEDS} if data == LARGE else {}
         how |= {"payments": (40, 120)} if bench.quick else {}
         log, truth = sets.load("payments", **how), sets.truth("payments", **how)["people"]
     elif data in ("departments", "stores"):
         log = households.halves(sets.load("complete_journey", exposures=False))
     elif data == "cdnow":
         log = households.buys(sets.load("cdnow").where("user <= 10000"))
+    elif data == "visits":
+        log = households.visits(sets.load("online_shoppers"))
     else:
-        log = sets.load("credit_cards").where("user <= 12000")
+        log = sets.load("credit_cards")
     # where all are decided on one day, there is no earlier and later
-    cut = log.split("by-user" if data in ("credit cards", "cdnow") else "by-decision",
+    cut = log.split("by-user" if data in ("credit cards", "cdnow", "visits") else "by-decision",
                     valid=0.2, test=0.2, seed=0)  # fmt: skip
     held[name] = cut, truth
     return held[name]
@@ -110,8 +119,8 @@ def _run(bench: Any, arm: str, data: str, seed: int) -> Cell:
     cut, truth = _log(bench, arm, data, seed)
     key, options = ARMS[arm]
     options = dict(options)
-    if data != "payments":
-        own = REAL[data]
+    if data in REAL:
+        own = REAL[data] | ({"profile": ("limit",)} if arm == "limit alone" else {})
         known = {"category", "days", "profile"} if key == "payment_aggregates" else set(own)
         options |= {k: v for k, v in own.items() if k in known} | {"leak": "cut"}
     if bench.quick:
@@ -120,7 +129,7 @@ def _run(bench: Any, arm: str, data: str, seed: int) -> Cell:
     with machine.measure() as fit:
         built.fit(cut.train, cut.valid, seed=seed)
     cell = judged(built, cut, cut.test, truth)
-    values = {m: metric(cell, m) for m in ("auc", "ks", "ece")}
+    values = {m: metric(cell, m) for m in METRICS}
     bench.records.append(
         (arm, data, seed, Record(system=key, options=options_of(built), seed=seed, data={"name": data},
                                  protocol={"split": cut.protocol}, metrics=values, costs={"fit": fit}))
@@ -144,7 +153,7 @@ def judged(built: Any, cut: Any, test: Any, truth: pa.Table | None) -> Cell:
 
 
 METRICS: Mapping[str, Callable[..., float]] = {
-    "auc": classification.auc, "ks": classification.ks, "ece": classification.ece
+    "auc": classification.auc, "pr_auc": classification.pr_auc, "ks": classification.ks, "ece": classification.ece,
 }  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ethogram.claims import Estimate, Law, Laws, NotMeasurable, claim
-from ethogram.claims.risk.rings import PRECISION, QUICK, Week, generated, rings_of
+from ethogram.claims.risk.again import ruled_rings, share
+from ethogram.claims.risk.notes import told_by_models
+from ethogram.claims.risk.rings import PRECISION, QUICK, SMALL, Week, generated, rings_of
 from ethogram.errors import MissingData
 
 SEEDS = (0, 1, 2)
@@ -51,13 +53,27 @@ def rhythm(bench: Any) -> Laws:
 def ruled(bench: Any) -> Laws:
     return Laws(
         Law("share of flagged rings with a rule of precision ≥ 0.8 and recall ≥ 0.7 on fresh transactions",
-            lambda b: rules(b)[0], ">=", 1.0),
-        Law("conditions of the longest rule", lambda b: rules(b)[1], "<=", 4),
-        Law("rows on which the exported SQL, run by DuckDB, and the rules differ", lambda b: rules(b)[2], "<=", 0),
+            lambda b: ruled_rings(b, weeks(b)).good, ">=", 1.0),
+        Law("the same − rules that tell the cluster from all others, without steps",
+            lambda b: ruled_rings(b, weeks(b)).gain, ">", 0.0),
+        Law("conditions of the longest rule", lambda b: ruled_rings(b, weeks(b)).longest, "<=", 4),
+        Law("rows on which the exported SQL, run by DuckDB, and the rules differ",
+            lambda b: ruled_rings(b, weeks(b)).differing, "<=", 0),
         Law("share of fresh transactions of flagged rings that are assigned to a flagged cluster",
-            lambda b: rules(b)[3], ">=", 0.5),
+            lambda b: ruled_rings(b, weeks(b)).placed, ">=", 0.5),
         Law("online shoppers: lift of the best rule for purchases on a third kept back", lambda b: lift(b), ">=", 2.0),
         Law("the same without PageValues, which knows of past purchases", lambda b: lift(b, "PageValues"), ">=", 2.0),
+    )  # fmt: skip
+
+
+@claim("fin_deep_cluster", "A language model may tell its notes, and no number is the model's")
+def noted(bench: Any) -> Laws:
+    return Laws(
+        Law("notes with a number that is not on the card, told by a model that copies and by one that lies",
+            lambda b: told_by_models(b, weeks(b)).wrong, "<=", 0),
+        Law("share of the liar's notes that are refused", lambda b: told_by_models(b, weeks(b)).refused, ">=", 1.0),
+        Law("share of the notes told a second time that need no call", lambda b: told_by_models(b, weeks(b)).saved,
+            ">=", 1.0),
     )  # fmt: skip
 
 
@@ -74,7 +90,7 @@ def weeks(bench: Any) -> list[Week]:
     from ethogram.system import system
 
     if not hasattr(bench, "_weeks"):
-        small: dict[str, Any] = {"epochs": 1} if bench.quick else {}
+        small = SMALL if bench.quick else {}
         options = [{"seed": s, **(QUICK if bench.quick else {})} for s in (SEEDS[:1] if bench.quick else SEEDS)]
         bench._weeks = [Week(o, system("fin_deep_cluster", **small), o["seed"]) for o in options]
     return bench._weeks  # type: ignore[no-any-return]
@@ -148,9 +164,9 @@ def _labels(bench: Any, pooling: str) -> list[tuple[np.ndarray, np.ndarray]]:
     if pooling not in kept:
         kept[pooling] = []
         for seed in SEEDS[:1] if bench.quick else SEEDS:
-            small = {**QUICK, "scripts": 2} if bench.quick else {}
+            small = {**QUICK, "scripts": 2, "tagged": 0.25} if bench.quick else {}
             made, log = generated({**RHYTHM, **small, "seed": seed})
-            less: dict[str, Any] = {"epochs": 1} if bench.quick else {}
+            less = SMALL if bench.quick else {}
             built = system("fin_deep_cluster", weight=1.0, pooling=pooling, selection="eom", **less)
             built.fit(log, seed=seed)
             ring = rings_of(made, built._cases(log))
@@ -176,52 +192,12 @@ def apart(bench: Any, other: str) -> Estimate:
     return Estimate(float(np.mean(gains)), float(low), float(high), units=units, unit="members", seeds=tuple(gains))
 
 
-def rules(bench: Any) -> tuple[Any, ...]:
-    """Share of flagged rings with a good rule, longest rule, rows that the SQL answers otherwise, share assigned."""
-    if hasattr(bench, "_ruled"):
-        return bench._ruled  # type: ignore[no-any-return]
-    import duckdb
-
-    good, longest, differing, placed = [], 0, 0, []
-    for week in weeks(bench):
-        again, log = generated({**week.options, "again": 1})
-        fresh = week.fitted.table(log)
-        ring = rings_of(again, week.fitted._cases(log))
-        flagged = week.fitted.assign(log)["flagged"].to_numpy(zero_copy_only=False)
-        labels, rings = week.fitted.fitted.density.labels, set()
-        sqls = dict(zip(*(week.fitted.cards()[n].to_pylist() for n in ("cluster", "sql")), strict=True))
-        best: dict[int, bool] = {}
-        for cluster, own in week.fitted.mined().items():
-            mine = week.ring[labels == cluster]
-            majority = int(np.bincount(mine[mine >= 0], minlength=1).argmax()) if (mine >= 0).mean() >= 0.5 else -1
-            hits = np.zeros(len(ring), bool)
-            for rule in own:
-                found, longest = rule.measured(fresh, ring == majority), max(longest, len(rule.conditions))
-                hits |= rule.applies(fresh)
-                best[majority] = best.get(majority, False) or (found.precision >= 0.8 and found.recall >= 0.7)
-            if own:
-                asked = duckdb.sql(f"SELECT coalesce(({sqls[cluster]}), false) AS hit FROM fresh").fetchnumpy()["hit"]
-                differing += int((np.asarray(asked, bool) != hits).sum())
-            if majority >= 0:
-                rings.add(majority)
-                best.setdefault(majority, False)
-        best.pop(-1, None)
-        good.extend(best.values())
-        placed.append(flagged[np.isin(ring, list(rings))])
-    hit = np.concatenate(placed) if placed else np.zeros(0)
-    low, high = _beta(int(hit.sum()), len(hit))
-    share = Estimate.exact(float(np.mean(good)) if good else float("nan"))
-    bench._ruled = (
-        share,
-        float(longest),
-        float(differing),
-        Estimate(float(hit.mean()) if len(hit) else float("nan"), low, high, units=len(hit), unit="transactions"),
-    )
-    return bench._ruled  # type: ignore[no-any-return]
-
-
 def lift(bench: Any, without: str = "") -> Estimate:
-    """Of the first rule that is learned on two thirds, on the third kept back; intervals over visits."""
+    """Of the first rule that is learned on two thirds, on the third kept back; intervals over visits.
+
+    Precision counts twice as much as recall: of 1, .7, .5, .35 and .25 as beta that has the best lower end of the lift
+    on thirds of the two thirds (2.2 at a recall of a third, without PageValues).
+    """
     from ethogram.evaluate.bootstrap import interval, sums
     from ethogram.numeric.rule_learning import learn
 
@@ -233,7 +209,7 @@ def lift(bench: Any, without: str = "") -> Estimate:
     columns = [c for c in table.column_names if c not in known]
     bought = table["label"].to_numpy() > 0
     kept = np.random.default_rng(0).permutation(len(bought)) < len(bought) / 3
-    rule = learn(table.filter(~kept), bought[~kept], columns=columns, precision=0.0, held=0, seed=0)[0]
+    rule = learn(table.filter(~kept), bought[~kept], columns=columns, precision=0.0, held=0, beta=0.5, seed=0)[0]
     meets, yes = rule.applies(table.filter(kept)), bought[kept]
     parts = np.stack([meets & yes, meets, yes, np.ones(len(yes), bool)], 1) * 1.0
 
@@ -270,19 +246,6 @@ def _unflagged(bench: Any, options: dict[str, Any]) -> Estimate:
     for seed in range(1_000, 1_000 + count):
         _, log = generated({"transactions": 300 if bench.quick else 2_000, **options, "seed": seed,
                             **({"size": (5, 10)} if bench.quick else {})})  # fmt: skip
-        found = system("fin_deep_cluster", epochs=1).fit(log, seed=seed)
+        found = system("fin_deep_cluster", **(SMALL if bench.quick else {"epochs": 1})).fit(log, seed=seed)
         calm.append(not found.fitted.cards.flagged.any())
-    low, high = _beta(sum(calm), count)
-    return Estimate(float(np.mean(calm)), low, high, units=count, unit="weeks")
-
-
-def _beta(hits: int, trials: int) -> tuple[float, float]:
-    """Ends of 95% of a share by Clopper and Pearson; one-sided where nothing or everything was hit."""
-    from scipy.special import betaincinv
-
-    if not trials:
-        return float("nan"), float("nan")
-    tail = 0.025 if 0 < hits < trials else 0.05
-    low = 0.0 if hits == 0 else float(betaincinv(hits, trials - hits + 1, tail))
-    high = 1.0 if hits == trials else float(betaincinv(hits + 1, trials - hits, 1 - tail))
-    return low, high
+    return share(np.array(calm), "weeks")

@@ -1,4 +1,4 @@
-"""Real purchases as cases: will this customer buy again, will this household's spending halve?"""
+"""Real purchases and visits as cases: will this customer buy again, will spending halve, does this visit buy?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 DAY = 86_400_000_000
+PAGES = ("Administrative", "Informational", "ProductRelated")
+SEEN = ("month", *(f"pages {p}" for p in PAGES), "BounceRates", "ExitRates", "SpecialDay", "VisitorType", "Weekend",
+        "TrafficType")  # fmt: skip
+"""What is read of a visit beside the seconds by type of page."""
 
 
 def halves(log: Any, every: int = 91, after: int = 28, before: int = 84) -> Any:
@@ -38,6 +42,40 @@ def buys(log: Any, day: str = "1998-04-01", after: int = 84) -> Any:
     own = np.repeat(np.arange(len(rows.users)), rows.lengths)
     again = np.bincount(own, (time >= moment) & (time < moment + after * DAY), len(rows.users)) > 0
     return _asked(log, rows.users, np.full(len(rows.users), moment), again.astype(float), after)
+
+
+def visits(log: Any) -> Any:
+    """Visits of `online_shoppers`, folded by type of page: does the visit end in a purchase?
+
+    The file has one row of sums per visit, no clicks and no clock. The seconds on each type of page become its single
+    event, a day before a decision that is the same for all; the rest is profile. So nothing here is a sequence.
+    PageValues is left out: it is worked out of purchases, that of the visit itself perhaps among them.
+    """
+    from ethogram.log import Log
+
+    told = log.table()
+    n, type_ = len(told), np.arange(len(PAGES))
+    seconds = np.stack([told[f"{p}_Duration"].to_numpy() for p in PAGES], 1).astype(np.float64)
+    seen = np.stack([told[p].to_numpy() for p in PAGES], 1)
+    moment = int(np.datetime64("2018-01-02", "us").astype(np.int64))
+    visit, page = np.nonzero((seen > 0) | (type_ == len(PAGES) - 1))  # a visit without any page stays a case
+    events = pa.table(
+        {
+            "user": told["user"].take(pa.array(visit)).combine_chunks(),
+            "item": pa.array(PAGES).take(pa.array(page)),
+            "time": pa.array(np.full(len(visit), moment - DAY), pa.timestamp("us", "UTC")),
+            "value": seconds[visit, page],
+        }
+    )
+    made = {"month": told["item"], **{f"pages {p}": seen[:, i].astype(np.float64) for i, p in enumerate(PAGES)}}
+    made |= {name: told[name] for name in SEEN if name not in made}
+    users = pa.table(
+        {
+            "user": told["user"], **made, "decided": pa.array(np.full(n, moment), pa.timestamp("us", "UTC")),
+            "default": told["label"],
+        }
+    )  # fmt: skip
+    return Log.open(events, users=users, **{name: name for name in ("user", "item", "time", "value")})
 
 
 def _asked(log: Any, codes: np.ndarray, decided: np.ndarray, label: np.ndarray, after: int) -> Any:

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ethogram.claims import Estimate, NotMeasurable
-from ethogram.errors import MissingData
+from ethogram.claims import Estimate
 
 KEY = "ban_evasion"
 FIRST = 1
 """The first seed."""
+NULLS = (2, 6, 7, 8)
+"""Seeds of the logs in which nothing is planted."""
 TASKS = ("T1", "T2", "T3a")
 PLANTED = {
     "evading / malicious": {
@@ -34,7 +35,7 @@ NULL = (
 PAIR_NULL = tuple(f"difference: {n}" for n in ("delay", "minor", "words per edit", "positive", "negative", "sentiment"))
 
 
-def _kept(bench: Any, name: str, make: Any) -> Any:
+def kept(bench: Any, name: str, make: Any) -> Any:
     """What a law already measured on this bench."""
     held = bench.__dict__.setdefault("_ban_evasion", {})
     if name not in held:
@@ -43,49 +44,52 @@ def _kept(bench: Any, name: str, make: Any) -> Any:
 
 
 def made(bench: Any, seed: int, pairs: int = 2_000, **how: Any) -> Any:
-    """A generated log; a quick one is small."""
+    """A generated log; a quick one is small, and the same for every seed without options."""
     from ethogram.data.returning_accounts import ReturningAccounts
     from ethogram.log import Log
 
-    pairs = 100 if bench.quick else pairs
-    sizes = {"malicious": 2 * pairs, "benign": 2 * pairs, "days": 70 if bench.quick else 730}
-    read = ReturningAccounts(pairs=pairs, seed=seed, **{**sizes, **how}).read()
-    return Log.open(read.events, users=read.users, **read.roles)
+    def make() -> Any:
+        sizes = {"malicious": 2 * pairs, "benign": 2 * pairs, "days": 730}
+        small = {"pairs": 80, "malicious": 200, "benign": 200, "days": 45} if bench.quick else {}
+        read = ReturningAccounts(**{"pairs": pairs, "seed": seed, **sizes, **how, **small}).read()
+        return Log.open(read.events, users=read.users, **read.roles)
+
+    return kept(bench, f"log {sorted(how.items())}", make) if bench.quick else make()
 
 
-def _tasks(bench: Any) -> Any:
+def base_tasks(bench: Any) -> Any:
+    """Tasks of the first log."""
     from ethogram.risk.ban_evasion import Accounts, Tasks
 
-    return _kept(bench, "tasks", lambda: Tasks(Accounts.of(made(bench, FIRST))))
+    return kept(bench, "tasks", lambda: Tasks(Accounts.of(made(bench, FIRST))))
 
 
 def task(bench: Any, key: str) -> Any:
-    return _kept(bench, f"task {key}", lambda: _tasks(bench).make(key))
-
-
-def trees(columns: np.ndarray, label: np.ndarray, names: Any) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    steps = 100 if len(label) > 1_000 else 10
-    model = HistGradientBoostingClassifier(max_iter=steps, learning_rate=0.08, random_state=0).fit(columns, label)
-    return lambda rows: model.decision_function(rows)
+    return kept(bench, f"task {key}", lambda: base_tasks(bench).make(key))
 
 
 def scores(bench: Any, key: str) -> dict[str, np.ndarray]:
-    """Out-of-fold scores of a task: all features, each family, all but each family, trees, matched variables."""
+    """Out-of-fold scores of a task: all features, each family, all but each family, all by trees and by the blend,
+    matched variables."""
 
     def make() -> dict[str, np.ndarray]:
-        from ethogram.risk.ban_evasion.judged import ALL, by_family, logistic, out_of_fold
+        from scipy.special import logit
 
-        one, folds = task(bench, key), 3 if bench.quick else 10
-        kept = {"all": ALL, **{f: (f,) for f in ALL}, **{f"no {f}": tuple(o for o in ALL if o != f) for f in ALL}}
-        found = by_family(one, kept, folds=folds)
-        found["trees"] = out_of_fold(one.columns, one, trees, folds=folds)
+        from ethogram.risk.ban_evasion.judged import ALL, by_family, logistic, out_of_fold, way
+
+        one, folds = task(bench, key), 2 if bench.quick else 10
+        families = {"all": ALL, **{f: (f,) for f in ALL}, **{f"no {f}": tuple(o for o in ALL if o != f) for f in ALL}}
+        found = by_family(one, families, folds=folds)
+        found["trees"] = out_of_fold(one.columns, one, way("boosted"), one.names, folds=folds)
+        found["blend"] = logit(found["all"]) + logit(found["trees"])
+        own = [i for i, name in enumerate(one.names) if name.startswith("new: ")]
+        if own:
+            found["own"] = out_of_fold(one.columns[:, own], one, logistic(), folds=folds)
         found["matched"] = out_of_fold(one.matched, one, logistic(), folds=folds)
-        found["matched trees"] = out_of_fold(one.matched, one, trees, folds=folds)
+        found["matched trees"] = out_of_fold(one.matched, one, way("boosted"), folds=folds)
         return found
 
-    return dict(_kept(bench, f"scores {key}", make))
+    return dict(kept(bench, f"scores {key}", make))
 
 
 def _draws(bench: Any) -> int:
@@ -120,8 +124,8 @@ def gap(bench: Any, key: str, left: str, right: str) -> Estimate:
 def importance(bench: Any, key: str) -> float:
     from ethogram.risk.ban_evasion.judged import importances
 
-    folds, repeats = (3, 1) if bench.quick else (10, 3)
-    found = _kept(bench, f"importances {key}", lambda: importances(task(bench, key), folds=folds, repeats=repeats))
+    folds, repeats = (2, 1) if bench.quick else (10, 3)
+    found = kept(bench, f"importances {key}", lambda: importances(task(bench, key), folds=folds, repeats=repeats))
     return found["edit"] - max(v for k, v in found.items() if k != "edit")
 
 
@@ -130,20 +134,23 @@ def _ranks(bench: Any) -> dict[str, np.ndarray]:
         from ethogram.evaluate.grouped import grouped_folds
         from ethogram.numeric.scorer import Scorer
         from ethogram.risk.ban_evasion.judged import reciprocal_ranks
+        from ethogram.risk.ban_evasion.scorers import learn
 
-        one, folds = task(bench, "T3a"), 3 if bench.quick else 10
+        one, folds = task(bench, "T3a"), 2 if bench.quick else 10
         fold = grouped_folds(one.groups, folds, 0)
         parts = {"names": one.of(["username"]), "no edit": one.of(["temporal", "username", "language"])}
         ways = {}
         for name, at in parts.items():
-            kept = [one.names[i] for i in at]
+            names_ = [one.names[i] for i in at]
             models = [
-                Scorer.learn(one.columns[fold != f][:, at], one.label[fold != f], kept, 30.0) for f in range(folds)
+                Scorer.learn(one.columns[fold != f][:, at], one.label[fold != f], names_, 30.0) for f in range(folds)
             ]
             ways[name] = lambda f, columns, m=models, at=at: m[f].logit(columns[:, at])
-        return reciprocal_ranks(_tasks(bench), one, ways, folds=folds)
+        blends = [learn("blend", one.columns[fold != f], one.label[fold != f], one.names, 30.0) for f in range(folds)]
+        ways["blend"] = lambda f, columns: blends[f].logit(columns)
+        return reciprocal_ranks(base_tasks(bench), one, ways, folds=folds)
 
-    return dict(_kept(bench, "ranks", make))
+    return dict(kept(bench, "ranks", make))
 
 
 def _people(bench: Any) -> np.ndarray:
@@ -159,34 +166,43 @@ def mrr(bench: Any, way: str) -> Estimate:
     return Estimate(*found, units=len(set(people.tolist())), unit="people")
 
 
-def mrr_gap(bench: Any, way: str) -> Estimate:
+def mrr_gap(bench: Any, way: str, left: str = "T3a") -> Estimate:
     from ethogram.evaluate.bootstrap import mean_difference
 
     people, held = _people(bench), _ranks(bench)
-    found = mean_difference(held["T3a"], held[way], units=people, resamples=_draws(bench))
+    found = mean_difference(held[left], held[way], units=people, resamples=_draws(bench))
     return Estimate(*found[:3], units=len(set(people.tolist())), unit="people")
 
 
-def _null(bench: Any) -> Any:
+def _null(bench: Any, seed: int = FIRST + 1) -> Any:
     from ethogram.risk.ban_evasion import Accounts, Tasks
 
-    return _kept(bench, "null", lambda: Tasks(Accounts.of(made(bench, FIRST + 1, 1_000, effect=0.0, days=365))))
+    how = {"pairs": 1_000, "malicious": 2_000, "benign": 2_000, "effect": 0.0, "days": 365}
+    return kept(bench, f"null {seed}", lambda: Tasks(Accounts.of(made(bench, seed, **how))))
 
 
 def null_auc(bench: Any, key: str) -> Estimate:
-    from ethogram.evaluate.bootstrap import auc as area
+    """Mean over logs, with the spread between them: a bootstrap of one log knows nothing of what chance taught."""
+    from scipy.stats import t
+
+    from ethogram.evaluate.classification import auc as area
     from ethogram.risk.ban_evasion.judged import logistic, out_of_fold
 
-    one = _null(bench).make(key)
-    found = out_of_fold(one.columns, one, logistic(), folds=3 if bench.quick else 10)
-    v, low, high = area(one.label, found, units=one.groups, resamples=_draws(bench), level=0.90)
-    return Estimate(v - 0.5, low - 0.5, high - 0.5, 0.90, len(set(one.groups.tolist())), "people")
+    def one_log(seed: int) -> float:
+        one = _null(bench, seed).make(key)
+        return area(one.label, out_of_fold(one.columns, one, logistic(), folds=2 if bench.quick else 5)) - 0.5
+
+    seeds = (FIRST + 1,) if bench.quick else NULLS
+    found = np.array([one_log(seed) for seed in seeds])
+    spread = float(t.ppf(0.95, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else 0.5
+    mean = float(found.mean())
+    return Estimate(mean, mean - spread, mean + spread, 0.90, len(found), "logs")
 
 
 def _report(bench: Any) -> dict[tuple[str, str], bool]:
     from ethogram.risk.ban_evasion.report import characterise
 
-    rows = _kept(bench, "report", lambda: characterise(_tasks(bench)).to_pylist())
+    rows = kept(bench, "report", lambda: characterise(base_tasks(bench)).to_pylist())
     return {(r["comparison"], r["attribute"]): r["differs"] for r in rows}
 
 
@@ -208,8 +224,13 @@ def nothing_found(bench: Any) -> float:
     return float(sum(r["differs"] for r in rows if r["comparison"] in ("evading / malicious", "pairs / random pairs")))
 
 
+def learned(bench: Any) -> Any:
+    """The system as built, fitted on the first log."""
+    return kept(bench, "learned", lambda: bench.build(KEY).fit(made(bench, FIRST), seed=0))
+
+
 def assessed(bench: Any) -> dict[str, Any]:
-    return dict(_kept(bench, "assessed", lambda: _assessed(bench)))
+    return dict(kept(bench, "assessed", lambda: _assessed(bench)))
 
 
 def _assessed(bench: Any) -> dict[str, Any]:
@@ -217,7 +238,7 @@ def _assessed(bench: Any) -> dict[str, Any]:
     from ethogram.evaluate.calibration import ece
     from ethogram.risk.ban_evasion import Accounts
 
-    built = bench.build(KEY).fit(made(bench, FIRST), seed=0)
+    built = learned(bench)
     log = made(bench, FIRST + 2)
     a, table = Accounts.of(log), built.assess(log)
     returning, risk = a.parent >= 0, table["risk"].to_numpy()
@@ -234,83 +255,8 @@ def _assessed(bench: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def searched(bench: Any) -> dict[str, float]:
-    return dict(_kept(bench, "searched", lambda: _searched(bench)))
-
-
-def _searched(bench: Any) -> dict[str, float]:
-    """Against the exact similarities with all accounts banned before, for 500 reported accounts."""
-    from time import process_time
-
-    from scipy import sparse
-
-    from ethogram.risk.ban_evasion import Accounts, Tasks
-    from ethogram.risk.ban_evasion.profiles import WIDTH
-    from ethogram.risk.ban_evasion.shortlist import Banned, micros, sets
-
-    how = {} if bench.quick else {"malicious": 75_000, "benign": 1_000, "days": 3_650}
-    tasks = Tasks(Accounts.of(made(bench, FIRST + 3, 17_000, **how)))
-    a = tasks.accounts
-    banned = tasks.n[np.isfinite(a.blocked)]
-    index = Banned(tasks.idf)
-    for at in range(0, len(banned), 10_000):
-        rows = banned[at : at + 10_000]
-        index.add(tasks.old(rows), a.blocked[rows])
-    children = tasks.n[(a.parent >= 0) & np.isfinite(a.blocked)]
-    asked = np.random.default_rng(0).permutation(children)[: 20 if bench.quick else 500]
-    seen = tasks.reported(asked)
-    index.search(seen, a.created[asked], 1)  # compiled beforehand
-    begun = process_time()
-    places, _ = index.search(seen, a.created[asked], 50)
-    ms = 1e3 * (process_time() - begun) / len(asked)
-
-    def matrix(held: Any, values: np.ndarray) -> Any:
-        return sparse.csr_matrix((values, held.tokens.astype(np.int64), held.offsets), (len(held), 4 * WIDTH))
-
-    held, asks = index.index.sets, sets(seen, tasks.idf)
-    weighted, right = matrix(held, held.weights), matrix(asks, np.ones(len(asks.tokens)))
-    total, own = np.asarray(weighted.sum(1)).ravel(), np.asarray(matrix(asks, asks.weights).sum(1)).ravel()
-    recall = []
-    for i in range(len(asked)):
-        both = np.asarray((weighted @ right[i].T).todense()).ravel()
-        like = np.where(index.index.clock < micros(a.created[asked[i : i + 1]]), both / (total + own[i] - both), 0.0)
-        k = min(50, int((like > 0).sum()))
-        least = np.sort(like)[-k] if k else np.inf
-        mine = places[i][places[i] >= 0]
-        recall.append(min(1.0, float((like[mine] >= least - 1e-12).sum()) / k) if k else 1.0)
-    place = np.full(len(a), -1)
-    place[banned] = np.arange(len(banned))
-    true = (places == place[a.parent[asked]][:, None]).any(1)
-    return {"recall": float(np.mean(recall)), "ms": ms, "true": float(true.mean()), "gib": index.index.nbytes / 2**30}
-
-
-def read(bench: Any) -> dict[str, float]:
-    return dict(_kept(bench, "read", lambda: _read(bench)))
-
-
-def _read(bench: Any) -> dict[str, float]:
-    from ethogram.data.ban_evasion import BanEvasion
-    from ethogram.log import Log
-    from ethogram.risk.ban_evasion import Accounts, Tasks
-
-    real = BanEvasion()
-    try:
-        told = real.read()
-    except MissingData as error:
-        raise NotMeasurable(str(error)) from None
-    tasks = Tasks(Accounts.of(Log.open(told.events, users=told.users, **told.roles)))
-    fine = ("revision of no account whose contributions are here", "the account has no contributions")
-    wrong = [r for r in real.aside()["reason"].to_pylist() if r not in fine]
-    seen = tasks.reported(tasks.n)
-    return {
-        "edits": 572.0 - len(tasks.accounts.time), "pairs": 45.0 - len(real.pairs()),
-        "revisions": 40.0 - len(real.revisions()), "wrong": float(len(wrong)),
-        "lost": float(len(tasks.n) - int(np.isfinite(seen.numbers).any(1).sum())),
-    }  # fmt: skip
-
-
 def large(bench: Any) -> dict[str, float]:
-    return dict(_kept(bench, "large", lambda: _large(bench)))
+    return dict(kept(bench, "large", lambda: _large(bench)))
 
 
 def _large(bench: Any) -> dict[str, float]:
@@ -323,7 +269,7 @@ def _large(bench: Any) -> dict[str, float]:
         tasks = Tasks(Accounts.of(log))
         for key in TASKS:
             one = tasks.make(key)
-            by_family(one, {"all": ALL}, folds=3 if bench.quick else 10)
-        reciprocal_ranks(tasks, one, folds=3 if bench.quick else 10)
+            by_family(one, {"all": ALL}, folds=2 if bench.quick else 10)
+        reciprocal_ranks(tasks, one, folds=2 if bench.quick else 10)
         bench.build(KEY).fit(log)
     return {"seconds": cost.cpu_seconds, "gib": (cost.peak_mb or float("nan")) / 1024}

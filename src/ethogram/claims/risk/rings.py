@@ -23,7 +23,9 @@ PRECISION = 0.8
 KS = (50, 100, 200, 400)
 REACHES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 """Quantiles of the distance to the fifth neighbour that are tried as eps of DBSCAN."""
-QUICK: dict[str, Any] = {"transactions": 500, "rings": 3, "size": (20, 30)}
+QUICK: dict[str, Any] = {"transactions": 400, "rings": 3, "size": (20, 30), "tagged": 0.7}
+SMALL: dict[str, Any] = {"epochs": 1, "hidden": 16, "out": 16, "dim": 16}
+"""Of a quick run: a week, and the system on it."""
 
 
 def generated(options: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -80,8 +82,7 @@ class Week:
 
     def clustered(self, weight: float) -> np.ndarray:
         """Labels by density at a weight of the clicks; the network does not depend on it."""
-        found = self.fitted._clusters(self.x(weight), self.seed)
-        return np.full(len(self.held), -1) if found is None else found.labels
+        return self.fitted._clusters(self.x(weight), self.seed).labels
 
     def risk(self, labels: np.ndarray, tag: np.ndarray | None = None) -> np.ndarray:
         """Of each case that of its cluster, 0 outside; by all tags, or those given."""

@@ -70,12 +70,13 @@ def cut(table: pa.Table, instants: Sequence[int], regimes: Sequence[int], judged
     return made
 
 
-def follow(arm: Any, windows: Sequence[Window], seed: int, *, returning: bool) -> Course:
+def follow(arm: Any, windows: Sequence[Window], seed: int, *, returning: bool, draws: int = DRAWS) -> Course:
     """Learn the windows in order. After each, judge the window that comes and the learned ones.
 
     Parameters
     ----------
     returning : judge after each window only the one that it ends with and the one that comes, all after the last.
+    draws : of a predicted time.
     """
     found, learned = Course(len(windows), built=arm), [0]
 
@@ -87,7 +88,7 @@ def follow(arm: Any, windows: Sequence[Window], seed: int, *, returning: bool) -
             arm.fit(windows[i].train, seed=seed)
 
     def judged(j: int) -> float:
-        people = judge(arm, windows[j].judged)
+        people = judge(arm, windows[j].judged, draws)
         found.values[learned[0], j] = people
         return value(np.sum(list(people.values()), 0), "loglikelihood")
 
@@ -95,9 +96,9 @@ def follow(arm: Any, windows: Sequence[Window], seed: int, *, returning: bool) -
     return found
 
 
-def judge(arm: Any, log: Any) -> dict[Any, np.ndarray]:
+def judge(arm: Any, log: Any, draws: int = DRAWS) -> dict[Any, np.ndarray]:
     """Person -> sums over events: events, log-likelihood, wrong kinds, squared, absolute and squared log gap error."""
-    made = arm.predictions(log, draws=DRAWS)
+    made = arm.predictions(log, draws=draws)
     gap, said = (made.column(n).to_numpy() for n in ("gap", "predicted_gap"))
     wrong = np.array(made.column("kind").to_pylist(), object) != np.array(
         made.column("predicted_kind").to_pylist(), object

@@ -34,13 +34,14 @@ __all__ = ["KINDS", "RATES", "SHARED", "ReturningAccounts"]
     licence="none needed: generated here",
     origin="a generator; seeded, truth known",
     get="nothing to get",
-    version=1,
+    version=3,
 )
 @dataclass(frozen=True, kw_only=True)
 class ReturningAccounts:
     """A log of edits (user, item: the page, time, text added, and columns deleted, comment, ns, sizediff, minor).
 
-    The accounts are its users: created, blocked, parent (the account before of the same person), master (the first).
+    The accounts are its users: created, blocked, parent (the account before of the same person), master (the first),
+    evasion (1 where there is a parent).
     """
 
     pairs: int = 2_000
@@ -101,6 +102,7 @@ class ReturningAccounts:
                 "user": names, "created": _instants(people.created), "blocked": _instants(people.banned),
                 "parent": names.take(pa.array(people.parent, mask=people.parent < 0)),
                 "master": names.take(pa.array(people.master, mask=~people.returning)),
+                "evasion": (people.parent >= 0).astype(np.int8),
             }
         )  # fmt: skip
         roles = {name: name for name in ("user", "item", "time", "text", "kind")}

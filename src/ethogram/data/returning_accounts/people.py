@@ -16,7 +16,7 @@ FAVOURITES, STYLE, COMMENTS = 3, 14, 3
 NEUTRAL, TEMPLATES = 240, 36
 STRAIGHT = 0.15
 """Who brings favourite pages along goes straight there: what is left of the rate of `news`."""
-FOCUS = (0.25, 0.85)
+FOCUS = (0.50, 0.95)
 """Share of the edits that go to favourite pages, from the broadest person to the narrowest."""
 SITTING = 3.5
 """Standard deviation of the hour at which somebody sits down, in hours."""

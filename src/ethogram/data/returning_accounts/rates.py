@@ -40,7 +40,7 @@ PERSONAL = ("talk", "revert", "comment", "swear", "opinion")
 OWN = ("deletes", "minor", "words")
 """Rates of which every account has a level of its own, whoever is behind it."""
 BRINGS: dict[str, float] = {
-    "username": 0.40, "pages": 0.98, "style": 0.45, "comments": 0.30, "hours": 0.60, "habits": 0.30,
+    "username": 0.40, "pages": 0.92, "style": 0.45, "comments": 0.30, "hours": 0.60, "habits": 0.30,
 }  # fmt: skip
 """Chance that a returning account brings each along; otherwise it is drawn anew."""
 

@@ -24,6 +24,8 @@ from ethogram.log import Log, times
 OUTCOMES = ("outcome", "default", "defaulted", "fraud", "fraudulent", "evasion", "evader", "bad", "chargeback", "label")
 MONEY = ("money", "exposure", "amount", "loan", "limit", "credit", "balance")
 GROUP, DECIDED, KNOWN = "group", "decided", "known"
+MOST_GROUPS = 12
+"""Different numbers of an attribute from which its quarters are the groups."""
 SESSION_LABEL = "label of the session's events"
 NEVER = np.iinfo(np.int64).min
 """Stands for an instant that is not told."""
@@ -138,7 +140,7 @@ def cases_of(
     told = people if "session" not in table.column_names else people | _of_sessions(log, table)
     return Cases(
         table, risk, label, stake, said, stake_is, time, _instants(people.get(KNOWN)),
-        None if chosen["group"] is None else people[chosen["group"]].cast(pa.string()),
+        None if chosen["group"] is None else _groups(log, people, chosen["group"]),
         {n: c for n, c in told.items() if n not in own and _is_feature(c)},
     )  # fmt: skip
 
@@ -168,6 +170,23 @@ def _column(role: str, named: str | None, people: Mapping[str, pa.Array], usual:
         there = f"its columns are {', '.join(people)}" if people else "the log has none"
         raise OptionError(f"{role} '{named}': no such column in the table of users; {there}.{nearest(named, people)}")
     return named or next((n for n in usual if n in people), None)
+
+
+def _groups(log: Log, people: Mapping[str, pa.Array], name: str) -> pa.Array:
+    """A group per value; of numbers with many values, such as an age, the four quarters of the log's users."""
+    column = people[name]
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return column.cast(pa.string())
+    assert log.users is not None
+    all_ = pc.cast(log.users[name], pa.float64()).to_numpy()
+    all_ = all_[np.isfinite(all_)]
+    if len(np.unique(all_)) <= MOST_GROUPS:
+        return column.cast(pa.string())
+    edges = np.unique(np.quantile(all_, (0.25, 0.5, 0.75), method="lower"))
+    lows = ["", *(f" above {e:g}" for e in edges)]
+    names = [f"{name}{low}{high}" for low, high in zip(lows, [*(f" to {e:g}" for e in edges), ""], strict=True)]
+    value = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    return pa.array(np.array(names)[np.searchsorted(edges, np.nan_to_num(value))], mask=~np.isfinite(value))
 
 
 def _outcomes(column: pa.Array, name: str) -> np.ndarray:

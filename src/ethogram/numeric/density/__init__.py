@@ -38,7 +38,8 @@ class Density:
     outlier_scores : float32[n], GLOSH: near 0 inside a dense region, near 1 far outside it.
     stability : float64[clusters], excess of mass.
     tree : condensed tree, a table of `linkage.TREE`. linkage : float64[n - 1, 4], single linkage in SciPy's form.
-    recall : share of the true neighbours that were found (on a sample; 1 for an exact search). backend : who searched.
+    recall : share of the true neighbours that were found (on a sample; 1 for an exact search). Below 1 the tree
+        is nearly the smallest: none of its edges is proven. backend : who searched.
     repaired : edges of the spanning tree that no list of neighbours held.
     points, core, births, deaths, min_samples : what `assign` needs: the points, their core distances, and the lambda
         at which each cluster begins and ends.
@@ -86,7 +87,7 @@ def density(
         default `min_cluster_size`.
     k : neighbours listed per point, from `min_samples` - 1 to n - 1; default the larger of 16 and `min_samples` + 5.
         With exact neighbours it changes the time, not the result.
-    backend : auto, exact, faiss, hnsw, or a callable (see `backends`).
+    backend : auto, exact, faiss, hnsw, descent, or a callable (see `backends`).
     selection : eom, or leaf for the finest clusters.
     cluster_selection_epsilon : clusters do not part below this distance.
     allow_single_cluster : all points may be one cluster.

@@ -7,7 +7,9 @@ exact      `ethogram.numeric.density.exact`: matrix products of what cannot be r
 faiss      faiss ``IndexFlatL2``; distances are computed again in double precision
 hnsw       faiss ``IndexHNSWFlat``, an approximation: its effort doubles until 95% of the true neighbours of 500 points
            are found; where no effort does, the recall tells
-auto       exact up to a million points; beyond, hnsw where faiss is installed
+descent    `ethogram.numeric.density.descent`: random trees, then neighbours of neighbours, until 95% of the true
+           neighbours of 500 points are found, or a round adds next to nothing; the recall tells
+auto       exact up to 200,000 points; beyond, descent
 callable   ``search(x, k) -> codes int[n, >= k]``, nearest first, the point itself or not (`ethogram.nn.near` on torch)
 =========  =========================================================================================================
 
@@ -25,13 +27,16 @@ import numpy as np
 from numba import njit
 
 from ethogram.errors import MissingExtra, OptionError, unknown
-from ethogram.numeric.density import exact
+from ethogram.numeric.density import descent, exact
 from ethogram.numeric.density.metric import squared
 
 Search = Callable[[np.ndarray, int], np.ndarray]
-NAMES = ("auto", "exact", "faiss", "hnsw")
-EXACT_UP_TO = 1_000_000
+NAMES = ("auto", "exact", "faiss", "hnsw", "descent")
+EXACT_UP_TO = 200_000
+"""Points from which trees and descent take less time than the exact search, in 32 columns."""
 RECALL, SAMPLE = 0.95, 500
+GAIN, WIDER = 0.005, 4
+"""Recall that a round of descent must add to be followed by another, and entries beyond k that its lists hold."""
 LINKS = ((16, 80), (32, 160))
 """Links of a point in the approximate graph, and candidates in view while it is built."""
 EFFORTS = (48, 96, 192, 384)
@@ -66,9 +71,11 @@ def neighbours(x: np.ndarray, k: int, backend: str | Search, seed: int) -> Found
         more = " torch: give ethogram.nn.near.search." if backend == "torch" else ""
         raise OptionError(unknown("back end", backend, NAMES) + more)
     if backend == "auto":
-        backend = "exact" if len(x) <= EXACT_UP_TO or not _has_faiss() else "hnsw"
+        backend = "exact" if len(x) <= EXACT_UP_TO else "descent"
     if backend == "exact":
         return Found(*exact.nearest(x, k, seed=seed), "exact", 1.0)
+    if backend == "descent":
+        return _descended(x, k, seed)
     faiss, single = _faiss(), np.ascontiguousarray(x - x.mean(0), np.float32)
     if backend == "faiss":
         index = faiss.IndexFlatL2(x.shape[1])
@@ -98,12 +105,20 @@ def _approximate(faiss: Any, x: np.ndarray, single: np.ndarray, k: int, seed: in
     return Found(distance, code, name, _recall(x, code, seed))
 
 
-def _has_faiss() -> bool:
-    try:
-        _faiss()
-    except MissingExtra:
-        return False
-    return True
+def _descended(x: np.ndarray, k: int, seed: int) -> Found:
+    some, shares = _sample(len(x), seed), [0.0]
+    true, _ = exact.nearest(x, k + 1, x[some])
+
+    def enough(order: np.ndarray, code: np.ndarray) -> bool:
+        place = np.empty(len(x), np.int64)
+        place[order] = np.arange(len(x))
+        mine = code[place[some], :k]
+        shares.append(_share(x, some, np.where(mine >= 0, order[mine], -1), true))
+        return shares[-1] >= RECALL or shares[-1] - shares[-2] < GAIN
+
+    codes = descent.neighbours(x, min(k + WIDER, len(x) - 1), seed, enough)
+    distance, code = _measured(x, codes, k)
+    return Found(distance, code, f"descent ({len(shares) - 2} rounds)", _share(x, some, code[some], true))
 
 
 def _faiss() -> Any:

@@ -20,12 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ethogram.numeric.density.cells import Cells
+from ethogram.numeric.density.apart import Groups
 from ethogram.numeric.density.order import find, lighter
-from ethogram.numeric.density.outside import complete
+from ethogram.numeric.density.outside import Known, complete
 
-POINTS = 64
-"""Points of a cell, about: fewer make bounds tighter, and more of them."""
 SETTLED = 0.1
 """Share of the components that a round must settle from lists alone; below it the others are completed."""
 
@@ -53,7 +51,7 @@ def spanning(x: np.ndarray, core: np.ndarray, distance: np.ndarray, code: np.nda
     above, component, place = np.arange(n), np.arange(n), np.zeros(n, np.int32)
     tree = Spanning(np.empty((n - 1, 2), np.int32), np.empty((n - 1, 2)), 0)
     best, ends, least = np.empty((n, 2)), np.empty((n, 2), np.int32), np.empty((n, 2))
-    cells: Cells | None = None
+    groups: Groups | None = None
     edges = repaired = 0
     while edges < n - 1:
         roots = np.flatnonzero(component == np.arange(n))
@@ -61,14 +59,14 @@ def spanning(x: np.ndarray, core: np.ndarray, distance: np.ndarray, code: np.nda
         _offers(core, component, place, distance, code, bound, best, ends, least)
         settled = _reached(least, best, roots)
         if settled.sum() < SETTLED * len(roots):
-            cells = cells or Cells.of(x, POINTS, seed)
+            groups = groups or Groups.of(x, seed)
             members = np.bincount(component, minlength=n)[roots]
             settled[np.arange(len(roots)) != members.argmax()] = True  # the others know their edges to the largest
             known = np.zeros(n, np.bool_)
             known[roots[_reached(least, best, roots)]] = True
             asked = roots[settled & ~known[roots]]
             _backwards(core, component, place, distance, code, best, ends)
-            complete(x, core, bound, component, cells, asked, known, best, ends, extra)
+            complete(x, Known(core, best, ends, extra, known), bound, component, groups, asked)
         _raised(component, roots[settled], best, bound)
         before = edges
         edges, repaired = _joined(above, roots[settled], best, ends, extra, tree.ends, tree.weight, edges, repaired)

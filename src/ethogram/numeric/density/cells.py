@@ -10,7 +10,6 @@ from numba import njit
 from ethogram.numeric.density.metric import answering, asking, squared
 from ethogram.numeric.topk import TopK
 
-MOST = 4096
 BLOCK = 65_536
 
 
@@ -28,9 +27,8 @@ class Cells:
     reach: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, points: int, seed: int) -> Cells:
-        """About `points` points in each; the centres are drawn among them."""
-        count = int(np.clip(len(x) // points, 1, MOST))
+    def of(cls, x: np.ndarray, count: int, seed: int) -> Cells:
+        """`count` cells, n at most; the centres are drawn among the points."""
         centres = x[np.sort(np.random.default_rng(seed).choice(len(x), count, replace=False))].astype(np.float64)
         middle = centres.mean(0)
         search, cell = TopK(answering(centres - middle)), np.empty(len(x), np.int32)

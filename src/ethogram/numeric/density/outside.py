@@ -1,130 +1,222 @@
 """Exact answers to: which point outside a component is nearest to it by mutual reachability?
 
 Only pairs of points that are both bound below the best edge known so far can hold a lighter one (see `boruvka`). Points
-lie cell by cell, in a cell component by component (a run), in a run by ascending bound: of each run a beginning is in
-question, with a least and a largest distance to the cell's centre. Whole runs are ruled out by the triangle inequality,
-first for all points of a cell that ask, then for each.
+lie group by group, in a group component by component (a run). Groups too far apart (`apart`) are ruled out at once, and
+points too far from the centre of the group that asks; what is left is multiplied, and a distance is computed in double
+precision only where single precision cannot exclude that it is smaller.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from ethogram.numeric.density.cells import Cells
-from ethogram.numeric.density.metric import SLACK, roughly, squared
+from ethogram.numeric.density.apart import Groups
+from ethogram.numeric.density.metric import squared
 from ethogram.numeric.density.order import lighter
 
-DOUBT = 1e-9
-"""Share of a distance by which rounding may move it, and much more."""
+LARGE = 64
+"""Components from that size on ask alone, run by run; smaller ones together, group by group."""
+ASKING, ANSWERING = 256, 1024
+"""Points multiplied at once."""
+RUN = 32
+
+
+class Known(NamedTuple):
+    """Of points (rows of x): core float64[n]. Of components, named by one of their points, what is known and changes in
+    place: best float64[n, 2], ends int32[n, 2], extra bool[n] (an edge of no list), settled bool[n].
+    """
+
+    core: np.ndarray
+    best: np.ndarray
+    ends: np.ndarray
+    extra: np.ndarray
+    settled: np.ndarray
+
+
+class Runs(NamedTuple):
+    """Places ``line[first[r]:first[r + 1]]`` of the order of groups are of component whose[r] and of group group[r],
+    whose runs are ``of[g]`` to ``of[g + 1]``. component int64[n] and bound float64[n, 2] are in that order, too; least
+    float64[G] is the least bound of a group.
+    """
+
+    line: np.ndarray
+    first: np.ndarray
+    whose: np.ndarray
+    group: np.ndarray
+    of: np.ndarray
+    component: np.ndarray
+    bound: np.ndarray
+    least: np.ndarray
 
 
 def complete(
-    x: np.ndarray, core: np.ndarray, bound: np.ndarray, component: np.ndarray, cells: Cells, asked: np.ndarray,
-    settled: np.ndarray, best: np.ndarray, ends: np.ndarray, extra: np.ndarray,
-) -> None:  # fmt: skip
-    """Settle the components `asked`: `best`, `ends` and `extra` (an edge of no list) are changed in place.
+    x: np.ndarray, known: Known, bound: np.ndarray, component: np.ndarray, groups: Groups, asked: np.ndarray
+) -> None:
+    """Settle the components `asked`.
 
     Parameters
     ----------
-    bound, best : float64[n, 2], of each point and of each component. component : int64[n], named by one of its points.
-    settled : bool[n], components whose `best` is known to be that; becomes true of `asked`.
+    x : float[n, d]. bound : float64[n, 2], of each point. component : int64[n], named by one of its points.
     """
     # the heaviest first: what they found rules them out for those that follow
-    asked = asked[np.lexsort((best[asked, 1], best[asked, 0]))[::-1]]
-    order = np.lexsort((bound[:, 1], bound[:, 0], component, cells.cell)).astype(np.int32)
-    cell, whose = cells.cell[order], component[order]
-    starts = np.flatnonzero(np.append(True, (cell[1:] != cell[:-1]) | (whose[1:] != whose[:-1])))
-    runs = np.append(starts, len(x))
-    first = np.searchsorted(cell[starts], np.arange(len(cells.centres) + 1))
-    by_component = np.argsort(whose[starts], kind="stable")
-    mine = np.searchsorted(whose[starts][by_component], np.stack([asked, asked + 1]))
-    _complete(
-        x[order], core[order], bound[order], order, whose[starts], runs, first, cells.centres, cells.reach[order],
-        asked, settled, by_component, mine, best, ends, extra,
-    )  # fmt: skip
+    asked = asked[np.lexsort((known.best[asked, 1], known.best[asked, 0]))[::-1]]
+    size = np.bincount(component, minlength=len(x))[asked]
+    large, small = asked[size >= LARGE], np.zeros(len(x), np.bool_)
+    small[asked[size < LARGE]] = True
+    runs = _runs(bound[groups.order], component[groups.order], groups.offsets)
+    by_component = np.argsort(runs.whose, kind="stable")
+    mine = np.searchsorted(runs.whose[by_component], np.stack([large, large + 1]))
+    _complete(x, known, groups, runs, large, small, by_component, mine)
+    known.settled[asked] = True
+
+
+def _runs(bound: np.ndarray, component: np.ndarray, offsets: np.ndarray) -> Runs:
+    group = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    line = np.argsort(group * len(group) + component, kind="stable").astype(np.int32)
+    whose = component[line]
+    starts = np.flatnonzero(np.append(True, (group[1:] != group[:-1]) | (whose[1:] != whose[:-1])))
+    first, least = np.append(starts, len(group)), np.minimum.reduceat(bound[:, 0], offsets[:-1])
+    of = np.searchsorted(group[starts], np.arange(len(offsets)))
+    return Runs(line, first, whose[starts], group[starts], of, component, bound, least)
 
 
 @njit(cache=True, nogil=True)
-def _below(near, low, high, light):  # type: ignore[no-untyped-def]
-    """End of the points of near[low:high], ascending, that come before the pair `light`."""
-    while low < high:
-        middle = (low + high) // 2
-        if lighter(near[middle, 0], near[middle, 1], light):
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True)
-def _complete(
-    x, core, near, order, whose, runs, first, centres, reach, asked, settled, by_component, mine, best, ends,
-    extra,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    count, total = len(centres), len(whose)
-    longest, shortest, cell = reach.copy(), reach.copy(), np.empty(total, np.int64)
-    for r in range(total):
-        for p in range(runs[r] + 1, runs[r + 1]):
-            longest[p], shortest[p] = max(longest[p - 1], reach[p]), min(shortest[p - 1], reach[p])
-    # of a whole cell: the least bound and the farthest point, whoever it belongs to
-    least, far = np.full(count, np.inf), np.zeros(count)
-    for c in range(count):
-        for r in range(first[c], first[c + 1]):
-            cell[r] = c
-            least[c], far[c] = min(least[c], near[runs[r], 0]), max(far[c], longest[runs[r + 1] - 1])
-    kept, until = np.empty(total, np.int64), np.empty(total, np.int64)
-    for a in range(len(asked)):
-        own = asked[a]
-        light = best[own]  # changes in place
+def _complete(x, known, groups, runs, large, small, by_component, mine):  # type: ignore[no-untyped-def]
+    asking = np.empty(ASKING, np.int32)
+    for a in range(len(large)):
+        own = large[a]
         for m in range(mine[0, a], mine[1, a]):
-            run = by_component[m]
-            end = _below(near, runs[run], runs[run + 1], light)
-            if end == runs[run]:
+            r = by_component[m]
+            i, end = runs.first[r], runs.first[r + 1]
+            while i < end:
+                length = 0
+                while i < end and length < ASKING:
+                    p = runs.line[i]
+                    if lighter(runs.bound[p, 0], runs.bound[p, 1], known.best[own]):
+                        asking[length] = p
+                        length += 1
+                    i += 1
+                _ask(x, known, groups, runs, asking[:length], runs.group[r], own)
+        known.settled[own] = True
+    for g in range(len(groups.apart)):
+        i, end = runs.first[runs.of[g]], runs.first[runs.of[g + 1]]
+        while i < end:
+            length = 0
+            while i < end and length < ASKING:
+                p = runs.line[i]
+                own = runs.component[p]
+                if small[own] and lighter(runs.bound[p, 0], runs.bound[p, 1], known.best[own]):
+                    asking[length] = p
+                    length += 1
+                i += 1
+            _ask(x, known, groups, runs, asking[:length], g, -1)
+
+
+@njit(cache=True, nogil=True)
+def _ask(x, known, groups, runs, asking, g, own):  # type: ignore[no-untyped-def]
+    """Points of group g, of component `own` or of several (-1), ask whoever may be near enough."""
+    if not len(asking):
+        return
+    light, wide, far = _heaviest(known, runs, asking), 0.0, groups.apart[g]
+    for p in asking:
+        wide = max(wide, groups.reach[p])
+    near = np.flatnonzero((far <= light[0]) & (runs.least <= light[0]))
+    rows, answering, length = groups.query[asking], np.empty(ANSWERING, np.int32), 0
+    for t in near[np.argsort(far[near])]:  # who is near leaves little to those farther away
+        if far[t] > light[0]:
+            break
+        limit = (wide + light[0] + groups.slip) ** 2 * (1 + groups.share)
+        for r in range(runs.of[t], runs.of[t + 1]):
+            other = runs.whose[r]
+            # nothing that leaves a settled component is lighter than its best edge
+            if other == own or (
+                known.settled[other] and not lighter(known.best[other, 0], known.best[other, 1], light)
+            ):
                 continue
-            wide, surviving = longest[end - 1], 0
-            for c in range(count):
-                if least[c] > light[0]:
+            for i in range(runs.first[r], runs.first[r + 1]):
+                q = runs.line[i]
+                if not lighter(runs.bound[q, 0], runs.bound[q, 1], light):
                     continue
-                gap = math.sqrt(roughly(centres, cell[run], centres, c)) * (1 - DOUBT) - wide
-                if gap - far[c] > light[0]:
+                if not _within(groups.query, q, groups.centre, g, limit):
                     continue
-                for r in range(first[c], first[c + 1]):
-                    other = whose[r]
-                    # nothing that leaves a settled component is lighter than its best edge
-                    if other != own and not (settled[other] and not lighter(best[other, 0], best[other, 1], light)):
-                        stop = _below(near, runs[r], runs[r + 1], light)
-                        if stop > runs[r] and gap - longest[stop - 1] <= light[0]:
-                            kept[surviving], until[surviving] = r, stop
-                            surviving += 1
-            for p in range(runs[run], end):
-                if not lighter(near[p, 0], near[p, 1], light):
-                    break
-                last, gap = -1, 0.0
-                for s in range(surviving):
-                    r = kept[s]
-                    if cell[r] != last:
-                        last = cell[r]
-                        gap = math.sqrt(roughly(x, p, centres, last))
-                    room = light[0] + DOUBT * gap
-                    if gap - longest[until[s] - 1] > room or shortest[until[s] - 1] - gap > room:
-                        continue
-                    limit = SLACK * light[0] * light[0]
-                    for q in range(runs[r], until[s]):
-                        if near[q, 0] > light[0]:
-                            break
-                        if abs(gap - reach[q]) > room or roughly(x, p, x, q) > limit:
-                            continue
-                        d = math.sqrt(squared(x, p, x, q))
-                        w = max(core[p], core[q], d)
-                        if lighter(w, d, light) and lighter(near[q, 0], near[q, 1], light):
-                            light[0], light[1] = w, d
-                            limit = SLACK * light[0] * light[0]
-                            ends[own, 0], ends[own, 1] = order[p], order[q]
-                            extra[own] = True
-                            other = whose[r]
-                            if not settled[other] and lighter(w, d, best[other]):
-                                best[other], ends[other], extra[other] = light, ends[own], True
-        settled[own] = True
+                answering[length] = q
+                length += 1
+                if length == ANSWERING:
+                    _multiply(x, known, groups, runs, asking, rows, answering)
+                    length, light = 0, _heaviest(known, runs, asking)
+    if length:
+        _multiply(x, known, groups, runs, asking, rows, answering[:length])
+
+
+@njit(cache=True, nogil=True)
+def _heaviest(known, runs, asking):  # type: ignore[no-untyped-def]
+    """Of the best edges of the components of some points."""
+    light = np.zeros(2)
+    for p in asking:
+        best = known.best[runs.component[p]]
+        if lighter(light[0], light[1], best):
+            light[:] = best
+    return light
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _within(query, i, centre, j, limit):  # type: ignore[no-untyped-def]
+    total = np.float32(0.0)
+    for c in range(centre.shape[1]):
+        gap = query[i, c] - centre[j, c]
+        total += gap * gap
+    return total <= limit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _multiply(x, known, groups, runs, asking, rows, answering):  # type: ignore[no-untyped-def]
+    score = np.dot(rows, groups.item[answering].T)
+    m, width = score.shape
+    whole = width // RUN * RUN
+    for i in range(m):
+        row, p = score[i], asking[i]
+        least = _needed(groups.norm[p], known.best[runs.component[p], 0], groups.share)
+        for a in range(0, whole, RUN):
+            # an OR over a run of constant length, without a branch, is what the compiler turns into vectors
+            run, found = row[a : a + RUN], np.int32(0)
+            for j in range(RUN):
+                found |= np.int32(run[j] >= least)
+            if found != 0:
+                least = _compare(x, known, groups, runs, p, run, least, answering[a : a + RUN])
+        _compare(x, known, groups, runs, p, row[whole:], least, answering[whole:])
+
+
+@njit(cache=True, nogil=True)
+def _needed(square, light, share):  # type: ignore[no-untyped-def]
+    """The least score of a point that may be no farther than `light`, whatever rounding did."""
+    size = math.sqrt(square)
+    longest = size + light
+    doubt = share * (size * longest + longest * longest)
+    return np.float32(0.5 * (square - light * light - doubt) - 1e-6 * longest * longest)
+
+
+@njit(cache=True, nogil=True)
+def _compare(x, known, groups, runs, p, score, least, answering):  # type: ignore[no-untyped-def]
+    """Pairs of point p that may be lighter than the best edge of its component; the least score from then on."""
+    own, i = runs.component[p], groups.order[p]
+    light = known.best[own]  # changes in place
+    for s in range(len(score)):
+        if score[s] < least:
+            continue
+        q = answering[s]
+        other, j = runs.component[q], groups.order[q]
+        if other == own:
+            continue
+        d = math.sqrt(squared(x, i, x, j))
+        w = max(known.core[i], known.core[j], d)
+        if lighter(w, d, light) and lighter(runs.bound[q, 0], runs.bound[q, 1], light):
+            light[0], light[1] = w, d
+            least = _needed(groups.norm[p], w, groups.share)
+            known.ends[own, 0], known.ends[own, 1], known.extra[own] = i, j, True
+            if not known.settled[other] and lighter(w, d, known.best[other]):
+                known.best[other], known.ends[other], known.extra[other] = light, known.ends[own], True
+    return least

@@ -18,6 +18,8 @@ from ethogram.numeric.topk import replace_worst
 
 POINTS, LARGEST = 768, 1024
 """Points of a cell, about, and of a shell at most: its scores for some hundred points stay in cache."""
+FEW, MOST = 96, 4096
+"""Cells up to which they are half as large, and cells at most."""
 TOGETHER = 8192
 """Points that ask together."""
 AT_ONCE = 512
@@ -52,7 +54,7 @@ def candidates(near: np.ndarray, kept: int, seed: int) -> tuple[np.ndarray, np.n
     near : float32[n, d], centred. kept : at most n.
     """
     n = len(near)
-    cells = Cells.of(near, POINTS, seed)
+    cells = Cells.of(near, _cells(n), seed)
     shells = Shells.of(cells)
     order = shells.order
     items, query = answering(near)[order], asking(near)[order]
@@ -85,6 +87,10 @@ def candidates(near: np.ndarray, kept: int, seed: int) -> tuple[np.ndarray, np.n
     worst, code = np.empty(n, np.float32), np.empty_like(who)
     worst[order], code[order] = best.min(1), who
     return worst, code
+
+
+def _cells(n: int) -> int:
+    return int(np.clip(n // POINTS, max(1, min(FEW, 2 * n // POINTS)), MOST))
 
 
 @njit(cache=True, nogil=True)

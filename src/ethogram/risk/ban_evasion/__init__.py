@@ -1,7 +1,10 @@
 """Three tools for moderators: who will come back after a ban, is a new account a returning one (from its first three
 edits), and whose account is it. Every answer comes with its evidence; the decision remains with a human.
 
-    P(y = 1 | x) = sigmoid(b + sum_c w_c (x_c - mean_c) / sd_c)        L2-penalised, one model for each task
+    P(y = 1 | x) = sigmoid(z(x))        one model for each task
+
+with z the mean of boosted trees and of L2-penalised logistic regression (`scorers`; one of them by option, the paper
+has the latter), and x, y
 
     T1    x: attributes of a banned account (`profiles`)               y: its person comes back        `returns`
     T2    x: pair (banned account, first three edits of a new one)     y: the same person              `early`
@@ -9,7 +12,7 @@ edits), and whose account is it. Every answer comes with its evidence; the decis
 
 learned from matched controls (`tasks`): banned at the same time, made at the same time. Pair features are absolute
 differences, similarities of names, pages and words, and the new account's own attributes (`pairs`). For a new account
-the 50 most similar accounts that were banned before it was made (`shortlist`, weighted MinHash) are scored:
+the `candidates` that are most worth a look among those banned before it was made (`shortlist`, postings) are scored:
 
     parent = argmax_p P(p, account)        risk = sigmoid(b + w . e(account))
 
@@ -27,33 +30,40 @@ M. Niverthi, G. Verma, S. Kumar: Characterizing, Detecting, and Predicting Onlin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import NotFitted, OptionError, UnknownName, unknown
+from ethogram.errors import NotFitted, OptionError, StateError, UnknownName, unknown
 from ethogram.numeric.scorer import Scorer
-from ethogram.risk.ban_evasion.accounts import Accounts
+from ethogram.risk.ban_evasion.accounts import EARLY, Accounts
 from ethogram.risk.ban_evasion.card import Card, common_pages, reasons, sentence
 from ethogram.risk.ban_evasion.learning import account_scorer, best_parents
 from ethogram.risk.ban_evasion.profiles import Idf
-from ethogram.risk.ban_evasion.report import characterise
+from ethogram.risk.ban_evasion.report import LEVEL, characterise
+from ethogram.risk.ban_evasion.scorers import Either, Kind, learn, restored, saved
+from ethogram.risk.ban_evasion.shortlist import FIELDS, Blocking
 from ethogram.risk.ban_evasion.tasks import T1, T2, T3A, Task, Tasks
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table, Watch
 
 __all__ = ["T1", "T2", "T3A", "Accounts", "BanEvasion", "Card", "Task", "Tasks"]
 
-REASON = pa.list_(pa.struct([("what", pa.string()), ("value", pa.string()), ("share", pa.float64())]))
+REASON = pa.list_(
+    pa.struct([("what", pa.string()), ("value", pa.string()), ("weight", pa.float64()), ("share", pa.float64())])
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What was learned: document frequencies, a scorer for each task, and for what candidates say of an account."""
+    """What was learned: document frequencies, a scorer for each task, and for T2 and T3a what makes a banned account
+    worth a look and what candidates say of an account."""
 
     idf: Idf
-    scorers: dict[str, Scorer]
+    scorers: dict[str, Either]
+    blocking: dict[str, Blocking]
     risks: dict[str, Scorer]
 
 
@@ -70,14 +80,16 @@ class BanEvasion:
 
     stage: Literal["early", "report"] = "early"
     "early reads the first three edits of an account; report all that it did up to its ban."
+    scorer: Kind = "blend"
+    "The mean of boosted trees and logistic regression, or one of them; the paper has logistic regression."
     candidates: int = 50
     "Banned accounts that are looked at for each account."
     l2: float = 30.0
-    "Penalty on squared weights."
+    "Penalty on squared weights of the logistic scorer."
     reasons: int = 3
     "Reasons told for each account."
     seed: int = 0
-    "Of the index and of the folds."
+    "Of the folds, and of the accounts that are drawn to learn from."
 
     def __post_init__(self) -> None:
         if self.candidates < 1 or self.reasons < 1 or not self.l2 > 0:
@@ -95,25 +107,35 @@ class BanEvasion:
             The log is not one of accounts, contradicts itself, or has too few cases with controls (20 for each task).
         """
         tasks = Tasks(Accounts.of(train))
-        scorers, risks = {}, {}
+        scorers: dict[str, Either] = {}
+        blocking: dict[str, Blocking] = {}
+        risks: dict[str, Scorer] = {}
         for key in (T1, T2, T3A):
             task = tasks.make(key)
-            scorers[key] = Scorer.learn(task.columns, task.label, task.names, self.l2)
+            scorers[key] = learn(self.scorer, task.columns, task.label, task.names, self.l2)
             if key != T1:
-                risks[key] = account_scorer(tasks, task, self.l2, self.candidates, seed + self.seed)
+                own = blocking[key] = Blocking.learn(tasks, key, seed + self.seed)
+                how = (self.scorer, self.l2, self.candidates, own, seed + self.seed)
+                risks[key] = account_scorer(tasks, task, *how)
             if watch is not None:
                 watch({"epoch": 0, "step": None, "steps": None, "loss": float("nan"), "valid": None, "task": key})
-        self.fitted = Fitted(tasks.idf, scorers, risks)
+        self.fitted = Fitted(tasks.idf, scorers, blocking, risks)
         return self
 
     def assess(self, log: Log) -> Table:
-        """One row per account: `user`, `risk` (that it belongs to somebody who was banned before, in [0, 1]), `parent`
-        and `parent_score` (the banned account that fits best, null without any), `reason`, `reasons`, and `returns`
-        (that the person behind a banned account comes back; null where it is not banned).
+        """One row per account.
+
+        Returns
+        -------
+        table : `user`, `time` (of the last edit that was read, null without any), `risk` (that it belongs to somebody
+            who was banned before, in [0, 1]), `reason`, `reasons` (see `card.reasons`), `parent` and `parent_score`
+            (the banned account that fits best, null without any), and `returns` (that the person behind a banned
+            account comes back; null where it is not banned).
         """
         tasks, learned = self._tasks(log), self._learned()
         a, key = tasks.accounts, self._key
-        found = best_parents(tasks, learned.scorers[key], key, tasks.n, self.candidates, self.reasons, self.seed)
+        how = (self.candidates, self.reasons, learned.blocking[key])
+        found = best_parents(tasks, learned.scorers[key], key, tasks.n, *how)
         known = found.parent >= 0
         risk = np.where(known, learned.risks[key].probability(found.evidence), 0.0)
         names = [a.names[p] if p >= 0 else None for p in found.parent.tolist()]
@@ -126,9 +148,9 @@ class BanEvasion:
         told = [sentence(s, p, w) for s, p, w in zip(score.tolist(), names, why, strict=True)]
         return pa.table(
             {
-                "user": a.ids.ids, "risk": risk, "parent": pa.array(names, pa.string()),
-                "parent_score": pa.array(score, mask=~known), "reason": told, "reasons": pa.array(why, REASON),
-                "returns": pa.array(back, mask=~banned),
+                "user": a.ids.ids, "time": self._read_until(a), "risk": risk, "reason": told,
+                "reasons": pa.array(why, REASON), "parent": pa.array(names, pa.string()),
+                "parent_score": pa.array(score, mask=~known), "returns": pa.array(back, mask=~banned),
             }
         )  # fmt: skip
 
@@ -141,8 +163,8 @@ class BanEvasion:
             raise OptionError(f"ban_evasion: k = {k}; give 1 or more.")
         tasks, learned = self._tasks(log), self._learned()
         a = tasks.accounts
-        among = max(k, self.candidates)
-        found = best_parents(tasks, learned.scorers[T3A], T3A, tasks.n, among, self.reasons, self.seed, k)
+        how = (max(k, self.candidates), self.reasons, learned.blocking[T3A])
+        found = best_parents(tasks, learned.scorers[T3A], T3A, tasks.n, *how, k)
         return pa.table(
             {
                 "user": a.ids.ids.take(pa.array(found.account)), "parent": a.ids.ids.take(pa.array(found.ranked)),
@@ -174,6 +196,14 @@ class BanEvasion:
         """How evading accounts differ from others, and returning ones from strangers; see `report.characterise`."""
         return characterise(Tasks(Accounts.of(log)))
 
+    def page(self, log: Log, path: str | Path, title: str = "Accounts that come back after a ban") -> Path:
+        """Write `report` as one HTML page that opens offline; the path."""
+        from ethogram.risk.ban_evasion.page import characterisation
+
+        a = Accounts.of(log)
+        words = f"{len(a):,} accounts, {int((a.parent >= 0).sum()):,} known returns, {len(a.time):,} edits"
+        return characterisation(path, characterise(Tasks(a)), title, words, LEVEL)
+
     def precision(self, log: Log, k: tuple[int, ...] = (10, 50, 100)) -> Table:
         """Of the k accounts with the highest risk in a log of known returns, how many are known to return.
 
@@ -200,22 +230,37 @@ class BanEvasion:
         learned = self._learned()
         return State(
             arrays={f"idf.{name}": c for name, c in learned.idf.counts.items()},
-            tables={key: scorer.table() for key, scorer in learned.scorers.items()}
-            | {f"risk_{key}": scorer.table() for key, scorer in learned.risks.items()},
-            json={"accounts": learned.idf.accounts},
-        )
+            tables={key: scorer.table() for key, scorer in learned.risks.items()},
+            json={
+                "accounts": learned.idf.accounts, "fields": list(FIELDS),
+                "blocking": {key: [*one.weights, one.fade] for key, one in learned.blocking.items()},
+            },
+            parts={key: saved(scorer) for key, scorer in learned.scorers.items()},
+        )  # fmt: skip
 
     def restore(self, state: State) -> Self:
         counts = {name.removeprefix("idf."): np.asarray(c) for name, c in state.arrays.items()}
-        held = {key: Scorer.restored(table) for key, table in state.tables.items()}
-        risks = {key.removeprefix("risk_"): s for key, s in held.items() if key.startswith("risk_")}
-        scorers = {key: s for key, s in held.items() if not key.startswith("risk_")}
-        self.fitted = Fitted(Idf(counts, int(state.json["accounts"])), scorers, risks)
+        risks = {key: Scorer.restored(table) for key, table in state.tables.items()}
+        scorers = {key: restored(part) for key, part in state.parts.items()}
+        if state.json.get("fields") != list(FIELDS):
+            raise StateError(f"ban_evasion: saved with the fields {state.json.get('fields')}; fit it again.")
+        blocking = {key: Blocking(tuple(row[:-1]), row[-1]) for key, row in state.json["blocking"].items()}
+        self.fitted = Fitted(Idf(counts, int(state.json["accounts"])), scorers, blocking, risks)
         return self
 
     @property
     def _key(self) -> str:
         return T2 if self.stage == "early" else T3A
+
+    def _read_until(self, a: Accounts) -> pa.Array:
+        rows = np.arange(len(a))
+        early = self._key == T2
+        stop = a.stops(rows, np.full(len(a), np.nan) if early else a.blocked, EARLY if early else None)
+        some = stop > a.offsets[rows]
+        last = np.zeros(len(a))
+        last[some] = a.time[stop[some] - 1]
+        micros = (last * 1e6).astype(np.int64)
+        return pa.array(micros, mask=~some).cast(pa.timestamp("us", "UTC"))
 
     def _tasks(self, log: Log) -> Tasks:
         return Tasks(Accounts.of(log), self._learned().idf)

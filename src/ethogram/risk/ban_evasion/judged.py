@@ -9,6 +9,7 @@ import numpy as np
 from ethogram.evaluate.classification import auc
 from ethogram.evaluate.grouped import grouped_folds, permutation_importance
 from ethogram.numeric.scorer import Scorer
+from ethogram.risk.ban_evasion.scorers import Kind, learn
 from ethogram.risk.ban_evasion.tasks import CANDIDATES, T3A, Task, Tasks
 
 FOLDS = 10
@@ -18,8 +19,13 @@ Learn = Callable[[np.ndarray, np.ndarray, Sequence[str]], Callable[[np.ndarray],
 
 
 def logistic(l2: float = 30.0) -> Learn:
-    """The system's own way to learn."""
-    return lambda columns, label, names: Scorer.learn(columns, label, names, l2).probability
+    """The paper's way to learn."""
+    return way("logistic", l2)
+
+
+def way(kind: Kind, l2: float = 30.0) -> Learn:
+    """One of the system's ways to learn."""
+    return lambda columns, label, names: learn(kind, columns, label, names, l2).probability
 
 
 def out_of_fold(

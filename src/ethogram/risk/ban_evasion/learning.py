@@ -12,11 +12,14 @@ from ethogram.errors import StepError
 from ethogram.evaluate.grouped import grouped_folds
 from ethogram.numeric.scorer import Scorer
 from ethogram.risk.ban_evasion.card import reasons
-from ethogram.risk.ban_evasion.shortlist import Banned
+from ethogram.risk.ban_evasion.scorers import Either, Kind, learn
+from ethogram.risk.ban_evasion.shortlist import Banned, Blocking
 from ethogram.risk.ban_evasion.tasks import T2, Task, Tasks
 
-BLOCK = 1_000
-"""Accounts whose candidates are scored at once."""
+PAIRS = 60_000
+"""Pairs that are scored at once; the banned accounts of a block are read once, so small blocks read them often."""
+ADDED = 10_000
+"""Accounts that are read at once."""
 LEARNED = 4_000
 """Most accounts from which risks are learned, drawn from all alike: the share that returns stays as it is."""
 FOLDS = 5
@@ -50,8 +53,10 @@ class Best:
     ranked_reasons: list[list[dict[str, Any]]]
 
 
-def shortlisted(tasks: Tasks, key: str, asked: np.ndarray, candidates: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The banned accounts that are most similar to each account asked about.
+def shortlisted(
+    tasks: Tasks, key: str, asked: np.ndarray, candidates: int, blocking: Blocking
+) -> tuple[np.ndarray, np.ndarray]:
+    """The banned accounts that are worth a look for each account asked about (`shortlist`).
 
     Returns
     -------
@@ -59,17 +64,18 @@ def shortlisted(tasks: Tasks, key: str, asked: np.ndarray, candidates: int, seed
     """
     a = tasks.accounts
     banned = tasks.n[np.isfinite(a.blocked)]
-    index = Banned(tasks.idf, seed=seed)
+    index = Banned(tasks.idf, blocking)
     if not len(banned):
         return np.full((len(asked), candidates), -1, np.int64), np.zeros((len(asked), candidates))
-    index.add(tasks.old(banned), a.blocked[banned])
+    for rows in np.array_split(banned, 1 + len(banned) // ADDED):
+        index.add(tasks.old(rows), a.blocked[rows])
     found, alike = np.full((len(asked), candidates), -1, np.int64), np.zeros((len(asked), candidates))
-    for at in range(0, len(asked), BLOCK):
-        rows = asked[at : at + BLOCK]
+    for at in range(0, len(asked), ADDED):
+        rows = asked[at : at + ADDED]
         # without a time of creation nothing can be said to have been banned before
         created = np.where(np.isnan(a.created[rows]), -1e9, a.created[rows])
-        places, close = index.search(tasks.early(rows) if key == T2 else tasks.reported(rows), created, candidates)
-        found[at : at + BLOCK], alike[at : at + BLOCK] = np.where(places >= 0, banned[places], -1), close
+        places, close = index.search(tasks.seen(key, rows), created, candidates)
+        found[at : at + ADDED], alike[at : at + ADDED] = np.where(places >= 0, banned[places], -1), close
     return found, alike
 
 
@@ -79,27 +85,29 @@ def evidence(logits: np.ndarray, alike: np.ndarray) -> np.ndarray:
     padded = np.column_stack([logits, np.full(n, -np.inf)])
     best = np.maximum(padded.max(1), LOWEST)
     second = np.maximum(np.partition(padded, -2, 1)[:, -2], LOWEST)
-    nearest = np.column_stack([alike, np.zeros(n)])
-    own = nearest[np.arange(n), padded.argmax(1)]
+    near = np.column_stack([alike, np.zeros((n, 2))])
+    own = near[np.arange(n), padded.argmax(1)]
+    nearest = -np.partition(-near, 1, 1)[:, :2]
     lead = np.minimum(best - second, WIDEST)
     return np.column_stack([best, lead, own, nearest[:, 0], nearest[:, 0] - nearest[:, 1]])
 
 
 def best_parents(
-    tasks: Tasks, model: Scorer, key: str, asked: np.ndarray, candidates: int, told: int, seed: int, k: int = 1
+    tasks: Tasks, model: Either, key: str, asked: np.ndarray, candidates: int, told: int, blocking: Blocking, k: int = 1
 ) -> Best:
     """Score every shortlisted pair and keep the k best of each account."""
-    held, alike = shortlisted(tasks, key, asked, candidates, seed)
+    held, alike = shortlisted(tasks, key, asked, candidates, blocking)
     n = len(asked)
     parent, logits = np.full(n, -1, np.int64), np.full(held.shape, -np.inf)
     best: list[list[dict[str, Any]]] = [[] for _ in range(n)]
     rows: list[tuple[np.ndarray, ...]] = []
     why: list[list[dict[str, Any]]] = []
-    for at in range(0, n, BLOCK):
-        row, column = np.nonzero(held[at : at + BLOCK] >= 0)
+    block = max(1, PAIRS // held.shape[1])
+    for at in range(0, n, block):
+        row, column = np.nonzero(held[at : at + block] >= 0)
         if not len(row):
             continue
-        old = held[at : at + BLOCK][row, column]
+        old = held[at : at + block][row, column]
         columns = tasks.columns(key, old, asked[at + row])
         z = model.logit(columns)
         logits[at + row, column] = z
@@ -119,7 +127,9 @@ def best_parents(
     )  # fmt: skip
 
 
-def account_scorer(tasks: Tasks, task: Task, l2: float, candidates: int, seed: int) -> Scorer:
+def account_scorer(
+    tasks: Tasks, task: Task, kind: Kind, l2: float, candidates: int, blocking: Blocking, seed: int
+) -> Scorer:
     """How likely an account returns, given the `EVIDENCE` of its candidates; learned out of fold, by person.
 
     Accounts without a candidate take no part.
@@ -135,12 +145,12 @@ def account_scorer(tasks: Tasks, task: Task, l2: float, candidates: int, seed: i
     rows = np.sort(rng.permutation(tasks.n[possible])[:LEARNED])
     known = dict(zip(task.groups.tolist(), grouped_folds(task.groups, FOLDS, seed).tolist(), strict=True))
     fold = np.array([known.get(g, int(rng.integers(FOLDS))) for g in a.master[rows].tolist()], np.int64)
-    held, alike = shortlisted(tasks, task.key, rows, candidates, seed)
+    held, alike = shortlisted(tasks, task.key, rows, candidates, blocking)
     own = np.array([known[g] for g in task.groups.tolist()])
     logits = np.full(held.shape, -np.inf)
     for f in range(FOLDS):
-        model = Scorer.learn(task.columns[own != f], task.label[own != f], task.names, l2)
-        for mine in np.array_split(np.flatnonzero(fold == f), max(1, int((fold == f).sum()) // BLOCK)):
+        model = learn(kind, task.columns[own != f], task.label[own != f], task.names, l2)
+        for mine in np.array_split(np.flatnonzero(fold == f), 1 + int((fold == f).sum()) * candidates // PAIRS):
             row, column = np.nonzero(held[mine] >= 0)
             if len(row):
                 seen = tasks.columns(task.key, held[mine][row, column], rows[mine][row])

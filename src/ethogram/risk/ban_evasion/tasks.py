@@ -82,6 +82,10 @@ class Tasks:
         """Accounts with everything up to their own ban (all, where there is none)."""
         return self.old(rows)
 
+    def seen(self, key: str, rows: np.ndarray) -> Profiles:
+        """New accounts as T2 (`early`) or T3a (`reported`) sees them."""
+        return self.early(rows) if key == T2 else self.reported(rows)
+
     def make(self, key: str) -> Task:
         """One of T1, T2, T3a.
 
@@ -125,8 +129,7 @@ class Tasks:
         """Columns of pairs as T2 (first three edits of the child) or T3a (all up to its report) sees them."""
         old, i = np.unique(parent, return_inverse=True)
         new, j = np.unique(child, return_inverse=True)
-        seen = self.early(new) if key == T2 else self.reported(new)
-        return checked_columns(key, self.old(old), seen, i, j, self.idf)
+        return checked_columns(key, self.old(old), self.seen(key, new), i, j, self.idf)
 
     def candidates(self, child: np.ndarray, among: np.ndarray, k: int = CANDIDATES) -> np.ndarray:
         """The true parent first, then the accounts banned closest before each child was made; int64[n, k], -1 where

@@ -5,8 +5,9 @@ real-time engine missed in them, and why, in rules that the engine can run.
     x        [ sqrt(w) z / sigma_z ; sqrt(1 - w) f / sigma_f ]       f: scaled numbers of experts         (`vectors`)
     cluster  HDBSCAN on x; a new transaction joins by the vote of its neighbours                     (`numeric.density`)
     risk     P( odds of the cluster's tag rate > c * odds of all | its tags and declines )                  (`cards`)
-    rules    sequential covering on what people can read: the experts' numbers, visits and seconds  (`numeric.rules`)
-    note     a template, or a language model's words with the template's numbers                         (`narrative`)
+    rules    sequential covering on what people can read: the experts' numbers, visits, seconds, steps of the group's
+             path                                                            (`mining`, `steps`, `numeric.rules`)
+    note     a template, or a language model's words with the card's numbers                             (`narrative`)
 
 A log says: `session` (the transaction; else visits, cut at silence), `item` and `kind` (page and its type), `time`, and
 on any event of a session, the amount (`value`), a tag (`label`; what is not tagged so far is 0 or empty), whether the
@@ -29,13 +30,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pyarrow as pa
 
-from ethogram.errors import OptionError, StepError
+from ethogram.errors import NotFitted, OptionError, StepError
 from ethogram.log.condition import duration
 from ethogram.numeric.rules import Rule
 from ethogram.options import searched
-from ethogram.risk.fin_deep_cluster import telling
-from ethogram.risk.fin_deep_cluster.cards import Belief, Cards, cards, mined
+from ethogram.risk.fin_deep_cluster import narrative, telling
+from ethogram.risk.fin_deep_cluster.cards import Belief, Cards, cards
 from ethogram.risk.fin_deep_cluster.cases import Cases, cases
+from ethogram.risk.fin_deep_cluster.mining import mined
+from ethogram.risk.fin_deep_cluster.narrative import Note
+from ethogram.risk.fin_deep_cluster.steps import Step, counted, meanings, steps
 from ethogram.risk.fin_deep_cluster.vectors import Scales, Tokens, hybrid, paired, spread
 from ethogram.system import system
 from ethogram.verbs import Log, State, Table, Watch
@@ -50,17 +54,18 @@ SAME = 1e-4
 
 @dataclass(eq=False)
 class Fitted:
-    """What one run has found. `density` is None where there were too few cases for any cluster."""
+    """What one run has found."""
 
     tokens: Tokens
     scales: Scales
     spreads: tuple[float, float]
     network: TimeAttention
-    density: Density | None
+    density: Density
     cards: Cards
     rules: dict[int, list[Rule]]
     shares: dict[int, list[tuple[float, ...]]]
-    notes: dict[int, tuple[str, str]]
+    paths: dict[int, tuple[Step, ...]]
+    notes: dict[int, Note]
 
 
 @system(
@@ -113,7 +118,7 @@ class FinDeepCluster:
     "Neighbours, itself counted, that make a place dense."
     selection: Literal["eom", "leaf"] = "leaf"
     "Clusters of the largest excess of mass, or the finest."
-    backend: Literal["auto", "exact", "faiss", "hnsw"] = "auto"
+    backend: Literal["auto", "exact", "faiss", "hnsw", "descent"] = "auto"
     "Who searches neighbours; see `numeric.density`."
     times: float = 3.0
     "A cluster is risky where the odds of its tag rate exceed so many times those of all."
@@ -140,14 +145,14 @@ class FinDeepCluster:
         RolesError
             See `cases.cases`.
         OptionError
-            A number that cannot be. StepError: the log has no events, or neither sessions nor a clock.
+            A number that cannot be, or `weight` leaves only columns that the log does not have. StepError: the log has
+            no events, neither sessions nor a clock, or too few cases for any cluster.
         """
         self._check()
         from ethogram.nn.time_attention import TimeAttention, learn, vectors
 
         held = self._cases(train)
-        if not len(held):
-            raise StepError("fin_deep_cluster: the log has no events.")
+        self._enough(held)
         tokens, scales = Tokens.of(held), Scales.of(held.known)
         codes = tokens.codes(held)
         network = TimeAttention(
@@ -161,14 +166,19 @@ class FinDeepCluster:
         network.eval()
         z, f = vectors(network, clicks), scales.apply(held.known, len(held))
         spreads = spread(z), spread(f)
-        found = self._clusters(hybrid(z, f, self.weight, spreads), seed)
-        labels = np.full(len(held), -1, np.int32) if found is None else found.labels
+        x = hybrid(z, f, self.weight, spreads)
+        found = self._clusters(x, seed)
+        labels = found.labels
         made = cards(held, labels, self._belief, duration(self.window))
         rows = telling.columns(held, tokens)
-        rules = mined(rows, labels, made.flagged, most=self.conditions, count=self.rules, seed=seed)
-        shares = {c: [telling.weights(r, rows, labels == c) for r in own] for c, own in rules.items()}
-        notes = telling.notes(held, codes, tokens.names, labels, made, rules, self._lm)
-        self.fitted: Fitted | Any = Fitted(tokens, scales, spreads, network, found, made, rules, shares, notes)
+        paths = {c: steps(held, labels == c) for c in np.flatnonzero(made.flagged).tolist()}
+        wide = {c: {**rows, **counted(held, {c: path})} for c, path in paths.items()}
+        rules = mined(wide.__getitem__, labels, made.flagged, x, most=self.conditions, count=self.rules, seed=seed)
+        shares = {c: [telling.weights(r, wide[c], labels == c) for r in own] for c, own in rules.items()}
+        notes = telling.notes(held, codes, tokens.names, labels, made, rules)
+        self.fitted: Fitted | Any = Fitted(tokens, scales, spreads, network, found, made, rules, shares, paths, notes)
+        if self._lm is not None:
+            self.narrate(self._lm)
         return self
 
     def assess(self, log: Log) -> Table:
@@ -177,7 +187,7 @@ class FinDeepCluster:
         """
         held = self._cases(log)
         labels, probability = self._placed(held)
-        rows = telling.columns(held, self.fitted.tokens)
+        rows = self._columns(held)
         reason, reasons = telling.reasons(labels, rows, self.fitted)
         return self._told(held, labels, probability, reason=reason, reasons=reasons)
 
@@ -198,13 +208,27 @@ class FinDeepCluster:
         What a streaming scorer computes before it applies exported rules.
         """
         held = self._cases(log)
-        columns = telling.columns(held, self.fitted.tokens)
-        told = {n: pa.array(v, from_pandas=True) for n, v in columns.items()}  # NaN becomes null
+        told = {n: pa.array(v, from_pandas=True) for n, v in self._columns(held).items()}  # NaN becomes null
         return pa.table({"user": held.user, "session": held.session, **told})
 
     def mined(self) -> dict[int, list[Rule]]:
         """Cluster -> its rules, best first; only flagged clusters have any."""
         return dict(self.fitted.rules)
+
+    def narrate(self, lm: Any) -> dict[str, int]:
+        """Have a language model tell the notes of flagged groups anew: how many it told, by what became of them.
+
+        `lm` is an LM or where to connect to one. A text that states a number that is not on the card is refused: the
+        template stays, and `told_by` of the card says so.
+        """
+        if self.fitted is None:
+            raise NotFitted("fin_deep_cluster: narrate before fit; call fit(log), or load a saved system.")
+        self.fitted.notes = narrative.narrated(self.fitted.notes, _connected(lm))
+        return narrative.counted(self.fitted.notes)
+
+    def columns(self) -> dict[str, str]:
+        """Column of `table` -> what it says, for those that are a group's own."""
+        return meanings(self.fitted.paths)
 
     def vectors(self, log: Log) -> np.ndarray:
         """x of every case, float32[n, d], in the order of `assess`."""
@@ -214,6 +238,9 @@ class FinDeepCluster:
         return cases(log, gap=self.gap, features=self.features, declined=self.declined, dwell=self.dwell,
                      longest=self.longest)  # fmt: skip
 
+    def _columns(self, held: Cases) -> dict[str, np.ndarray]:
+        return {**telling.columns(held, self.fitted.tokens), **counted(held, self.fitted.paths)}
+
     def _vectors(self, held: Cases) -> np.ndarray:
         from ethogram.nn.time_attention import vectors
 
@@ -221,11 +248,24 @@ class FinDeepCluster:
         z = vectors(made.network, telling.clicks(held, made.tokens.codes(held)))
         return hybrid(z, made.scales.apply(held.known, len(held)), self.weight, made.spreads)
 
-    def _clusters(self, x: np.ndarray, seed: int) -> Density | None:
+    def _enough(self, held: Cases) -> None:
+        if not len(held):
+            raise StepError("fin_deep_cluster: the log has no events.")
+        if len(held) < 2 * self.min_cluster_size:
+            raise StepError(
+                f"fin_deep_cluster: {len(held):,} transactions are too few to tell a group of "
+                f"{self.min_cluster_size} (min_cluster_size) from the others; fit on {2 * self.min_cluster_size} or "
+                "more, or give a smaller min_cluster_size."
+            )
+        if self.weight == 0 and not held.known:
+            raise OptionError(
+                "fin_deep_cluster: weight = 0 leaves out the clicks, and the log has no column that experts look at; "
+                "give a weight above 0, or a log with such columns."
+            )
+
+    def _clusters(self, x: np.ndarray, seed: int) -> Density:
         from ethogram.numeric.density import density
 
-        if len(x) < 2 * self.min_cluster_size or not x.shape[1]:
-            return None
         return density(x, min_cluster_size=self.min_cluster_size, min_samples=self.min_samples, backend=self.backend,
                        selection=self.selection, seed=seed)  # fmt: skip
 
@@ -233,9 +273,9 @@ class FinDeepCluster:
         """Cluster and probability of each case: its own where the fit has met it, else by its neighbours."""
         from ethogram.numeric.density import assign, exact
 
-        found: Density | None = self.fitted.density
+        found: Density = self.fitted.density
         labels, probability = np.full(len(held), -1, np.int32), np.zeros(len(held), np.float32)
-        if found is None or not len(held):
+        if not len(held):
             return labels, probability
         x = self._vectors(held).astype(found.points.dtype)
         distance, code = exact.nearest(found.points, 1, x)
@@ -260,11 +300,7 @@ class FinDeepCluster:
 
     @cached_property
     def _lm(self) -> Any:
-        if not isinstance(self.lm, str):
-            return self.lm
-        from ethogram.lm import LM
-
-        return LM.connect(self.lm)
+        return None if self.lm is None else _connected(self.lm)
 
     def _check(self) -> None:
         for wrong, text in (
@@ -288,3 +324,11 @@ class FinDeepCluster:
     def restore(self, state: State) -> Self:
         self.fitted = telling.restored(state, self)
         return self
+
+
+def _connected(lm: Any) -> Any:
+    if not isinstance(lm, str):
+        return lm
+    from ethogram.lm import LM
+
+    return LM.connect(lm)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betainc, betaincinv
 
-from ethogram.numeric.rule_learning import learn
 from ethogram.numeric.rules import Rule
 from ethogram.risk.fin_deep_cluster.cases import Cases
 
@@ -103,17 +102,6 @@ def growth(began: np.ndarray, labels: np.ndarray, count: int, window: int) -> np
     inside = labels >= 0
     many = np.bincount(labels[inside] * wide + place[inside], minlength=count * wide).reshape(count, wide)
     return np.asarray(((many[:, 1:] + 1) / (many[:, :-1] + 1)).max(1)) if wide > 1 else np.ones(count)
-
-
-def mined(
-    rows: Mapping[str, np.ndarray], labels: np.ndarray, flagged: np.ndarray, *, most: int, count: int, seed: int
-) -> dict[int, list[Rule]]:  # fmt: skip
-    """Cluster -> rules that single it out, for the flagged ones."""
-    return {
-        int(c): learn(rows, labels == c, most=most, rules=count, seed=seed)
-        for c in np.flatnonzero(flagged)
-        if 0 < (labels == c).sum() < len(labels)
-    }
 
 
 def weights(rule: Rule, rows: Mapping[str, np.ndarray], group: np.ndarray) -> tuple[float, ...]:

@@ -1,29 +1,36 @@
-"""A few sentences about a cluster, from its card; a language model may rewrite them, but no number.
+"""A few sentences about a cluster, from its card; a language model may tell them anew, but no number of its own.
 
-The model gets the sentences and answers with a text. Every number of its text must stand in ours, every number of ours
-in its, and it may write none in words; else ours stay. Who wrote it is told with it.
+The model gets the sentences and answers once with a text, held to a schema where it can be. A number of its text must
+stand in ours, a share as a share, no more often than there, and with a word of the clause that has it there; the size
+of the group must be told, no number is written in words, a path is told as it is or not at all, and the text has an
+end. Else it is refused, and ours stays. Who wrote a note, and what became of the model's words, is told with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ethogram.errors import LMError
 from ethogram.numeric.rules import Rule, number
 
-TEMPLATE = "template"
+TEMPLATE, TOLD, REFUSED, FAILED = OUTCOMES = ("template", "told", "refused", "failed")
+"""What may have become of a note: no model was asked, its words stand, it changed a number, it gave no valid answer."""
 ASKED = (
-    "Rewrite the note above for a risk analyst, in plain sentences. Keep every number exactly as it is written, leave "
-    "none out and add none."
+    "Tell a risk analyst in two plain sentences what the note above says of this group of transactions, how many they "
+    "are first. Copy each number that you mention exactly as it is written, and mention no other."
 )
-SCHEMA = {
-    "type": "object", "required": ["text"], "additionalProperties": False,
-    "properties": {"text": {"type": "string"}},
-}  # fmt: skip
-_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+LETTERS, TOKENS = 400, 200
+"""Of an answer, at most: a schema that ends the text is what keeps a small model from writing on."""
+_NUMBER = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?)(\s?%|\s?percent\b)?")
+_PATH = re.compile(r"[^\s,;]+(?: > [^\s,;.]+)+")
+_CLAUSE = re.compile(r"(?<=[.;:!?])\s|[()]")
+_COMMON = {
+    w[:3] for w in ("the", "them", "that", "this", "they", "and", "for", "from", "with", "were", "was", "are", "has")
+}
 _WORDS = re.compile(
     r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|twenty|thirty|forty|fifty|sixty|"
     r"seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple)\b",
@@ -38,7 +45,7 @@ def tell(
     """The note by template. `began`, `ended` in microseconds since 1970, 0 without a clock."""
     when = f" within {_span(ended - began)}, from {_moment(began)}" if began > 0 else ""
     said = [
-        f"{size:,} transactions with like clicks{when}: {_percent(tagged / size)} tagged against {_percent(base)} of "
+        f"{size:,} transactions that click alike{when}: {_percent(tagged / size)} tagged against {_percent(base)} of "
         f"all, {_percent(declined / size)} declined by the engine."
     ]
     if path:
@@ -47,7 +54,8 @@ def tell(
     if rules:
         held = rules[0].held
         measured = (
-            f" (of {held.covered:,} kept back that meet it, {_percent(held.precision)} are of the group)"
+            f" (of {held.covered:,} that such a rule met and had not learned from, {_percent(held.precision)} are "
+            "of the group)"
             if held is not None and held.covered
             else ""
         )
@@ -58,31 +66,74 @@ def tell(
     return " ".join(said)
 
 
-def rewritten(note: str, lm: Any) -> tuple[str, str]:
-    """(text, who wrote it): the model's words where its numbers are ours, else the note."""
+class Note(NamedTuple):
+    """What is said of a cluster, who wrote it, the template's words, and one of `OUTCOMES`."""
+
+    text: str
+    by: str
+    template: str
+    outcome: str = TEMPLATE
+
+
+def narrated(notes: Mapping[int, Note], lm: Any) -> dict[int, Note]:
+    """The notes told anew by a language model, as many at once as its broker lets through."""
+    from ethogram.lm import blocking
+
+    async def every() -> list[Note]:
+        return list(await asyncio.gather(*(_rewritten(n.template, lm) for n in notes.values())))
+
+    return dict(zip(notes, blocking.run(every()), strict=True))
+
+
+def counted(notes: Mapping[int, Note]) -> dict[str, int]:
+    """Outcome -> notes."""
+    return {outcome: sum(n.outcome == outcome for n in notes.values()) for outcome in OUTCOMES}
+
+
+async def _rewritten(note: str, lm: Any) -> Note:
+    schema = {
+        "type": "object", "required": ["text"], "additionalProperties": False,
+        "properties": {"text": {"type": "string", "maxLength": LETTERS}},
+    }  # fmt: skip
     try:
-        found = lm.sync.answer(ASKED, SCHEMA, data=[note], max_tokens=400, purpose="narrative")
+        found = await lm.answer(ASKED, schema, data=[note], attempts=1, max_tokens=TOKENS, purpose="narrative")
     except LMError as error:
-        return note, f"{TEMPLATE} ({type(error).__name__} of {lm.identity})"
+        return Note(note, f"{TEMPLATE} ({type(error).__name__} of {lm.identity})", note, FAILED)
     text = " ".join(str(found.value["text"]).split())
     if not locked(text, note):
-        return note, f"{TEMPLATE} (numbers changed by {lm.identity})"
-    return text, str(lm.identity)
+        return Note(note, f"{TEMPLATE} (numbers changed by {lm.identity})", note, REFUSED)
+    return Note(text, str(lm.identity), note, TOLD)
 
 
 def locked(text: str, note: str) -> bool:
-    """Whether a text has the numbers of a note, all of them and no other, in digits.
+    """Whether a text states what a note states and nothing else, as far as its numbers tell; see the module.
 
-    >>> locked("Of 38 orders, 61% were tagged.", "38 orders: 61% tagged"), locked("About 40 orders.", "38 orders")
+    >>> note = "38 orders: 61% tagged; the median took 14 seconds."
+    >>> locked("Of 38 orders, 61% were tagged.", note), locked("Of 38 orders, 61 were tagged.", note)
     (True, False)
+    >>> locked("Of 38 orders 14 were tagged.", note), locked("Many orders.", note)
+    (False, False)
     """
     spelled = {w.lower() for w in _WORDS.findall(text)} - {w.lower() for w in _WORDS.findall(note)}
-    return not spelled and numbers(text) == numbers(note)
+    first = numbers(note)[:1]
+    walked = set(_PATH.findall(text)) <= set(_PATH.findall(note))
+    stated, known = numbers(text), numbers(note)
+    often = set(first) <= set(stated) and all(stated.count(n) <= known.count(n) for n in set(stated))
+    ours = [(set(numbers(c)), _stems(c)) for c in _CLAUSE.split(note)]
+    placed = all(
+        any(n in held and words & _stems(c) for held, words in ours) for c in _CLAUSE.split(text) for n in numbers(c)
+    )
+    return walked and not spelled and often and placed and text.rstrip().endswith((".", "!"))
 
 
-def numbers(text: str) -> set[float]:
-    """The numbers that stand in a text."""
-    return {float(n.replace(",", "")) for n in _NUMBER.findall(text)}
+def _stems(clause: str) -> set[str]:
+    """What stands for a clause: its longer words, by their beginnings, so that tags and tagged are one."""
+    return {w[:3] for w in re.findall(r"[a-z]{3,}", clause.lower())} - _COMMON
+
+
+def numbers(text: str) -> list[tuple[float, bool]]:
+    """The numbers that stand in a text, and whether each is a percentage."""
+    return [(float(n.replace(",", "")), bool(unit)) for n, unit in _NUMBER.findall(text)]
 
 
 def _percent(share: float) -> str:

@@ -15,6 +15,7 @@ from ethogram.numeric.rules import Condition, Quality, Rule, number
 from ethogram.risk.fin_deep_cluster import narrative
 from ethogram.risk.fin_deep_cluster.cards import Cards, path, weights
 from ethogram.risk.fin_deep_cluster.cases import Cases, summaries
+from ethogram.risk.fin_deep_cluster.steps import Step
 from ethogram.risk.fin_deep_cluster.vectors import Scales, Tokens
 from ethogram.verbs import State, Table
 
@@ -50,9 +51,9 @@ def columns(held: Cases, tokens: Tokens) -> dict[str, np.ndarray]:
 
 def notes(
     held: Cases, codes: np.ndarray, names: Sequence[str], labels: np.ndarray, made: Cards,
-    rules: Mapping[int, list[Rule]], lm: Any,
-) -> dict[int, tuple[str, str]]:  # fmt: skip
-    """Flagged cluster -> its note and who wrote it."""
+    rules: Mapping[int, list[Rule]],
+) -> dict[int, narrative.Note]:  # fmt: skip
+    """Flagged cluster -> its note, by template."""
     found = {}
     for c, own in rules.items():
         rows = np.flatnonzero(labels == c)
@@ -63,7 +64,7 @@ def notes(
             int(made.ended[c]), float(np.median(held.total[rows])), float(made.at_risk[c]), through,
             float(made.growth[c]), walked if share >= SHARED_PATH else (), share, own,
         )  # fmt: skip
-        found[c] = (note, narrative.TEMPLATE) if lm is None else narrative.rewritten(note, lm)
+        found[c] = narrative.Note(note, narrative.TEMPLATE, note)
     return found
 
 
@@ -71,7 +72,7 @@ def reasons(labels: np.ndarray, rows: Mapping[str, np.ndarray], made: Any) -> tu
     """A sentence for each case, and what of its cluster's rules it meets."""
     card: Cards = made.cards
     says = [
-        f"Group {c} of {card.size[c]:,} transactions with like clicks: {card.tagged[c]:,} tagged, "
+        f"Group {c} of {card.size[c]:,} transactions that click alike: {card.tagged[c]:,} tagged, "
         f"{card.lift[c]:.1f} times the rate of all."
         for c in range(len(card))
     ]
@@ -113,8 +114,7 @@ def card_table(made: Any) -> Table:
     told |= {n: getattr(card, n)[order] for n in names}
     for clock in ("began", "ended"):
         told[clock] = pa.array(told[clock], pa.timestamp("us", "UTC"))
-    stability = made.density.stability if made.density is not None else np.zeros(0)
-    told |= {"base": np.full(len(order), card.base), "stability": stability[order]}
+    told |= {"base": np.full(len(order), card.base), "stability": made.density.stability[order]}
     own = [made.rules.get(int(c), []) for c in order]
     told["rules"] = pa.array([[str(r) for r in rules] for rules in own], pa.list_(pa.string()))
     held = [rules[0].held if rules else None for rules in own]
@@ -122,6 +122,8 @@ def card_table(made: Any) -> Table:
         values = [None if h is None else float(getattr(h, name)) for h in held]
         told[f"held_{name}"] = pa.array(values, pa.float64(), from_pandas=True)
     told["json_logic"] = pa.array([json.dumps(json_logic(r)) if r else None for r in own], pa.string())
+    path = [list(map(str, made.paths.get(int(c), ()))) for c in order]
+    told["steps"] = pa.array(path, pa.list_(pa.string()))
     told["sql"] = pa.array([sql(r) if r else None for r in own], pa.string())
     for at, name in enumerate(("narrative", "told_by")):
         told[name] = pa.array([made.notes[int(c)][at] if int(c) in made.notes else None for c in order], pa.string())
@@ -136,8 +138,7 @@ def state(made: Any) -> State:
         **{f"cards.{f.name}": np.asarray(getattr(made.cards, f.name)) for f in fields(Cards)},
     }
     found = made.density
-    if found is not None:
-        held |= {f"density.{n}": np.asarray(getattr(found, n)) for n in DENSITY}
+    held |= {f"density.{n}": np.asarray(getattr(found, n)) for n in DENSITY}
     rules = {
         str(c): [{"logic": json_logic(r), "shares": list(s), "learnt": _counts(r.learnt), "held": _counts(r.held)}
                  for r, s in zip(own, made.shares[c], strict=True)]
@@ -148,7 +149,8 @@ def state(made: Any) -> State:
         json={
             "pages": list(made.tokens.pages), "kinds": list(made.tokens.kinds), "scales": made.scales.json(),
             "spreads": list(made.spreads), "rules": rules, "notes": {str(c): list(n) for c, n in made.notes.items()},
-            "density": None if found is None else [found.recall, found.backend, found.repaired, found.min_samples],
+            "paths": {str(c): [list(s) for s in path] for c, path in made.paths.items()},
+            "density": [found.recall, found.backend, found.repaired, found.min_samples],
         },
     )  # fmt: skip
 
@@ -169,22 +171,21 @@ def restored(kept: State, options: Any) -> Any:
     network.eval()
     card: dict[str, Any] = {f.name: held[f"cards.{f.name}"] for f in fields(Cards)}
     card |= {n: float(card[n]) for n in ("base", "noise")}
-    found = None
-    if facts["density"] is not None:
-        own: dict[str, Any] = {n: held[f"density.{n}"] for n in DENSITY}
-        recall, backend, repaired, samples = facts["density"]
-        none = np.zeros(0)
-        found = Density(tree=none, linkage=none, recall=recall, backend=backend, repaired=repaired,
-                        min_samples=samples, **own)  # fmt: skip
+    own: dict[str, Any] = {n: held[f"density.{n}"] for n in DENSITY}
+    recall, backend, repaired, samples = facts["density"]
+    none = np.zeros(0)
+    found = Density(tree=none, linkage=none, recall=recall, backend=backend, repaired=repaired, min_samples=samples,
+                    **own)  # fmt: skip
     rules = {
         int(c): [Rule(_conditions(r["logic"]), _quality(r["learnt"]), _quality(r["held"])) for r in own]
         for c, own in facts["rules"].items()
     }
     shares = {int(c): [tuple(r["shares"]) for r in own] for c, own in facts["rules"].items()}
-    notes = {int(c): (str(n[0]), str(n[1])) for c, n in facts["notes"].items()}
+    notes = {int(c): narrative.Note(*map(str, n)) for c, n in facts["notes"].items()}
+    paths = {int(c): tuple(Step(str(p), float(a), float(b)) for p, a, b in path) for c, path in facts["paths"].items()}
     spreads = float(facts["spreads"][0]), float(facts["spreads"][1])
     return Fitted(
-        tokens, Scales.from_json(facts["scales"]), spreads, network, found, Cards(**card), rules, shares, notes
+        tokens, Scales.from_json(facts["scales"]), spreads, network, found, Cards(**card), rules, shares, paths, notes
     )
 
 

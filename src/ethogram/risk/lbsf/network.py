@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,10 @@ from ethogram.risk.lbsf.encoding import STATS, Books, Encoded
 
 BUCKETS = 4_096
 """Places of hashed n-grams."""
+NEXT: dict[str, int] = {"time": 6, "amount": 3}
+"""What is told of the next payment: its place among the numbers of a field (log days between, amount to usual here)."""
+PERIODS = (1.0, 180.0)
+"""Days of the shortest and the longest wave that Time2Vec begins with."""
 
 
 class Batch(NamedTuple):
@@ -57,7 +62,9 @@ class FoldedNetwork(nn.Module):
         dim = options.dim
         self.tables, self.numbers = read_fields(options, books)
         self.how, self.relation, self.peak = options.encoder, options.relation, options.peak
-        self.fields = MultiField(dim, self.tables, self.numbers, buckets=BUCKETS if text else 0, seed=seed)
+        self.waves = options.waves if "time" in self.numbers else 0
+        widths = {name: width + self.waves * (name == "time") for name, width in self.numbers.items()}
+        self.fields = MultiField(dim, self.tables, widths, buckets=BUCKETS if text else 0, seed=seed)
         self.encoder: nn.Module | None = None
         if self.how == "gru":
             self.encoder = Recurrent(dim, hidden=dim, dropout=options.dropout, seed=seed + 1)
@@ -70,7 +77,13 @@ class FoldedNetwork(nn.Module):
             torch.manual_seed(seed + 2)
             self.look, self.ask = nn.Linear(dim + 1, dim), nn.Linear(dim, 1, bias=False)
             self.facts = nn.Linear(len(STATS), dim)
-            self.norm = nn.LayerNorm(dim)
+            self.norm, self.read = nn.LayerNorm(dim), nn.LayerNorm(dim)
+            self.up, self.down = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+            self.told = [name for name in NEXT if name in self.numbers]
+            self.next = nn.Linear(dim, len(self.told)) if self.encoder is not None and self.told else None
+            if self.waves:
+                self.turn = nn.Parameter(2 * np.pi / torch.from_numpy(np.geomspace(*PERIODS, self.waves)).float())
+                self.shift = nn.Parameter(2 * np.pi * torch.rand(self.waves))
         self.sets = None
         if self.relation == "transformer":
             self.sets = SetTransformer(
@@ -80,30 +93,77 @@ class FoldedNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(logits [n], share of each group in its case [G])."""
-        merchants = self.merchants(batch)
+        payments = self.payments(batch)
+        return self.judge(payments, self.states(payments, batch), batch)
+
+    def judge(self, payments: Tensor, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """`forward` from the payments and their states."""
+        return self.person(self.merchants(payments, states, batch), batch.cases, batch.profile)
+
+    def person(self, merchants: Tensor, cases: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` from the merchants' vectors."""
         if self.sets is not None:
-            person, share = self.sets(merchants, batch.cases)
+            person, share = self.sets(merchants, cases)
         else:
-            person = segment_mean(merchants, batch.cases)
-            share = 1 / batch.cases.diff().clamp_min(1)[segments(batch.cases)].float()
-        read = [person, segment_max(merchants, batch.cases), batch.profile] if self.peak else [person, batch.profile]
+            person = segment_mean(merchants, cases)
+            share = 1 / cases.diff().clamp_min(1)[segments(cases)].float()
+        read = [person, segment_max(merchants, cases), profile] if self.peak else [person, profile]
         logit: Tensor = self.head(torch.cat(read, 1))
         return logit, share
 
-    def merchants(self, batch: Batch) -> Tensor:
-        """Vector of each group, [G, dim]: its payments in their order, and its facts."""
-        x = self.fields(batch.fields)
-        if self.encoder is None:
-            pooled = segment_mean(x, batch.groups)
-        else:
-            h = x if not len(x) else self._encoded(x, batch)
-            score = self.ask(torch.tanh(self.look(torch.cat([h, batch.when.unsqueeze(1)], 1))))
-            pooled = segment_sum(segment_softmax(score.squeeze(1), batch.groups).unsqueeze(1) * h, batch.groups)
-        whole = pooled + self.facts(batch.stats)
+    def without(self, merchants: Tensor, batch: Batch) -> Tensor:
+        """Logit of each group's case, were the group not there, [G]."""
+        cases = batch.cases.numpy()
+        size = np.diff(cases)
+        owner = np.repeat(np.arange(len(size)), size)
+        rows = kernels.ragged_rows(cases[:-1][owner], cases[1:][owner])[0]  # a set for each group: its case ...
+        left = rows != np.repeat(np.arange(len(owner)), size[owner])  # ... but for itself
+        ends = np.append(0, np.cumsum(np.maximum(size[owner] - 1, 0)))
+        found, _ = self.person(merchants[torch.from_numpy(rows[left])], torch.from_numpy(ends), batch.profile[owner])
+        return found
+
+    def payments(self, batch: Batch) -> Tensor:
+        """Each payment by itself, [T, dim]."""
+        fields = batch.fields
+        if self.waves:
+            days = torch.expm1(batch.when).unsqueeze(1)
+            time = torch.cat([fields.numbers["time"], torch.sin(days * self.turn + self.shift)], 1)
+            fields = replace(fields, numbers={**fields.numbers, "time": time})
+        found: Tensor = self.fields(fields)
+        return found
+
+    def states(self, payments: Tensor, batch: Batch) -> Tensor:
+        """Each payment as its merchant's encoder has it, [T, dim]; a state knows nothing of later payments."""
+        return payments if self.encoder is None or not len(payments) else self._encoded(payments, batch)
+
+    def merchants(self, payments: Tensor, states: Tensor, batch: Batch) -> Tensor:
+        """Vector of each group, [G, dim]: its payments in their order, their mean, and its facts."""
+        whole = segment_mean(payments, batch.groups) + self.facts(batch.stats)
+        if self.encoder is not None:
+            score = self.ask(torch.tanh(self.look(torch.cat([states, batch.when.unsqueeze(1)], 1))))
+            weight = segment_softmax(score.squeeze(1), batch.groups)
+            whole = whole + segment_sum(weight.unsqueeze(1) * states, batch.groups)
         for name, code in batch.static.items():
             if name in self.fields.tables:
                 whole = whole + self.fields.tables[name](code)
-        return self.norm(whole)
+        v = self.norm(whole)
+        found: Tensor = self.read(v + self.down(F.gelu(self.up(v), approximate="tanh")))
+        return found
+
+    def surprise(self, states: Tensor, batch: Batch) -> Tensor:
+        """Mean smooth absolute error of the next payment's numbers at the same merchant, told from the state before;
+        0 where nothing is to be told, or no encoder reads payments in their order."""
+        if self.next is None:
+            return states.new_zeros(())
+        follows = torch.ones(len(states), dtype=torch.bool)
+        follows[:1] = False
+        follows[batch.groups[:-1][batch.groups[:-1] < len(states)]] = False
+        follows[1:] &= batch.step[1:] != batch.step[:-1]  # of equal times none is the next
+        now = follows.nonzero().ravel()
+        if not len(now):
+            return states.new_zeros(())
+        truth = torch.stack([batch.fields.numbers[n][now, NEXT[n]] for n in self.told], 1)
+        return F.smooth_l1_loss(self.next(states[now - 1]), truth)
 
     def _encoded(self, x: Tensor, batch: Batch) -> Tensor:
         assert self.encoder is not None
@@ -139,6 +199,16 @@ def focal(logit: Tensor, label: Tensor, gamma: float, positive: float = 1.0) -> 
     return (weight * loss).mean() / (2 * positive / (1 + positive))
 
 
+def hidden(batch: Batch, share: float) -> Batch:
+    """The batch with the merchants' names of a share of the groups taken for unknown, drawn by torch's generator."""
+    if not share or "item" not in batch.fields.codes:
+        return batch
+    kept = torch.rand(len(batch.groups) - 1) >= share
+    codes = {**batch.fields.codes, "item": batch.fields.codes["item"] * kept[segments(batch.groups)]}
+    static = {**batch.static, "item": batch.static["item"] * kept}
+    return batch._replace(fields=replace(batch.fields, codes=codes), static=static)
+
+
 class Reader:
     """Batches of encoded cases; n-grams of the distinct texts are made once."""
 
@@ -148,7 +218,8 @@ class Reader:
         self.text = None
         if network.fields.grams is not None:
             self.text = encoded.text if encoded.text is not None else np.zeros(len(encoded.step), np.int64)
-        self.texts = encoded.texts if encoded.text is not None else [None]
+        texts = encoded.texts if encoded.text is not None else [None]
+        self.texts = None if self.text is None else Texts.of(texts, BUCKETS)
 
     def batches(self, mine: np.ndarray, size: int, seed: Any = None) -> Iterator[np.ndarray]:
         """Cases `mine` in batches alike in number of groups."""
@@ -166,14 +237,32 @@ class Reader:
         numbers = {name: torch.from_numpy(e.numbers[name][row]) for name in self.numbers}
         text = texts = None
         if self.text is not None:
+            assert self.texts is not None
             told, place = np.unique(self.text[row], return_inverse=True)
-            text, texts = torch.from_numpy(place.ravel()), Texts.of([self.texts[i] for i in told], BUCKETS)
+            text, texts = torch.from_numpy(place.ravel()), self.texts.take(told)
         static = {name: torch.from_numpy(code[group].astype(np.int64)) for name, code in e.static.items()}
         return Batch(
             Fields(codes, numbers, text, texts), torch.from_numpy(groups), torch.from_numpy(cases),
             torch.from_numpy(e.step[row]), torch.from_numpy(e.when[row]), torch.from_numpy(e.stats[group]), static,
             torch.from_numpy(e.profile[mine]), torch.from_numpy(e.cases.label[mine]),
         )  # fmt: skip
+
+
+@torch.no_grad()
+def moved(network: FoldedNetwork, encoded: Encoded, size: int) -> np.ndarray:
+    """By how much each group's case has a higher logit than it would have without the group, float64[G]."""
+    network.eval()
+    reader, folded, found = Reader(encoded, network), encoded.folded, np.zeros(len(encoded.folded.key))
+    for mine in reader.batches(np.arange(len(encoded)), size):
+        batch = reader.take(mine)
+        if len(batch.groups) == 1:  # nobody has a payment
+            continue
+        payments = network.payments(batch)
+        merchants = network.merchants(payments, network.states(payments, batch), batch)
+        whole = network.person(merchants, batch.cases, batch.profile)[0][segments(batch.cases)]
+        groups = kernels.ragged_rows(folded.cases[mine], folded.cases[mine + 1])[0]
+        found[groups] = (whole - network.without(merchants, batch)).numpy()
+    return found
 
 
 @torch.no_grad()

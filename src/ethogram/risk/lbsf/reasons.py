@@ -6,15 +6,23 @@ import numpy as np
 import pyarrow as pa
 
 from ethogram.log.groups import keyed
-from ethogram.numeric.deciding import listed
+from ethogram.numeric.deciding import listed, money
 from ethogram.risk.lbsf.encoding import DAY, Encoded
 
 RISES = 1.25
 """Ratio of later to earlier payments from which a change is told."""
 
 
-def reasons(encoded: Encoded, share: np.ndarray, k: int, category: str, fold: str) -> tuple[pa.Array, pa.Array]:
-    """(a sentence for each case, its k groups of most attention with what changed there)."""
+def reasons(
+    encoded: Encoded, share: np.ndarray, moved: np.ndarray | None, k: int, category: str, fold: str
+) -> tuple[pa.Array, pa.Array]:
+    """(a sentence for each case, its k groups of most share with what changed there).
+
+    Parameters
+    ----------
+    share : of each group in its case. moved : by how much the logit is higher with the group than without it; None
+        where the share is attention, which has no sign.
+    """
     whole, cases = encoded.whole, encoded.folded.cases
     best = np.lexsort((np.arange(len(share)), -share, whole.owner))
     place = np.arange(len(share)) - cases[whole.owner[best]]
@@ -22,9 +30,14 @@ def reasons(encoded: Encoded, share: np.ndarray, k: int, category: str, fold: st
     counts = np.bincount(whole.owner[picked], minlength=len(encoded))
     what = _names(encoded, picked, category, fold)
     value = _changes(encoded, picked)
+    if moved is None:
+        how = [f"Looks most at {w} ({s:.0%} of the attention)" for w, s in zip(what, share[picked], strict=True)]
+    else:
+        value = [f"{'raises' if m > 0 else 'lowers'} the risk: {v}" for v, m in zip(value, moved[picked], strict=True)]
+        how = [f"Most depends on {w}, which" for w in what]
     first = np.cumsum(counts) - counts
     said = [
-        f"Looks most at {what[at]} ({share[picked[at]]:.0%} of the attention): {value[at]}."
+        f"{how[at]}{':' if moved is None else ''} {value[at]}."
         if n
         else "There is no payment before the decision; the answer rests on the profile alone."
         for at, n in zip(first.tolist(), counts.tolist(), strict=True)
@@ -74,14 +87,14 @@ def _changes(encoded: Encoded, picked: np.ndarray) -> list[str]:
 def _change(time: np.ndarray, amount: np.ndarray | None) -> str:
     n = len(time)
     if n < 4:
-        total = "" if amount is None else f" of {amount.mean():,.4g} on average"
+        total = "" if amount is None else f" of {money(amount.mean())} on average"
         return f"{n} payment{'s' if n > 1 else ''}{total}, too few to tell a change"
     half = n // 2
     facts: list[tuple[float, str]] = []
     if amount is not None and amount[:half].mean() > 0 and amount[half:].mean() > 0:
         before, after = amount[:half].mean(), amount[half:].mean()
         word = "rose" if after > before else "fell"
-        facts.append((abs(np.log(after / before)), f"amounts {word} from {before:,.4g} to {after:,.4g} on average"))
+        facts.append((abs(np.log(after / before)), f"amounts {word} from {money(before)} to {money(after)} on average"))
     gaps = np.diff(time) / DAY
     before, after = np.median(gaps[:half]), np.median(gaps[half - 1 :])
     if before > 0 and after > 0:

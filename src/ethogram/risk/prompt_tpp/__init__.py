@@ -5,8 +5,8 @@
 lambda is an attentive point process (`nn.attentive_process`); before its events stand prompts, which each layer finds
 in a pool by what the sequence has been like so far and completes by the time of the next arrival (`nn.prompt_pool`).
 `fit` learns network and prompts together; `update(log)` learns the next window of the stream with no past example at
-hand: prompts at the full step size, the network at `base_rate` of it, in alternate epochs. What one regime needs is
-written into the prompts that its sequences retrieve, and is still there when the regime comes back.
+hand: prompts at `prompt_rate` of the step size, the network at `base_rate`. What one regime needs is written into the
+prompts that its sequences retrieve, and is still there when the regime comes back.
 
 The process judges what follows a person's first event of a log, given it, up to the log's last instant (`silence`), or
 up to the person's last event as published. `forecast` draws the next event by thinning; its time is the mean of the
@@ -20,8 +20,9 @@ exponential kernels, a renewal and a Poisson process, all fitted anew on each wi
 
 Chosen here where the paper or its code leave room or err: retrieval by what is known at each event instead of by the
 mean over the whole sequence, which tells the future; one retrieval a layer for keys and values, shared by the heads;
-the query is detached, centred and of states alone; `diversify`; the schedule of alternation and `base_rate`; pool sizes
-that keep prompts below 15% of the network.
+the query is detached, centred, of states alone and of the first layer's for all; `diversify`; step sizes of network,
+prompts and keys (Adam at one for all leaves keys near where they were drawn); pool sizes that keep prompts below 15% of
+the network. With `alternate`, prompts and network are frozen in turns, as the paper has it: half the steps for each.
 
 Reference: S. Xue, Y. Wang, Z. Chu, X. Shi, C. Jiang, H. Hao, G. Jiang, X. Feng, J. Zhang, J. Zhou: Prompt-augmented
 Temporal Point Process for Streaming Event Sequence. NeurIPS 2023.
@@ -32,7 +33,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ethogram.errors import NotFitted, OptionError
+from ethogram.errors import NotFitted, OptionError, StepError
+from ethogram.log.condition import duration
 from ethogram.system import system
 from ethogram.verbs import Histories, Log, State, Table, Watch
 
@@ -76,18 +78,24 @@ class PromptTPP:
     "Entries of each layer's pool."
     chosen: int = 2
     "Entries that a sequence retrieves."
-    rows: int = 2
+    rows: int = 3
     "Prompts of an entry."
     timed: bool = True
     "Whether prompts are completed by the time of the next arrival."
     pull: float = 0.1
     "Weight of the loss that draws retrieved keys to their queries."
-    diversify: float = 0.8
-    "In training, how much less readily entries are retrieved that all earlier windows used; 0 looks at nearness alone."
+    diversify: float = 0.6
+    "In training, how much nearer than a new entry one of earlier windows has to be; 0 looks at nearness alone."
     vote: bool = True
-    "In training, all sequences of a batch take the entries that most of them retrieve; answers never do."
-    base_rate: float = 0.03
+    "In training, all sequences of a batch take the entries nearest to them together; answers never do."
+    alternate: bool = False
+    "Whether prompts and network are learned in turns behind the first window, an epoch each."
+    base_rate: float = 0.1
     "Step size of the network behind the first window, as a share of `lr`."
+    prompt_rate: float = 4.0
+    "Step size of the prompts, over `lr`."
+    key_rate: float = 10.0
+    "Step size of their keys, over `lr`."
     buffer: int = 200
     "Sequences that ``replay`` keeps."
     points: int = 20
@@ -106,6 +114,10 @@ class PromptTPP:
     "Draws of a forecast."
     recent: int = 64
     "Latest events that `assess` judges a person by."
+    risky: str = ""
+    "Kind of event that `assess` warns of; without it, it tells who behaves unlike the stream."
+    horizon: str = "1d"
+    "How far ahead of the log's last instant it warns: 30m, 12h, 7d."
 
     def __post_init__(self) -> None:
         least = {"hidden": 1, "layers": 1, "heads": 1, "chosen": 1, "rows": 1, "points": 1, "batch": 1, "epochs": 1,
@@ -118,9 +130,14 @@ class PromptTPP:
             raise OptionError(
                 f"prompt_tpp: clock = {self.clock}; half are sines and half cosines, so give an even number."
             )
-        for name in ("pull", "base_rate", "diversify"):
+        for name in ("pull", "base_rate", "prompt_rate", "key_rate", "diversify"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"prompt_tpp: {name} = {getattr(self, name)}; give 0 or more.")
+        try:
+            if duration(self.horizon) <= 0:
+                raise StepError(f"'{self.horizon}' is no time at all.")
+        except StepError as error:
+            raise OptionError(f"prompt_tpp: horizon = '{self.horizon}'; {error}") from error
         if not self.lr > 0:
             raise OptionError(f"prompt_tpp: lr = {self.lr}; give a number above 0.")
         if 0 < self.prompts < self.chosen:
@@ -163,14 +180,27 @@ class PromptTPP:
         return forecast(self.fitted, histories, k, self.draws, seed)
 
     def assess(self, log: Log) -> Table:
-        """How unlike the learnt stream each person's recent events are.
+        """With `risky`, who will do it soon; else how unlike the learnt stream each person's recent events are.
+
+        With `risky`, `risk` is the chance of an event of that kind within `horizon` of the log's last instant, from
+        `draws` futures each (`ahead`), null where nothing is known of the person; `reason` and `reasons` tell the
+        kind's rate now and how often it came before.
 
         Returns
         -------
-        Columns `user`, `risk` (1 - p of two tests, doubled for their number: 0 is as expected), `reason` (the one with
-        the smaller p, in words), `reasons` (list of what, value (p), share), `events` (those judged; with fewer than 2
+        Columns `user`, `risk` (1 - p of three tests, times their number: 0 is as expected), `reason` (the one with the
+        smallest p, in words), `reasons` (list of what, value (p), share), `events` (those judged; with fewer than 2
         nothing is known and the risk is 0).
+
+        Raises
+        ------
+        StepError
+            The log has no times, or the process knows no kind named `risky`.
         """
+        if self.risky:
+            from ethogram.risk.prompt_tpp.ahead import ahead
+
+            return ahead(self.fitted, log, self.risky, duration(self.horizon), self.draws)
         from ethogram.risk.prompt_tpp.telling import assess
 
         return assess(self.fitted, log, self.recent)

@@ -101,7 +101,9 @@ class Fitted:
         network, later = self.process, self.windows > 1 and options.stream == "prompts" and bool(self.process.prompts())
         steps = [adam(network.base(), options.lr * (options.base_rate if later else 1.0))]
         if network.prompts():
-            steps.append(adam(network.prompts(), options.lr))
+            keys = [pool.key for pool in network.pools]
+            other = [p for p in network.prompts() if all(p is not k for k in keys)]
+            steps += [adam(other, options.lr * options.prompt_rate), adam(keys, options.lr * options.key_rate)]
         past = self.kept if options.stream == "replay" and self.windows > 1 else None
         every = own if past is None else joined(own, past)
         turn = [0]
@@ -109,7 +111,7 @@ class Fitted:
             pool.settling = self.windows == 1
 
         def batches(rng: np.random.Generator) -> Iterator[Batch]:
-            if later:  # prompts first, then the network under them, and so on
+            if later and options.alternate:  # prompts first, then the network under them, and so on
                 for mine, group in ((0, network.prompts()), (1, network.base())):
                     for p in group:
                         p.requires_grad_(turn[0] % 2 == mine)

@@ -21,6 +21,7 @@ LOW, HIGH = 0.1, 0.9
 FUTURES, MOST = 1 << 21, 24
 """Events of all futures of a block of questions that are drawn together; futures of a question, at most."""
 MICROS = pa.timestamp("us", "UTC")
+REASONS = pa.list_(pa.struct([("what", pa.string()), ("value", pa.float64()), ("share", pa.float64())]))
 LATEST = float(2**62)
 SOONER, LATER, KINDS = "events come sooner than expected", "events come later than expected", "kinds are unusual"
 UNEVEN = "times between events are unusual"
@@ -76,7 +77,7 @@ def _further(
         for step in range(1, at.shape[1]):
             clock = clock + comes
             alive = np.isfinite(clock)
-            futures = _extended(futures, np.where(alive, clock, futures.end), np.where(alive, own, -1))
+            futures = extended(futures, np.where(alive, clock, futures.end), np.where(alive, own, -1))
             states = States(np.arange(len(futures)), futures.lengths, np.where(alive, clock, futures.end))
             comes, own = (a[:, 0] for a in process.next(futures, states, 1, seed=seed + 7919 * step))
             comes, own = np.where(alive, comes, np.inf), np.where(alive, own, -1)
@@ -88,7 +89,7 @@ def _further(
             chance[rows, step] = np.where(some, votes.max(1) / np.maximum(votes.sum(1), 1), np.nan)
 
 
-def _extended(found: Streams, time: np.ndarray, kind: np.ndarray) -> Streams:
+def extended(found: Streams, time: np.ndarray, kind: np.ndarray) -> Streams:
     """One more event at the end of each sequence."""
     ends = found.offsets[1:]
     return replace(
@@ -165,13 +166,12 @@ def _assessed(log: Log, done: Histories, rows: list[tuple[float, list[dict[str, 
     ids = log.vocabulary("user")
     by_user = {int(u): r for u, r in zip(done.users, rows, strict=True)}
     every: list[tuple[float, list[dict[str, object]], int]] = [by_user.get(u, (0.0, [], 0)) for u in range(len(ids))]
-    reasons = pa.list_(pa.struct([("what", pa.string()), ("value", pa.float64()), ("share", pa.float64())]))
     return pa.table(
         {
             "user": ids.ids,
             "risk": pa.array([r[0] for r in every], pa.float64()),
             "reason": pa.array([str(r[1][0]["what"]) if r[1] else "too few events" for r in every], pa.string()),
-            "reasons": pa.array([r[1] for r in every], reasons),
+            "reasons": pa.array([r[1] for r in every], REASONS),
             "events": pa.array([r[2] for r in every], pa.int64()),
         }
     )

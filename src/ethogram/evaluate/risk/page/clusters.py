@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +13,9 @@ from ethogram.evaluate.risk.page.tables import money
 SHOWN = 24
 FIGURES = {
     "size": ("cases", "{:,.0f}"), "tag_rate": ("tagged", "{:.1%}"), "lift": ("times the base rate", "{:.1f}"),
-    "at_risk": ("money at risk", ""), "money": ("money", ""), "growth": ("largest growth", "{:.1f}"),
-    "stability": ("stability", "{:.2f}"),
+    "at_risk": ("money at risk: passed, untagged", ""), "money": ("money in all", ""),
+    "growth": ("times the window before, at most", "{:.1f}"),
+    "stability": ("stability: how far it stands apart", "{:.2f}"),
 }  # fmt: skip
 """Column of a card -> (words, format)."""
 
@@ -62,5 +64,15 @@ def _card(row: dict[str, Any]) -> Html:
         tag("p", row["narrative"]) if row.get("narrative") else None,
         tag("dl", *figures, class_="facts"),
         tag("ul", *(tag("li", tag("code", r)) for r in rules), class_="plain") if rules else None,
+        _steps(row.get("steps") or ()) if rules else None,
         class_="cluster",
     )
+
+
+def _steps(path: Sequence[str]) -> Html | None:
+    """What "steps of the group" counts, folded."""
+    if not path:
+        return None
+    said = tag("summary", f"the {len(path)} steps of this group")
+    note = tag("p", "A case takes a step if it looks at the page for so long, at whatever point.", class_="note")
+    return tag("details", said, note, tag("ul", *(tag("li", step) for step in path), class_="plain"))

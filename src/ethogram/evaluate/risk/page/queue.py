@@ -37,7 +37,7 @@ def queue(cases: Cases, order: np.ndarray, log: Log, threshold: float) -> Html:
         tag("button", words, type="button", data_show=kind, aria_pressed="true" if kind == "all" else "false")
         for kind, words in TOOLS
     ]
-    search = tag("input", type="search", id="find", placeholder="Find a user, merchant or reason", aria_label="Find")
+    search = tag("input", type="search", id="find", placeholder="User, merchant, reason", aria_label="Find")
     tools = tag(
         "div",
         search,
@@ -75,8 +75,13 @@ def _case(
     who = str(row["user"]) + ("" if session is None else f" · {session}")
     tags = [tag("span", "decline" if declined else "approve", class_="tag warn" if declined else "tag good")]
     if cases.outcome is not None and not np.isnan(cases.label[place]):
-        verb = "labelled" if cases.outcome == SESSION_LABEL else "turned out"
-        tags.append(tag("span", f"{verb} {'bad' if cases.label[place] else 'good'}", class_="tag"))
+        # a label of 0 may mean that nobody has tagged it so far
+        good, bad = (
+            ("not labelled bad", "labelled bad")
+            if cases.outcome == SESSION_LABEL
+            else ("turned out good", "turned out bad")
+        )
+        tags.append(tag("span", bad if cases.label[place] else good, class_="tag"))
     head = tag(
         "summary",
         tag("span", rank, class_="rank"),
