@@ -30,7 +30,7 @@ answer is |z - z without the merchant|, of the sum over merchants; what changed 
 ``why="attention"`` it is the [USER] token's attention in the last layer (mean of its heads, of all merchants'), which
 the paper looks at: where the model looked, not what would have changed its mind. Of 34 people of a validation part in
 whose payments trouble was planted at one merchant and who defaulted, the first way named it for all, the second for
-one.
+one; whether attention finds it changes from fit to fit, as the maximum over merchants can do without it.
 
 Deviations and readings (unconfirmed in the paper): merchants of fewer than `least` people are known by their category;
 the ratio of amount and gap to what is usual at the merchant, the mean of the payments around the recurrence and the
