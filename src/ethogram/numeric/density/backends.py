@@ -106,19 +106,22 @@ def _approximate(faiss: Any, x: np.ndarray, single: np.ndarray, k: int, seed: in
 
 
 def _descended(x: np.ndarray, k: int, seed: int) -> Found:
-    some, shares = _sample(len(x), seed), [0.0]
+    some, shares, rounds = _sample(len(x), seed), [0.0], 0
     true, _ = exact.nearest(x, k + 1, x[some])
 
     def enough(order: np.ndarray, code: np.ndarray) -> bool:
+        nonlocal rounds
         place = np.empty(len(x), np.int64)
         place[order] = np.arange(len(x))
         mine = code[place[some], :k]
         shares.append(_share(x, some, np.where(mine >= 0, order[mine], -1), true))
-        return shares[-1] >= RECALL or shares[-1] - shares[-2] < GAIN
+        stop = shares[-1] >= RECALL or shares[-1] - shares[-2] < GAIN
+        rounds += not stop
+        return stop
 
     codes = descent.neighbours(x, min(k + WIDER, len(x) - 1), seed, enough)
     distance, code = _measured(x, codes, k)
-    return Found(distance, code, f"descent ({len(shares) - 2} rounds)", _share(x, some, code[some], true))
+    return Found(distance, code, f"descent ({rounds} rounds)", _share(x, some, code[some], true))
 
 
 def _faiss() -> Any:

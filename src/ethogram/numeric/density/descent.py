@@ -46,7 +46,6 @@ def neighbours(x: np.ndarray, k: int, seed: int, enough: Callable[[np.ndarray, n
     query, item, norm = asking(near), answering(near), squares(near).astype(np.float32)
     n = len(x)
     far, code, new = np.full((n, k), np.inf, np.float32), np.full((n, k), -1, np.int32), np.ones((n, k), np.bool_)
-    everyone = np.arange(n, dtype=np.int32)
 
     def plant(some: np.ndarray) -> None:
         for _ in range(TREES):
