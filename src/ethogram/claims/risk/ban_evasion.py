@@ -12,8 +12,8 @@ Bounds of the queue, which the paper does not have, were chosen on the same seed
 much of their edits goes there; seed 906) the two moved together: T3a .948 with T3b .888, .949 with .900, .951 with
 .905, .953 with .913. A mean reciprocal rank among 50 of .97, as published, takes a chance of .969 to rank a parent
 above one other candidate (3% of all children last, the others first): the published T3a of .90 is below that because
-its controls are harder than its candidates, ours are not. So the upper bound of T3a is .97, and that nothing leaks is
-claimed by itself: of what was matched, of nothing planted, and of the new account's own attributes.
+its controls are harder than its candidates, ours are not. So T3a stands above its bound, as a law that fails; that
+nothing leaks is claimed by itself: of what was matched, of nothing planted, and of the new account's own attributes.
 
 The length of the shortlist was chosen on seed 903, with 102,975 banned accounts and weights learned on seed 904:
 
@@ -51,7 +51,7 @@ from ethogram.claims.risk.returning import (
 from ethogram.claims.risk.returning_sample import read, returns
 from ethogram.claims.risk.returning_shortlist import searched
 
-BANDS = {"T1": (0.72, 0.84), "T2": (0.85, 0.95), "T3a": (0.85, 0.97)}
+BANDS = {"T1": (0.72, 0.84), "T2": (0.85, 0.95), "T3a": (0.85, 0.95)}
 
 
 @claim(KEY, "Who will come back, is it a returning account, whose is it: as good as published, on accounts made for it")
