@@ -116,6 +116,18 @@ def test_a_newer_version_is_refused(model):
         ethogram.load(model)
 
 
+def test_what_another_version_kept_is_told(tmp_path):
+    from ethogram.saving import save
+
+    other = Counter().fit(example())
+    other.state = lambda: State({"counts": np.ones(3)})
+    save(other, tmp_path / "m")
+    with pytest.raises(
+        StateError, match=r"was saved by a version that keeps other things \(KeyError: .*\)\. Fit it again"
+    ):
+        ethogram.load(tmp_path / "m")
+
+
 def test_not_a_model(tmp_path):
     with pytest.raises(StateError, match=r"is not a saved system"):
         ethogram.load(tmp_path)

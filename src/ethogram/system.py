@@ -24,7 +24,7 @@ from typing import Any, TypeVar, overload
 
 from ethogram.catalogue import AREAS, SystemInfo, index
 from ethogram.catalogue import systems as systems
-from ethogram.errors import NotFitted, OptionError, UnknownName, unknown
+from ethogram.errors import NotFitted, OptionError, StateError, UnknownName, unknown
 from ethogram.options import settle
 from ethogram.saving import Saved, read
 from ethogram.saving import save as save
@@ -101,7 +101,8 @@ def load(path: str | Path) -> Any:
     Raises
     ------
     StateError
-        The folder is no saved system, a member (named) is missing or damaged, or a newer version wrote it.
+        The folder is no saved system, a member (named) is missing or damaged, or another version wrote it, whose state
+        the installed system cannot read.
     OptionError
         It was saved with an option that the installed system does not have.
     """
@@ -126,7 +127,16 @@ def resolve(given: Any, protocol: Any) -> Any:
 def _revive(saved: Saved) -> Any:
     given = {n: _revive(v) if isinstance(v, Saved) else v for n, v in saved.options.items()}
     built = system(saved.key, **given)
-    return built if saved.state is None else built.restore(saved.state)
+    if saved.state is None:
+        return built
+    try:
+        return built.restore(saved.state)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # its members have the right checksums: they are of another form
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise StateError(
+            f"'{saved.key}' was saved by a version that keeps other things ({said}). Fit it again."
+        ) from error
 
 
 def _declare(
