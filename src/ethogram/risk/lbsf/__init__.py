@@ -44,8 +44,7 @@ telling the next payment with weight 0.5 (0.105 and 0.105; 1.5: 0.114 and 0.106;
 on which a fit had learned nothing (seed 0): hiding names (0.129, AUC 0.90; not hidden 0.204, that of the bad rate
 alone, AUC 0.53), at this learning rate (0.133 at 2e-3).
 
-Measured: `claims/risk/lbsf.py`; the results page says where boosting on aggregates (`payment_aggregates`) wins. A
-record that lacks the law about hidden names was made of the form before it, of which one fit in three learned nothing.
+Measured: `claims/risk/lbsf.py`; the results page says where boosting on aggregates (`payment_aggregates`) wins.
 
 Y. Qiao et al.: Financial Risk Assessment via Long-term Payment Behavior Sequence Folding. ICDM 2024.
 """
