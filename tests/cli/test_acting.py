@@ -78,7 +78,7 @@ def test_assess_tells_of_the_whole_log_first(tmp_path, capsys):
         (["act", "ltl_agent", "x", "--lm", "scripted:x", "--texts", "nowhere.txt"], "no such file"),
         (["act", "ltl_agent", "x", "--lm", "scripted:x", "--spec", "raect"], "Did you mean 'react'"),
         (["assess", "ltl_agnet", "x"], "Did you mean 'ltl_agent'"),
-        (["assess", "lbsf", "LOG"], "ethogram fit lbsf LOG --out MODEL"),
+        (["assess", "lbsf", "LOG"], "ethogram fit lbsf LOG --out FOLDER"),
         (["assess", "ltl_agent", "LOG", "--formula", "F (pay"], "ends where"),
         (["assess", "ltl_agent", "LOG", "--formula", "F payed"], "Did you mean 'pay'"),
         (["assess", "ltl_agent", "LOG", "--out", "x.txt"], "must end in .parquet or .csv"),
