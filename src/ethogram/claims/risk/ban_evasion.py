@@ -15,8 +15,8 @@ above one other candidate (3% of all children last, the others first): the publi
 its controls are harder than its candidates, ours are not. So T3a stands above its bound, as a law that fails; that
 nothing leaks is claimed by itself: of what was matched, of nothing planted, and of the new account's own attributes.
 Two laws are other ones than in an earlier record, whose figures were known: "nothing planted" had failed on one seed
-(2: T3a .061 below .5) and is now the mean of four, that one among them; "logistic near trees" had failed and gave way to
-the blend.
+(2: T3a .061 below .5) and is now the mean of four, that one among them; "logistic near trees" had failed and gave way
+to the blend.
 
 The length of the shortlist was chosen on seed 903, with 102,975 banned accounts and weights learned on seed 904:
 
