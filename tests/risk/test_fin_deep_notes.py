@@ -6,7 +6,6 @@ import pytest
 from aiohttp import web
 from tests.lm.faulty import Faulty, said
 
-from ethogram.errors import WeightsError
 from ethogram.lm import LM, Broker, ScriptedLM
 from ethogram.risk.fin_deep_cluster.narrative import REFUSED, TOLD, Note, counted, locked, narrated, numbers
 
@@ -60,17 +59,6 @@ def test_an_absent_model_leaves_the_template():
     assert [n.text for n in found.values()] == ["38 orders: 61% tagged.", "9 buys."]
     assert counted(found)["failed"] == 2
     assert found[3].by.startswith("template (")
-
-
-@pytest.fixture(scope="module")
-def local():
-    lm = LM.connect("local", broker=Broker.bare(), threads=1, context=512)
-    try:
-        lm.sync.capabilities()
-    except WeightsError as error:
-        pytest.skip(str(error))
-    yield lm
-    lm.sync.close()
 
 
 def test_whatever_the_embedded_model_says_the_numbers_are_the_cards(local):

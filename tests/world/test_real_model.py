@@ -1,22 +1,7 @@
 """Minds on the embedded model itself: its answers are held to what can be done, whatever its wits."""
 
-import pytest
-
-from ethogram.errors import WeightsError
-from ethogram.lm import LM, Broker
 from ethogram.world import NOTHING, Action, Question, World, everyone
 from ethogram.world.thinking import LMMind
-
-
-@pytest.fixture(scope="module")
-def local():
-    lm = LM.connect("local", broker=Broker.bare(), threads=1, context=512)
-    try:
-        lm.sync.capabilities()
-    except WeightsError as error:
-        pytest.skip(str(error))
-    yield lm
-    lm.sync.close()
 
 
 def test_a_small_model_acts_within_the_world_and_is_the_same_twice(local):
